@@ -4,6 +4,7 @@
 //! floors. `tests/it/floors.rs` holds the table, `docs/architecture.md` the reasons.
 
 pub mod event;
+pub mod sys;
 pub mod types;
 
 /// Placeholder until the front room is built.

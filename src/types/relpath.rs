@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(path.parent().unwrap().as_str(), "web/static");
         assert_eq!(path.name(), "app.js");
         let long = "x".repeat(256);
-        for bad in ["", "/etc", "..", "a/../b", "a//b", "a/", "./a", "a\0b", "a\nb", "a\u{1b}[m", long.as_str()] {
+        for bad in
+            ["", "/etc", "..", "a/../b", "a//b", "a/", "./a", "a\0b", "a\nb", "a\u{1b}[m", long.as_str()]
+        {
             assert!(bad.parse::<RelPath>().is_err(), "{bad:?}");
         }
     }

@@ -1,0 +1,50 @@
+//! The clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The time now. `SOURCE_DATE_EPOCH` does not change it: see [`build_time`].
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The time to write into artefacts: `SOURCE_DATE_EPOCH` (seconds since 1970,
+/// reproducible-builds.org) when it is set and valid, else now.
+#[must_use]
+pub fn build_time() -> Timestamp {
+    super::env::var("SOURCE_DATE_EPOCH")
+        .and_then(|text| text.parse().ok())
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .unwrap_or_else(now)
+}
+
+/// Sleeps, but wakes early when a signal asked the run to end.
+pub fn sleep(duration: Duration) {
+    const SLICE: Duration = Duration::from_millis(50);
+    let mut left = duration;
+    while !left.is_zero() && super::signal::pending().is_none() {
+        let slice = left.min(SLICE);
+        std::thread::park_timeout(slice);
+        left = left.saturating_sub(slice);
+    }
+}
+
+/// A stopwatch.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch(std::time::Instant);
+
+impl Watch {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time since its start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

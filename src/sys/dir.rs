@@ -1,0 +1,455 @@
+//! A directory that is held open, and calls relative to it.
+//!
+//! Names given here are single components; no call follows a link at that name. So nobody who can
+//! write an upper directory can redirect what is done below.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir as Stream;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use rustix::fs::{RenameFlags, renameat_with};
+
+use super::error::Context as _;
+use super::{Error, Result, fault};
+use crate::types::RelPath;
+
+/// Numeric owner and group of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// What kind of thing a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    File,
+    Dir,
+    Symlink,
+    Other,
+}
+
+/// What is known of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its kind.
+    pub kind: Kind,
+    /// Permission bits, with set-uid, set-gid and sticky.
+    pub mode: u32,
+    /// Owner and group.
+    pub ids: Ids,
+    /// Size in bytes.
+    pub size: u64,
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Number of names.
+    pub links: u64,
+}
+
+impl Stat {
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "C types differ between platforms"
+    )]
+    pub(super) fn new(raw: &FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(raw.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => Kind::File,
+            SFlag::S_IFDIR => Kind::Dir,
+            SFlag::S_IFLNK => Kind::Symlink,
+            _ => Kind::Other,
+        };
+        Self {
+            kind,
+            mode: raw.st_mode & 0o7777,
+            ids: Ids { uid: raw.st_uid, gid: raw.st_gid },
+            size: raw.st_size as u64,
+            dev: raw.st_dev as u64,
+            ino: raw.st_ino as u64,
+            links: raw.st_nlink as u64,
+        }
+    }
+}
+
+/// A directory held open. The path is for messages.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+impl Dir {
+    /// Opens the directory at `path`; links on the way are followed.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = nix::fcntl::open(path, DIR_FLAGS, Mode::empty()).context("open the directory", path)?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `name` in it, for messages.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a directory in it, not through a link.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is a link.
+    pub fn open_dir(&self, name: &str) -> Result<Self> {
+        let path = self.path_of(name);
+        let fd = openat(&self.fd, name, DIR_FLAGS | OFlag::O_NOFOLLOW, Mode::empty());
+        Ok(Self { fd: fd.context("open the directory", &path)?, path })
+    }
+
+    /// Opens a directory below it, component by component, through no link.
+    ///
+    /// # Errors
+    /// When a component cannot be opened or is a link.
+    pub fn open_beneath(&self, path: &RelPath) -> Result<Self> {
+        let mut parts = path.as_str().split('/');
+        let mut dir = self.open_dir(parts.next().unwrap_or_default())?;
+        for part in parts {
+            dir = dir.open_dir(part)?;
+        }
+        Ok(dir)
+    }
+
+    /// A second handle on the same directory.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    pub fn try_clone(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().context("open the directory", &self.path)?;
+        Ok(Self { fd, path: self.path.clone() })
+    }
+
+    /// What `name` is; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn stat(&self, name: &str) -> Result<Option<Stat>> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(raw) => Ok(Some(Stat::new(&raw))),
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(e) => Err(e).context("look at", &self.path_of(name)),
+        }
+    }
+
+    /// What the directory itself is.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn stat_self(&self) -> Result<Stat> {
+        fstat(&self.fd).map(|raw| Stat::new(&raw)).context("look at", &self.path)
+    }
+
+    /// The names in it, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// When it cannot be read or a name is no valid text.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let fd = openat(&self.fd, ".", DIR_FLAGS, Mode::empty()).context("list", &self.path)?;
+        let mut stream = Stream::from_fd(fd).context("list", &self.path)?;
+        let mut names = Vec::new();
+        for entry in stream.iter() {
+            let entry = entry.context("list", &self.path)?;
+            let name = entry.file_name().to_str();
+            let name =
+                name.map_err(|_| Error::rule("list", &self.path, "a name in it is not valid UTF-8"))?;
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Opens a regular file in it to read it, not through a link.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is no regular file.
+    pub fn open_file(&self, name: &str) -> Result<File> {
+        let path = self.path_of(name);
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::empty()).context("open", &path)?;
+        if Stat::new(&fstat(&fd).context("look at", &path)?).kind != Kind::File {
+            return Err(Error::rule("open", &path, "it is not a regular file"));
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Creates a file that must not exist, mode 0600.
+    ///
+    /// # Errors
+    /// When it exists or cannot be created.
+    pub fn create_file(&self, name: &str) -> Result<File> {
+        let path = self.path_of(name);
+        fault::point("create file").context("create", &path)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600)).context("create", &path)?;
+        Ok(File::from(fd))
+    }
+
+    /// Creates a directory with exactly this mode and owner.
+    ///
+    /// # Errors
+    /// When it exists or cannot be created.
+    pub fn create_dir(&self, name: &str, mode: u32, owner: Option<Ids>) -> Result<Self> {
+        let path = self.path_of(name);
+        fault::point("create directory").context("create the directory", &path)?;
+        mkdirat(&self.fd, name, Mode::from_bits_truncate(0o700)).context("create the directory", &path)?;
+        let dir = self.open_dir(name)?;
+        dir.set_owner_and_mode(owner, mode)?;
+        Ok(dir)
+    }
+
+    /// Sets owner, then mode, of the directory itself.
+    ///
+    /// # Errors
+    /// When one cannot be set.
+    pub fn set_owner_and_mode(&self, owner: Option<Ids>, mode: u32) -> Result<()> {
+        set_attributes(&self.fd, &self.path, owner, mode)
+    }
+
+    /// Creates a link that must not exist.
+    ///
+    /// # Errors
+    /// When it exists or cannot be created.
+    pub fn create_symlink(&self, target: &str, name: &str, owner: Option<Ids>) -> Result<()> {
+        let path = self.path_of(name);
+        fault::point("create link").context("create the link", &path)?;
+        symlinkat(target, &self.fd, name).context("create the link", &path)?;
+        if let Some(ids) = owner {
+            let (uid, gid) = (Some(Uid::from_raw(ids.uid)), Some(Gid::from_raw(ids.gid)));
+            fchownat(&self.fd, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .context("set the owner of", &path)?;
+        }
+        Ok(())
+    }
+
+    /// Where the link `name` points.
+    ///
+    /// # Errors
+    /// When it is no link.
+    pub fn read_link(&self, name: &str) -> Result<String> {
+        let path = self.path_of(name);
+        let target = nix::fcntl::readlinkat(&self.fd, name).context("read the link", &path)?;
+        target.into_string().map_err(|_| Error::rule("read the link", &path, "it is not valid UTF-8"))
+    }
+
+    /// Writes a file in one step: a temporary file with its final owner and mode, synced, renamed
+    /// over `name`, the directory synced.
+    ///
+    /// # Errors
+    /// When a part fails; `name` is as before then.
+    pub fn replace_file(&self, name: &str, bytes: &[u8], mode: u32, owner: Option<Ids>) -> Result<()> {
+        let temp = temp_name(name);
+        self.remove_file(&temp)?; // a leftover of a run that was killed here
+        let path = self.path_of(name);
+        let result = (|| {
+            let mut file = self.create_file(&temp)?;
+            set_attributes(&file, &path, owner, mode)?;
+            fault::point("write file").context("write", &path)?;
+            file.write_all(bytes).context("write", &path)?;
+            fault::point("sync file").context("sync", &path)?;
+            file.sync_all().context("sync", &path)?;
+            self.rename(&temp, self, name)
+        })();
+        if result.is_err() {
+            let _ = self.remove_file(&temp);
+        }
+        result?;
+        self.sync()
+    }
+
+    /// Renames `from` to `to` in `target`, replacing what is there.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub fn rename(&self, from: &str, target: &Self, to: &str) -> Result<()> {
+        self.rename_with(from, target, to, RenameFlags::empty())
+    }
+
+    /// Renames `from` to `to` in `target`, which must not exist.
+    ///
+    /// # Errors
+    /// When it exists or it cannot be done.
+    pub fn rename_new(&self, from: &str, target: &Self, to: &str) -> Result<()> {
+        self.rename_with(from, target, to, RenameFlags::NOREPLACE)
+    }
+
+    /// Swaps `from` and `to` in one step (renameat2 RENAME_EXCHANGE).
+    ///
+    /// # Errors
+    /// When one is absent or the file system cannot do it.
+    pub fn exchange(&self, from: &str, target: &Self, to: &str) -> Result<()> {
+        self.rename_with(from, target, to, RenameFlags::EXCHANGE)
+    }
+
+    fn rename_with(&self, from: &str, target: &Self, to: &str, flags: RenameFlags) -> Result<()> {
+        let path = target.path_of(to);
+        fault::point("rename").context("rename to", &path)?;
+        renameat_with(&self.fd, from, &target.fd, to, flags).context("rename to", &path)
+    }
+
+    /// Gives the file `name` a second name in `target`.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub fn hard_link(&self, name: &str, target: &Self, to: &str) -> Result<()> {
+        let path = target.path_of(to);
+        fault::point("link").context("link", &path)?;
+        linkat(&self.fd, name, &target.fd, to, AtFlags::empty()).context("link", &path)
+    }
+
+    /// Removes a name that is no directory; an absent one is fine.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        self.unlink(name, UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Removes an empty directory; an absent one is fine.
+    ///
+    /// # Errors
+    /// When it is not empty or cannot be removed.
+    pub fn remove_dir(&self, name: &str) -> Result<()> {
+        self.unlink(name, UnlinkatFlags::RemoveDir)
+    }
+
+    fn unlink(&self, name: &str, flag: UnlinkatFlags) -> Result<()> {
+        match unlinkat(&self.fd, name, flag) {
+            Ok(()) => fault::point("removed").context("remove", &self.path_of(name)),
+            Err(nix::errno::Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e).context("remove", &self.path_of(name)),
+        }
+    }
+
+    /// Removes `name` and all below it, following no link and entering no other file system.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn remove_tree(&self, name: &str) -> Result<()> {
+        let device = self.stat_self()?.dev;
+        self.remove_tree_on(name, device)
+    }
+
+    fn remove_tree_on(&self, name: &str, device: u64) -> Result<()> {
+        let Some(stat) = self.stat(name)? else { return Ok(()) };
+        if stat.kind != Kind::Dir {
+            return self.remove_file(name);
+        }
+        if stat.dev != device {
+            return Err(Error::rule("remove", &self.path_of(name), "another file system is mounted there"));
+        }
+        let dir = self.open_dir(name)?;
+        for inner in dir.names()? {
+            dir.remove_tree_on(&inner, device)?;
+        }
+        self.remove_dir(name)
+    }
+
+    /// Makes renames and creations in it durable.
+    ///
+    /// # Errors
+    /// When the device reports an error.
+    pub fn sync(&self) -> Result<()> {
+        fault::point("sync directory").context("sync", &self.path)?;
+        nix::unistd::fsync(&self.fd).context("sync", &self.path)
+    }
+
+    /// Makes everything on its file system durable.
+    ///
+    /// # Errors
+    /// When the device reports an error.
+    pub fn sync_file_system(&self) -> Result<()> {
+        fault::point("sync file system").context("sync the file system of", &self.path)?;
+        rustix::fs::syncfs(&self.fd).context("sync the file system of", &self.path)
+    }
+}
+
+/// The temporary name beside `name`: fixed, so that a leftover is found again. Hidden, so that
+/// programs that read a directory of configuration files pass over it.
+fn temp_name(name: &str) -> String {
+    format!(".{name}.demisto-install")
+}
+
+/// Sets owner, then mode (chown clears bits), of an open file.
+///
+/// # Errors
+/// When one cannot be set.
+pub fn set_attributes(fd: &impl AsFd, path: &Path, owner: Option<Ids>, mode: u32) -> Result<()> {
+    if let Some(ids) = owner {
+        let (uid, gid) = (Some(Uid::from_raw(ids.uid)), Some(Gid::from_raw(ids.gid)));
+        fchown(fd, uid, gid).context("set the owner of", path)?;
+    }
+    fchmod(fd, Mode::from_bits_truncate(mode)).context("set the mode of", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn links_are_not_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("precious"), "x").unwrap();
+        dir.create_symlink(outside.path().to_str().unwrap(), "link", None).unwrap();
+        assert!(dir.open_dir("link").is_err());
+        assert!(dir.open_beneath(&"link/precious".parse().unwrap()).is_err());
+        dir.create_dir("tree", 0o755, None).unwrap();
+        dir.open_dir("tree").unwrap().create_symlink("/etc", "etc", None).unwrap();
+        dir.remove_tree("tree").unwrap();
+        dir.remove_tree("link").unwrap();
+        assert!(outside.path().join("precious").exists());
+        assert!(dir.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn replace_sets_the_exact_mode() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        for mode in [0o400, 0o644, 0o666] {
+            dir.replace_file("f", b"x", mode, None).unwrap();
+            assert_eq!(dir.stat("f").unwrap().unwrap().mode, mode);
+        }
+        assert_eq!(dir.names().unwrap(), ["f"]);
+    }
+
+    #[test]
+    fn renames_keep_their_promise() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.replace_file("a", b"a", 0o600, None).unwrap();
+        dir.replace_file("b", b"b", 0o600, None).unwrap();
+        assert!(dir.rename_new("a", &dir, "b").is_err());
+        dir.exchange("a", &dir, "b").unwrap();
+        assert_eq!(super::super::fs::read_limited(&temp.path().join("a"), 9).unwrap(), b"b");
+    }
+}

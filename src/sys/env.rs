@@ -1,0 +1,67 @@
+//! The environment and facts of the process.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The value of an environment variable that is valid text.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The value of an environment variable as it is.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn var_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// The arguments of the program.
+#[must_use]
+pub fn args() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
+/// The path of the running program, for messages only: its bytes are read through `/proc/self/exe`.
+#[must_use]
+pub fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("demisto-install"))
+}
+
+/// Whether the process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The effective user id.
+#[must_use]
+pub fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The process id.
+#[must_use]
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// The host's name, or `localhost`.
+#[must_use]
+pub fn hostname() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// How many workers the machine can run at once, at most `cap`.
+#[must_use]
+pub fn workers(cap: usize) -> usize {
+    if super::fault::active() {
+        return 1; // fault points are counted; the order of work has to be the same in every run
+    }
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(1, cap)
+}

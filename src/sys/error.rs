@@ -1,0 +1,49 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A call to the operating system that failed: what was tried, on what, and the reason it gave.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct Error {
+    /// What was tried, such as `write`.
+    pub action: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// The reason.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of `action` on `path`.
+    pub fn new(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { action, path: path.to_owned(), source: source.into() }
+    }
+
+    /// An error that the operating system did not give but a rule of ours.
+    #[must_use]
+    pub fn rule(action: &'static str, path: &Path, why: &str) -> Self {
+        Self::new(action, path, io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned()))
+    }
+
+    /// Whether the thing does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Adds action and path to the errors of system calls.
+pub(super) trait Context<T> {
+    /// Names what was tried on what.
+    fn context(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|e| Error::new(action, path, e))
+    }
+}

@@ -1,0 +1,300 @@
+//! Files by path: opening, reading with limits, writing atomically.
+//!
+//! For directories that somebody else may write, use [`super::dir::Dir`].
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::dir::{Dir, Stat};
+use super::error::Context as _;
+use super::{Error, Result};
+
+/// Opens a file to read it.
+///
+/// # Errors
+/// When it cannot be opened.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn open_existing(path: &Path) -> Result<File> {
+    File::open(path).context("open", path)
+}
+
+/// Opens a file to read and write it, creating it with mode 0600; never through a link.
+///
+/// # Errors
+/// When it cannot be opened or is a link.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn open_or_create_private(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(path).context("open", path)
+}
+
+/// Opens a file to write it from its beginning, creating it with mode `mode` less the umask.
+///
+/// # Errors
+/// When it cannot be opened.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn create(path: &Path, mode: u32) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(mode);
+    options.open(path).context("create", path)
+}
+
+/// Opens a log to append to: created with mode 0600, never through a link, never one that another
+/// user owns or that has a second name.
+///
+/// # Errors
+/// When it cannot be opened or breaks one of these rules.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn open_log(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options.custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits());
+    let file = options.open(path).context("open", path)?;
+    let meta = file.metadata().context("look at", path)?;
+    if !meta.is_file() || meta.uid() != super::env::uid() || meta.nlink() != 1 {
+        return Err(Error::rule("open", path, "it is not a plain file of ours with a single name"));
+    }
+    Ok(file)
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_file(open_existing(path)?, path, limit)
+}
+
+/// Reads a file that only root or the caller can have written: a regular file, not a link, owned
+/// by root or by us, not writable by group or others. All is checked on the open descriptor.
+///
+/// # Errors
+/// When it cannot be read, is larger than `limit` bytes, or breaks a rule.
+pub fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = open_guarded(path, 0o022, "others than its owner can write it")?;
+    read_file(file, path, limit)
+}
+
+/// Reads a file that holds a secret: as [`read_trusted`], and nobody but its owner may read it.
+///
+/// # Errors
+/// When it cannot be read, is larger than `limit` bytes, or breaks a rule.
+pub fn read_secret(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = open_guarded(path, 0o077, "others than its owner can read it (chmod 600 it)")?;
+    read_file(file, path, limit)
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+fn open_guarded(path: &Path, forbidden: u32, why: &str) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits());
+    let file = options.open(path).context("open", path)?;
+    let meta = file.metadata().context("look at", path)?;
+    if !meta.is_file() {
+        return Err(Error::rule("read", path, "it is not a regular file"));
+    }
+    if meta.uid() != 0 && meta.uid() != super::env::uid() {
+        return Err(Error::rule("read", path, "it belongs neither to root nor to you"));
+    }
+    if meta.mode() & forbidden != 0 {
+        return Err(Error::rule("read", path, why));
+    }
+    Ok(file)
+}
+
+fn read_file(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).context("read", path)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::rule("read", path, &format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Reads all of standard input, at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read or is larger.
+pub fn read_stdin(limit: u64) -> Result<Vec<u8>> {
+    let path = Path::new("standard input");
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes).context("read", path)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::rule("read", path, &format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Writes `bytes` to `path` in one step: a reader sees the old content or the new, also after a
+/// power cut. The mode is exact whatever the umask; the owner is the caller.
+///
+/// # Errors
+/// When the file cannot be written; the old content is untouched then.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let (dir, name) = parent_and_name(path)?;
+    let dir = Dir::open(&dir)?;
+    dir.replace_file(name, bytes, mode, None)
+}
+
+fn parent_and_name(path: &Path) -> Result<(PathBuf, &str)> {
+    let name = path.file_name().and_then(|n| n.to_str());
+    let name = name.ok_or_else(|| Error::rule("write", path, "it has no file name"))?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((parent.to_owned(), name))
+}
+
+/// What is at `path`, without following a link at its end; `None` when nothing is.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn stat(path: &Path) -> Result<Option<Stat>> {
+    match nix::sys::stat::lstat(path) {
+        Ok(raw) => Ok(Some(Stat::new(&raw))),
+        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => Ok(None),
+        Err(e) => Err(e).context("look at", path),
+    }
+}
+
+/// Whether anything, also a dangling link, is at `path`.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    !matches!(stat(path), Ok(None))
+}
+
+/// Whether `path` leads to a regular file.
+#[must_use]
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The names in a directory, sorted; names that are no valid text are refused.
+///
+/// # Errors
+/// When it cannot be read.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn list(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).context("list", dir)? {
+        let name = entry.context("list", dir)?.file_name();
+        let name =
+            name.into_string().map_err(|_| Error::rule("list", dir, "a name in it is not valid UTF-8"))?;
+        names.push(name);
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Where the link at `path` points.
+///
+/// # Errors
+/// When it is no link or cannot be read.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn read_link(path: &Path) -> Result<PathBuf> {
+    std::fs::read_link(path).context("read the link", path)
+}
+
+/// Creates a directory and its missing parents, each with mode `mode`.
+///
+/// # Errors
+/// When one cannot be created.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn create_dir_all(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        create_dir_all(parent, mode)?;
+    }
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other.context("create the directory", path)?,
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).context("set the mode of", path)
+}
+
+/// Removes a file; an absent one is fine.
+///
+/// # Errors
+/// When it cannot be removed.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.context("remove", path),
+    }
+}
+
+/// Renames within a file system.
+///
+/// # Errors
+/// When it cannot be done.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).context("rename to", to)
+}
+
+/// The absolute path without links.
+///
+/// # Errors
+/// When it does not exist or cannot be resolved.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub fn canonical(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).context("resolve", path)
+}
+
+/// Bytes that an ordinary caller can still write on the file system of `path`.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn free_bytes(path: &Path) -> Result<u64> {
+    let stat = nix::sys::statvfs::statvfs(path).context("measure the file system of", path)?;
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
+}
+
+/// Writes to standard output; a closed pipe is no error.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+pub fn print_error(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn secrets_and_links_are_guarded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        write_atomic(&path, b"x", 0o600).unwrap();
+        assert_eq!(read_secret(&path, 10).unwrap(), b"x");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(read_secret(&path, 10).is_err());
+        assert!(read_trusted(&path, 10).is_ok());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o620)).unwrap();
+        assert!(read_trusted(&path, 10).is_err());
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(read_trusted(&link, 10).is_err());
+        assert!(open_log(&link).is_err());
+        assert!(read_limited(&path, 0).is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! What has to happen before anything else in the process.
+
+use std::os::raw::c_int;
+
+/// OPENSSL_INIT_NO_LOAD_CONFIG (openssl/crypto.h): read no configuration file.
+const NO_LOAD_CONFIG: u64 = 0x80;
+
+/// Prepares the process; call it first in `main`, before any thread and any cryptography.
+///
+/// OpenSSL would otherwise read the file that `$OPENSSL_CONF` names, which can switch algorithms
+/// off or load code. The umask is set so that a file is never wider than asked for; every mode
+/// that matters is set on a descriptor afterwards.
+pub fn process() {
+    #[allow(unsafe_code, reason = "no safe wrapper passes these flags")]
+    // SAFETY: called once at the start of main with a documented flag and no settings (null).
+    let _ok: c_int = unsafe { openssl_sys::OPENSSL_init_ssl(NO_LOAD_CONFIG, std::ptr::null()) };
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+}

@@ -1,0 +1,20 @@
+//! The door to the operating system: files, processes, environment, clock, signals.
+//!
+//! In: paths and names. Out: handles and values, or an [`Error`] that names what was tried on what.
+//! All `unsafe`, all file, process and environment calls of the program are here. Must never
+//! follow a symbolic link in a directory that somebody else can write.
+
+pub mod clock;
+pub mod dir;
+pub mod env;
+mod error;
+pub mod fault;
+pub mod fs;
+pub mod init;
+pub mod lock;
+pub mod net;
+pub mod process;
+pub mod signal;
+pub mod tty;
+
+pub use error::{Error, Result};

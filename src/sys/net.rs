@@ -1,0 +1,101 @@
+//! Which TCP ports are in use, and by whom, from `/proc`.
+
+use std::path::{Path, PathBuf};
+
+use super::fs;
+
+/// Who listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The port.
+    pub port: u16,
+    /// The socket's inode, by which a process that holds it is found.
+    inode: u64,
+}
+
+/// A process by id and short name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The process id.
+    pub pid: u32,
+    /// Its short name (`/proc/PID/comm`).
+    pub name: String,
+}
+
+/// TCP sockets in state LISTEN (proc(5), state `0A`), of both address families.
+#[must_use]
+pub fn listeners() -> Vec<Listener> {
+    let mut found = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = fs::read_limited(Path::new(table), 64 << 20).unwrap_or_default();
+        found.extend(String::from_utf8_lossy(&text).lines().filter_map(parse_line));
+    }
+    found
+}
+
+fn parse_line(line: &str) -> Option<Listener> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if *fields.get(3)? != "0A" {
+        return None;
+    }
+    let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
+    Some(Listener { port, inode: fields.get(9)?.parse().ok()? })
+}
+
+/// Whether somebody listens on `port`; with the process where that can be seen (as root, all).
+#[must_use]
+pub fn listening_on(port: u16) -> Option<Option<Holder>> {
+    let inodes: Vec<u64> = listeners().into_iter().filter(|l| l.port == port).map(|l| l.inode).collect();
+    if inodes.is_empty() { None } else { Some(holder_of(&inodes)) }
+}
+
+/// The ports on which process `pid` listens, sorted.
+#[must_use]
+pub fn ports_of(pid: u32) -> Vec<u16> {
+    let held = socket_inodes(&PathBuf::from(format!("/proc/{pid}")));
+    let mut ports: Vec<u16> =
+        listeners().into_iter().filter(|l| held.contains(&l.inode)).map(|l| l.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn holder_of(inodes: &[u64]) -> Option<Holder> {
+    let pids = fs::list(Path::new("/proc")).unwrap_or_default();
+    pids.iter().filter_map(|name| name.parse::<u32>().ok()).find_map(|pid| {
+        let home = PathBuf::from(format!("/proc/{pid}"));
+        let holds = socket_inodes(&home).iter().any(|inode| inodes.contains(inode));
+        holds.then(|| Holder { pid, name: comm(&home) })
+    })
+}
+
+fn comm(home: &Path) -> String {
+    let name = fs::read_limited(&home.join("comm"), 64).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim().chars().filter(|c| !c.is_control()).collect()
+}
+
+fn socket_inodes(home: &Path) -> Vec<u64> {
+    let dir = home.join("fd");
+    let names = fs::list(&dir).unwrap_or_default();
+    names
+        .iter()
+        .filter_map(|name| fs::read_link(&dir.join(name)).ok())
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_our_own_listener() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let holder = listening_on(port).unwrap().unwrap();
+        assert_eq!(holder.pid, std::process::id());
+        assert!(ports_of(holder.pid).contains(&port));
+        drop(socket);
+        assert_eq!(listening_on(port), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Other programs: absolute paths, an argument list, a clean environment, bounded output.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::clock::Watch;
+use super::error::Context as _;
+use super::{Error, Result};
+
+/// Directories in which the system's tools are looked for, in order. `$PATH` is never used.
+const TOOL_DIRS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/// Most bytes kept of each of a tool's outputs.
+const OUTPUT_LIMIT: u64 = 4 << 20;
+
+/// The absolute path of the system tool `name`, if the system has it.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    TOOL_DIRS.iter().map(|dir| Path::new(dir).join(name)).find(|path| super::fs::is_file(path))
+}
+
+/// A call of another program.
+#[derive(Debug)]
+pub struct Tool {
+    path: PathBuf,
+    command: Command,
+    stdin: Vec<u8>,
+    timeout: Duration,
+}
+
+/// What a program said.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output, cut at 4 MiB.
+    pub stdout: Vec<u8>,
+    /// Its standard error, cut at 4 MiB.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+impl Tool {
+    /// A call of the program at the absolute `path`. The environment holds nothing but
+    /// `PATH`, `LC_ALL=C` and `HOME=/`.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let mut command = Command::new(&path);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").env("HOME", "/");
+        command.current_dir("/").process_group(0);
+        Self { path, command, stdin: Vec::new(), timeout: Duration::from_secs(120) }
+    }
+
+    /// A call of the system tool `name`.
+    ///
+    /// # Errors
+    /// When no system directory has it.
+    pub fn system(name: &str) -> Result<Self> {
+        find(name).map(Self::new).ok_or_else(|| {
+            let missing =
+                io::Error::new(io::ErrorKind::NotFound, "not in /usr/sbin, /usr/bin, /sbin or /bin");
+            Error::new("find the tool", Path::new(name), missing)
+        })
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Passes a variable of our own environment on, if it is set.
+    #[must_use]
+    pub fn pass_env(mut self, name: &str) -> Self {
+        if let Some(value) = super::env::var_os(name) {
+            self.command.env(name, value);
+        }
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    /// Stays in the caller's process group and terminal, for tools that ask the user something.
+    #[must_use]
+    pub fn foreground(mut self) -> Self {
+        self.command.process_group(nix::unistd::getpgrp().as_raw());
+        self
+    }
+
+    /// Gives the program these bytes to read.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Ends the program after `timeout` (120 s unless told).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs it with standard streams of our own, for pagers and the like.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn interactive(mut self) -> Result<ExitStatus> {
+        self.command.process_group(nix::unistd::getpgrp().as_raw());
+        self.command.status().context("run", &self.path)
+    }
+
+    /// Feeds `bytes` to it while it writes to our own standard streams (a pager).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn page(mut self, bytes: &[u8]) -> Result<ExitStatus> {
+        self.command.process_group(nix::unistd::getpgrp().as_raw()).stdin(Stdio::piped());
+        let mut child = self.command.spawn().context("run", &self.path)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(bytes); // the reader may leave the pager before its end
+        }
+        child.wait().context("run", &self.path)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end in time (it is killed then). Its exit status is
+    /// no error: see [`Tool::check`].
+    pub fn run(mut self) -> Result<Output> {
+        self.command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().context("run", &self.path)?;
+        let stdin = child.stdin.take();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let input = std::mem::take(&mut self.stdin);
+        let (status, stdout, stderr) = std::thread::scope(|scope| {
+            let out = scope.spawn(move || drain(stdout));
+            let err = scope.spawn(move || drain(stderr));
+            scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
+            let status = wait(&mut child, self.timeout);
+            (status, out.join().unwrap_or_default(), err.join().unwrap_or_default())
+        });
+        let status = status.context("run", &self.path)?;
+        Ok(Output { status, stdout, stderr })
+    }
+
+    /// Runs it and takes a non-zero exit status for an error.
+    ///
+    /// # Errors
+    /// As [`Tool::run`]; and when it fails: with the end of what it wrote to standard error.
+    pub fn check(self) -> Result<Output> {
+        let path = self.path.clone();
+        let output = self.run()?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let tail: Vec<&str> = said.lines().rev().take(5).collect();
+        let said: Vec<&str> = tail.into_iter().rev().collect();
+        let why = format!("{}: {}", output.status, said.join("; "));
+        Err(Error::new("run", &path, io::Error::other(why)))
+    }
+}
+
+fn drain(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.by_ref().take(OUTPUT_LIMIT).read_to_end(&mut bytes);
+        let _ = io::copy(&mut pipe, &mut io::sink()); // so that the writer never blocks
+    }
+    bytes
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> io::Result<ExitStatus> {
+    let watch = Watch::start();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if watch.elapsed() > timeout {
+            child.kill()?;
+            child.wait()?;
+            let why = format!("did not end within {} s and was stopped", timeout.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        std::thread::park_timeout(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_with_a_clean_environment() {
+        let output = Tool::system("env").unwrap().check().unwrap();
+        assert_eq!(output.text().lines().count(), 3, "{}", output.text());
+        let output = Tool::system("cat").unwrap().stdin("hello").check().unwrap();
+        assert_eq!(output.text(), "hello");
+    }
+
+    #[test]
+    fn failures_say_why() {
+        let error = Tool::system("ls").unwrap().arg("/does/not/exist").check().unwrap_err();
+        assert!(error.source.to_string().contains("No such file"), "{error:?}");
+        let slow = Tool::system("sleep").unwrap().arg("30").timeout(Duration::from_millis(30)).run();
+        assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
+    }
+}
