@@ -4,8 +4,11 @@
 //! floors. `tests/it/floors.rs` holds the table, `docs/architecture.md` the reasons.
 
 pub mod event;
+pub mod pack;
 pub mod sys;
+pub mod trust;
 pub mod types;
+pub mod verify;
 
 /// Placeholder until the front room is built.
 pub mod cli {

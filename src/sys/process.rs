@@ -1,6 +1,7 @@
 //! Other programs: absolute paths, an argument list, a clean environment, bounded output.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub struct Tool {
     path: PathBuf,
     command: Command,
     stdin: Vec<u8>,
+    stdin_file: Option<File>,
     timeout: Duration,
 }
 
@@ -60,7 +62,7 @@ impl Tool {
         let mut command = Command::new(&path);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").env("HOME", "/");
         command.current_dir("/").process_group(0);
-        Self { path, command, stdin: Vec::new(), timeout: Duration::from_secs(120) }
+        Self { path, command, stdin: Vec::new(), stdin_file: None, timeout: Duration::from_secs(120) }
     }
 
     /// A call of the system tool `name`.
@@ -119,6 +121,13 @@ impl Tool {
         self
     }
 
+    /// Gives the program this file to read, from where it stands.
+    #[must_use]
+    pub fn stdin_file(mut self, file: File) -> Self {
+        self.stdin_file = Some(file);
+        self
+    }
+
     /// Ends the program after `timeout` (120 s unless told).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -154,7 +163,11 @@ impl Tool {
     /// When it cannot be started or does not end in time (it is killed then). Its exit status is
     /// no error: see [`Tool::check`].
     pub fn run(mut self) -> Result<Output> {
-        self.command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
+        self.command.stdin(match self.stdin_file.take() {
+            Some(file) => Stdio::from(file),
+            None if self.stdin.is_empty() => Stdio::null(),
+            None => Stdio::piped(),
+        });
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().context("run", &self.path)?;
         let stdin = child.stdin.take();

@@ -1,0 +1,27 @@
+//! The trust line: judges signatures, and is the only maker of [`Verified`].
+//!
+//! In: bytes that nobody vouches for, signatures over them, keys, a policy and a time. Out: a
+//! [`Judgement`] with one verdict per signature, or a [`Verified`] value.
+//! Never reads a clock, never accepts anything that it does not fully understand.
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+mod check;
+mod error;
+mod judge;
+mod signatures;
+mod verdict;
+mod verified;
+
+pub use error::Error;
+pub use judge::{judge, judge_reader, require, require_reader};
+pub(crate) use signatures::parse as parse_signatures;
+pub use verdict::{Judgement, Signer, Verdict, VerdictCode};
+pub use verified::Verified;
+
+/// Largest set of signatures that is read, in bytes.
+pub const SIGNATURES_SIZE_LIMIT: usize = 64 << 10;
+/// Most signatures in one set.
+pub const SIGNATURES_LIMIT: usize = 16;
+/// How far ahead of our clock the signer's may have been, in seconds.
+pub const CLOCK_SKEW: i64 = 5 * 60;
