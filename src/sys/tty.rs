@@ -1,10 +1,11 @@
 //! The terminal's state, so that it can be put back.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::Mutex;
 
-use nix::sys::termios::{self, SetArg, Termios};
+use nix::errno::Errno;
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -12,6 +13,12 @@ static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 #[must_use]
 pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether standard input is a terminal.
+#[must_use]
+pub fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
 }
 
 /// Whether standard output is a terminal.
@@ -42,5 +49,58 @@ pub fn restore() {
         if stderr_is_terminal() {
             let _ = std::io::stderr().write_all(b"\x1b[?25h");
         }
+    }
+}
+
+/// While it lives, keys come one by one and none is echoed.
+///
+/// Ctrl-C still sends its signal. Ctrl-\\ and Ctrl-Z do not: nobody would put the terminal back.
+#[derive(Debug)]
+pub struct Hidden(Termios);
+
+impl Hidden {
+    /// Turns the echo off. What was typed before is dropped: it was answered to no question.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn begin() -> io::Result<Self> {
+        let before = termios::tcgetattr(std::io::stdin().as_fd())?;
+        let mut hidden = before.clone();
+        hidden.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ECHONL);
+        let settings = [
+            (SpecialCharacterIndices::VMIN, 1),
+            (SpecialCharacterIndices::VTIME, 0),
+            (SpecialCharacterIndices::VQUIT, 0), // 0 turns a key off on Linux (_POSIX_VDISABLE)
+            (SpecialCharacterIndices::VSUSP, 0),
+        ];
+        for (index, value) in settings {
+            if let Some(slot) = hidden.control_chars.get_mut(index as usize) {
+                *slot = value;
+            }
+        }
+        termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSAFLUSH, &hidden)?;
+        Ok(Self(before))
+    }
+
+    /// Waits for the next byte; `None` when the terminal is gone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn next(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        loop {
+            match nix::unistd::read(std::io::stdin().as_fd(), &mut byte) {
+                Ok(0) | Err(Errno::EIO) => return Ok(None),
+                Ok(_) => return Ok(Some(byte[0])),
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSADRAIN, &self.0);
     }
 }

@@ -1,0 +1,337 @@
+//! The questions of a guided run, in the order and words of the vendor's installer.
+//!
+//! Everything is asked before anything is done, on standard error. Ctrl-C ends the program at once
+//! with 130 (see [`crate::sys::signal`]); a question is never repeated for ever.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use dialoguer::theme::Theme;
+use dialoguer::{Confirm, Input};
+use secrecy::ExposeSecret as _;
+
+use super::mask::{Line, Typed};
+use crate::prompt::{self, Answers, DEFAULT_ADMIN, DEFAULT_PORT, Partial, password};
+use crate::sys::fs::print_error;
+use crate::sys::process::{self, Tool};
+use crate::sys::{signal, tty};
+use crate::types::Secret;
+
+/// How often a password may be refused or mistyped: a script that sends the same one would go on for ever.
+const PASSWORD_TRIES: usize = 5;
+
+/// A question without an answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody can be asked.
+    #[error("cannot ask questions: standard input and standard error are not both a terminal")]
+    NotATerminal,
+    /// The licence agreement was declined.
+    #[error("the End User License Agreement was not accepted")]
+    Declined,
+    /// The input ended where an answer was expected.
+    #[error("the input ended before the question {question:?} was answered")]
+    Ended {
+        /// The question.
+        question: String,
+    },
+    /// A signal ended the questions.
+    #[error("interrupted by signal {signal}")]
+    Interrupted {
+        /// Its number.
+        signal: i32,
+    },
+    /// The password was refused or mistyped too often.
+    #[error("no password was accepted in {tries} tries")]
+    TooManyTries {
+        /// How many there were.
+        tries: usize,
+    },
+    /// The port that was given beforehand cannot be used.
+    #[error("{why}")]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// Who has it, such as `port 443 is in use by nginx (pid 812)`.
+        why: String,
+    },
+    /// An answer that was given beforehand is not good.
+    #[error(transparent)]
+    Answer(#[from] prompt::Error),
+    /// The terminal failed.
+    #[error("cannot use the terminal")]
+    Terminal(#[source] io::Error),
+}
+
+/// A result of a question.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What to ask.
+pub struct Question<'a> {
+    /// The licence agreement's text.
+    pub eula: &'a str,
+    /// Answers that are known and are not asked for.
+    pub known: Partial,
+    /// Says who uses a port, as a whole sentence; `None` when it is free.
+    pub port_in_use: &'a dyn Fn(u16) -> Option<String>,
+    /// The password comes from elsewhere and is not asked for.
+    pub password_known: bool,
+}
+
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Asked {
+    /// The answers. `start` is the known one or true: [`start_question`] comes after the plan.
+    pub answers: Answers,
+    /// The password, unless it was known.
+    pub password: Option<Secret>,
+}
+
+/// Asks what is not known yet: licence, port, name, password.
+///
+/// # Errors
+/// When nobody can be asked, a known answer is not good, the licence is declined, or the input ends.
+pub fn guided(q: &Question<'_>) -> Result<Asked> {
+    let known = validate(q)?;
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    licence(q.eula, known.accept_eula)?;
+    let port = match known.port {
+        Some(port) => port,
+        None => ask_port(q.port_in_use)?,
+    };
+    let admin_name = match known.admin_name {
+        Some(name) => name,
+        None => ask_name()?,
+    };
+    let password = if q.password_known { None } else { Some(ask_password(&admin_name)?) };
+    let answers = Answers { accept_eula: true, port, admin_name, start: known.start.unwrap_or(true) };
+    Ok(Asked { answers, password })
+}
+
+/// Asks for yes or no; Enter takes `default`.
+///
+/// # Errors
+/// When nobody can be asked or the input ends.
+pub fn confirm(text: &str, default: bool) -> Result<bool> {
+    yes_or_no(text, Some(default))
+}
+
+/// Asks whether the server shall be started.
+///
+/// # Errors
+/// When nobody can be asked or the input ends.
+pub fn start_question(default: bool) -> Result<bool> {
+    confirm("Start the server?", default)
+}
+
+/// The known answers, each as good as if it had been typed.
+fn validate(q: &Question<'_>) -> Result<Partial> {
+    if q.known.accept_eula == Some(false) {
+        return Err(Error::Declined);
+    }
+    if let Some(port) = q.known.port {
+        prompt::check_port(&port.to_string())?;
+        if let Some(why) = (q.port_in_use)(port) {
+            return Err(Error::PortInUse { port, why });
+        }
+    }
+    if let Some(name) = &q.known.admin_name {
+        prompt::check_admin_name(name)?;
+    }
+    Ok(q.known.clone())
+}
+
+fn licence(eula: &str, accepted: Option<bool>) -> Result<()> {
+    if accepted == Some(true) {
+        return Ok(());
+    }
+    show(eula)?;
+    let accepted = yes_or_no("Do you accept the terms of the End User License Agreement?", None)?;
+    if accepted { Ok(()) } else { Err(Error::Declined) }
+}
+
+/// Shows a long text in a pager that cannot start a shell or open other files, else as it is.
+fn show(text: &str) -> Result<()> {
+    let text: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    print_error("The End User License Agreement follows. Leave it with q.\n\n");
+    // While the pager has the terminal, Ctrl-C is for the pager: it would be left behind otherwise.
+    let working = signal::Working::begin();
+    let paged = pager().is_some_and(|tool| tool.page(text.as_bytes()).is_ok_and(|status| status.success()));
+    drop(working);
+    if let Some(signal) = signal::pending() {
+        tty::restore();
+        return Err(Error::Interrupted { signal });
+    }
+    if !paged {
+        print_error(&format!("{}\n\n", text.trim_end()));
+    }
+    Ok(())
+}
+
+fn pager() -> Option<Tool> {
+    let term = crate::sys::env::var("TERM").filter(|term| !term.is_empty() && term != "dumb");
+    if term.is_none() || !tty::is_interactive() || !tty::stdout_is_terminal() {
+        return None;
+    }
+    let tool = match process::find("less") {
+        Some(less) => Tool::new(less).arg("-K"), // Ctrl-C leaves it
+        None => Tool::system("more").ok()?,
+    };
+    Some(tool.pass_env("TERM").env("LESSSECURE", "1").env("LESSHISTFILE", "-").env("LESSCHARSET", "utf-8"))
+}
+
+fn ask_port(port_in_use: &dyn Fn(u16) -> Option<String>) -> Result<u16> {
+    let check = |text: &String| -> std::result::Result<(), String> {
+        let port = prompt::check_port(text).map_err(|e| e.to_string())?;
+        (port_in_use)(port).map_or(Ok(()), Err)
+    };
+    let text = ask_text("Server HTTPS Port", &DEFAULT_PORT.to_string(), check)?;
+    Ok(prompt::check_port(&text)?)
+}
+
+fn ask_name() -> Result<String> {
+    let check = |text: &String| prompt::check_admin_name(text).map(|_| ()).map_err(|e| e.to_string());
+    let text = ask_text("Enter name for admin user", DEFAULT_ADMIN, check)?;
+    Ok(prompt::check_admin_name(&text)?)
+}
+
+fn ask_password(user: &str) -> Result<Secret> {
+    print_error(&format!("The password: {}\n", password::RULE));
+    // One guard for both questions, so that nothing typed between them is echoed.
+    let hidden = tty::Hidden::begin().map_err(Error::Terminal)?;
+    for _ in 0..PASSWORD_TRIES {
+        let secret = read_hidden(&hidden, &format!("Enter password for user '{user}'"))?;
+        let strength = match password::check(&secret, user) {
+            Ok(strength) => strength,
+            Err(refused) => {
+                print_error(&refusal(&refused));
+                continue;
+            }
+        };
+        let again = read_hidden(&hidden, "Verify password")?;
+        if secret.expose_secret() == again.expose_secret() {
+            print_error(&format!("Password strength: {strength}.\n"));
+            return Ok(secret);
+        }
+        print_error("error: the two passwords differ\n");
+    }
+    Err(Error::TooManyTries { tries: PASSWORD_TRIES })
+}
+
+fn refusal(refused: &prompt::Error) -> String {
+    match refused {
+        prompt::Error::Password { flaws } => {
+            let lines: Vec<String> = flaws.iter().map(|flaw| format!("  - {flaw}\n")).collect();
+            format!("error: the password is refused:\n{}", lines.concat())
+        }
+        other => format!("error: {other}\n"),
+    }
+}
+
+fn read_hidden(hidden: &tty::Hidden, question: &str) -> Result<Secret> {
+    loop {
+        print_error(&format!("{question}: "));
+        let line = read_line(hidden, question)?;
+        match prompt::parse_password(line) {
+            Ok(secret) => return Ok(secret),
+            Err(e) => print_error(&refusal(&e)),
+        }
+    }
+}
+
+fn read_line(hidden: &tty::Hidden, question: &str) -> Result<Vec<u8>> {
+    let mut line = Line::new();
+    loop {
+        let typed = match hidden.next().map_err(Error::Terminal)? {
+            Some(byte) => line.feed(byte),
+            None => Typed::End,
+        };
+        match typed {
+            Typed::Nothing => {}
+            Typed::Star => print_error("*"),
+            Typed::Erased(n) => print_error(&"\x08 \x08".repeat(n)),
+            Typed::Bell => print_error("\x07"),
+            Typed::Done => {
+                print_error("\n");
+                return Ok(line.into_bytes());
+            }
+            Typed::End => {
+                print_error("\n");
+                return Err(Error::Ended { question: question.to_owned() });
+            }
+        }
+    }
+}
+
+fn yes_or_no(text: &str, default: Option<bool>) -> Result<bool> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    let mut question = Confirm::with_theme(&Words).with_prompt(text).wait_for_newline(true);
+    if let Some(default) = default {
+        question = question.default(default);
+    }
+    question.interact().map_err(|e| failed(e, text))
+}
+
+fn ask_text(
+    text: &str,
+    default: &str,
+    check: impl Fn(&String) -> std::result::Result<(), String>,
+) -> Result<String> {
+    let question =
+        Input::with_theme(&Words).with_prompt(text).default(default.to_owned()).validate_with(check);
+    question.interact_text().map_err(|e| failed(e, text))
+}
+
+/// Puts the terminal back after a question that failed.
+fn failed(dialoguer::Error::IO(e): dialoguer::Error, question: &str) -> Error {
+    if e.kind() == ErrorKind::Interrupted {
+        // Ctrl-C: the signal is on its way to the thread that ends the program.
+        std::thread::park_timeout(Duration::from_secs(2));
+    }
+    tty::restore();
+    match e.kind() {
+        ErrorKind::NotConnected => Error::NotATerminal,
+        ErrorKind::Interrupted => Error::Interrupted { signal: signal::pending().unwrap_or(2) },
+        ErrorKind::UnexpectedEof => Error::Ended { question: question.to_owned() },
+        _ => Error::Terminal(e),
+    }
+}
+
+/// The look of the vendor's questions, on which scripts of administrators wait.
+struct Words;
+
+impl Theme for Words {
+    fn format_confirm_prompt(&self, f: &mut dyn fmt::Write, text: &str, now: Option<bool>) -> fmt::Result {
+        write!(f, "{text} [yes no] {}", now.map(yes_no).unwrap_or_default())
+    }
+
+    fn format_confirm_prompt_selection(
+        &self,
+        f: &mut dyn fmt::Write,
+        text: &str,
+        chosen: Option<bool>,
+    ) -> fmt::Result {
+        self.format_confirm_prompt(f, text, chosen)
+    }
+
+    fn format_input_prompt(&self, f: &mut dyn fmt::Write, text: &str, default: Option<&str>) -> fmt::Result {
+        write!(f, "{text}: ")?;
+        default.map_or(Ok(()), |default| write!(f, " (default: '{default}') "))
+    }
+}
+
+fn yes_no(answer: bool) -> &'static str {
+    if answer { "yes" } else { "no" }
+}
