@@ -3,10 +3,23 @@
 //! The library is a house of floors; a room (a top-level module) imports only rooms on lower
 //! floors. `tests/it/floors.rs` holds the table, `docs/architecture.md` the reasons.
 
+pub mod apply;
+pub mod bundle;
+pub mod certs;
 pub mod cli;
+pub mod config;
 pub mod event;
+pub mod host;
+pub mod journal;
+pub mod manifest;
 pub mod pack;
+pub mod plan;
+pub mod product;
 pub mod prompt;
+pub mod receipt;
+pub mod release;
+pub mod service;
+pub mod source;
 pub mod sys;
 pub mod trust;
 pub mod types;

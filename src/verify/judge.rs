@@ -9,6 +9,7 @@ use openpgp::types::SignatureType;
 
 use super::{Error, Judgement, Signer, Verdict, VerdictCode, Verified, check, signatures};
 use crate::trust::{Policy, TrustStore};
+use crate::types::Digest;
 
 /// Judges `signatures` over `signed` at the time `at`. Never fails: garbage is a refusal.
 #[must_use]
@@ -87,6 +88,20 @@ pub fn require_reader<R: Read>(
 ) -> Result<Verified<R>, Error> {
     let judgement = judge_reader(&mut reader, signatures, store, policy, at)?;
     accept(reader, judgement)
+}
+
+/// Bytes that were verified by an earlier run, which recorded their digest and signers where only
+/// root can write: verified again without the keys, which may have gone since.
+///
+/// # Errors
+/// When the bytes are not the recorded ones.
+pub fn pinned(bytes: Vec<u8>, recorded: Digest, signers: Vec<Signer>) -> Result<Verified<Vec<u8>>, Error> {
+    let found = Digest::of(&bytes);
+    if found == recorded {
+        Ok(Verified::new(bytes, signers))
+    } else {
+        Err(Error::Changed { recorded, found })
+    }
 }
 
 fn accept<T>(value: T, judgement: Judgement) -> Result<Verified<T>, Error> {

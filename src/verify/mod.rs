@@ -14,7 +14,7 @@ mod verdict;
 mod verified;
 
 pub use error::Error;
-pub use judge::{judge, judge_reader, require, require_reader};
+pub use judge::{judge, judge_reader, pinned, require, require_reader};
 pub(crate) use signatures::parse as parse_signatures;
 pub use verdict::{Judgement, Signer, Verdict, VerdictCode};
 pub use verified::Verified;

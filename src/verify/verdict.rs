@@ -1,10 +1,10 @@
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::types::Fingerprint;
 
 /// A certificate whose signature counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
     /// The fingerprint of its primary key.
     pub fingerprint: Fingerprint,

@@ -1,0 +1,69 @@
+use std::path::PathBuf;
+
+use crate::{certs, journal, release, sys};
+
+/// A plan that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A step failed; everything is as it was before.
+    #[error("the change failed; everything is as it was before")]
+    Restored(#[source] Box<Error>),
+    /// A step failed, and so did the undoing.
+    #[error("the change failed ({cause}), and it could not be undone")]
+    NotRestored {
+        /// What failed first.
+        cause: Box<Error>,
+        /// What failed while undoing.
+        #[source]
+        undo: Box<Error>,
+    },
+    /// A signal asked the run to end.
+    #[error("ended by signal {0}")]
+    Interrupted(i32),
+    /// The service's account does not exist.
+    #[error("the account {0} does not exist")]
+    NoAccount(&'static str),
+    /// The service does not work.
+    #[error("{unit} does not work: {why}")]
+    Unhealthy {
+        /// The unit.
+        unit: String,
+        /// What is missing.
+        why: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// Something is there that was not when the plan was made.
+    #[error("{} appeared after the plan was made", .0.display())]
+    Appeared(PathBuf),
+    /// A step needs something that was not given: a fault of this program.
+    #[error("a step lacks {0}")]
+    Lacks(&'static str),
+    /// The release cannot be read.
+    #[error(transparent)]
+    Release(#[from] release::Error),
+    /// The certificate cannot be made.
+    #[error(transparent)]
+    Certs(#[from] certs::Error),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The error that began it all.
+    #[must_use]
+    pub fn root_cause(&self) -> &Self {
+        match self {
+            Self::Restored(cause) | Self::NotRestored { cause, .. } => cause.root_cause(),
+            other => other,
+        }
+    }
+}

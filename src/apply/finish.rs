@@ -1,0 +1,70 @@
+//! What is left to do after the commit: only removals, each of which can be repeated.
+
+use super::{Context, Result, remove};
+use crate::manifest::Manifest;
+use crate::plan::{Plan, Step};
+use crate::product;
+use crate::receipt::Receipt;
+use crate::sys;
+use crate::verify::{self, Verified};
+
+/// The signed manifest of the installed release, in the state directory.
+pub(super) const MANIFEST: &str = "manifest.json";
+/// Its signatures.
+pub(super) const SIGNATURES: &str = "manifest.sig";
+
+pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
+    for planned in &plan.steps {
+        match &planned.step {
+            Step::SwitchTree { from, .. } => remove::whole(context, from)?,
+            Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
+            Step::RemoveOwned { dir, trash } => {
+                remove::whole(context, trash)?;
+                remove::prune(context, dir)?;
+            }
+            _ => {}
+        }
+    }
+    drop_orphans(context)
+}
+
+/// Removes the kept manifest when there is no receipt that it belongs to.
+pub(super) fn drop_orphans(context: &Context) -> Result<()> {
+    let state = context.at(product::STATE_DIR);
+    if !sys::fs::exists(&state.join("receipt.json")) {
+        for name in [MANIFEST, SIGNATURES] {
+            remove::file(context, &format!("{}/{name}", product::STATE_DIR))?;
+        }
+    }
+    Ok(())
+}
+
+/// The manifest of the installed release: the bytes whose digest the receipt recorded when their
+/// signatures had been accepted.
+pub(super) fn installed_manifest(context: &Context) -> Result<Option<Verified<Manifest>>> {
+    Ok(installed(context.root)?)
+}
+
+/// See [`installed_manifest`]; for rooms above.
+///
+/// # Errors
+/// When the files cannot be read or do not belong to each other.
+pub fn installed(
+    root: &std::path::Path,
+) -> std::result::Result<Option<Verified<Manifest>>, crate::release::Error> {
+    let state = product::under(root, product::STATE_DIR);
+    let manifest = state.join(MANIFEST);
+    if !sys::fs::exists(&manifest) {
+        return Ok(None);
+    }
+    let bytes = sys::fs::read_trusted(&manifest, crate::bundle::MAX_MANIFEST)?;
+    let receipt = state.join("receipt.json");
+    let recorded = match sys::fs::read_trusted(&receipt, 16 << 20) {
+        Ok(receipt) => Receipt::parse(&receipt).ok(),
+        Err(e) if e.is_not_found() => None,
+        Err(e) => return Err(e.into()),
+    };
+    let Some(receipt) = recorded else { return Ok(None) };
+    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers)?;
+    Ok(Some(Manifest::parse(bytes)?))
+}

@@ -1,0 +1,219 @@
+//! Carries a plan out, under the journal: everything, or nothing.
+//!
+//! In: a [`Plan`], the release, secrets that no plan holds. Out: the changed host, or the host as
+//! it was and the reason. Never starts a step that is not on disk in the journal first.
+#![forbid(unsafe_code)]
+
+mod accounts;
+mod error;
+mod files;
+mod finish;
+mod perform;
+mod prepare;
+mod remove;
+mod stage;
+mod undo;
+
+use std::path::{Path, PathBuf};
+
+pub use error::{Error, Result};
+pub use finish::installed;
+use zeroize::Zeroizing;
+
+use crate::event::{Event, EventSink};
+use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
+use crate::plan::{Plan, Step};
+use crate::product::{self, Owner, under};
+use crate::receipt::Receipt;
+use crate::release::Release;
+use crate::sys::{clock, dir::Ids, signal};
+use crate::types::{Secret, error_chain};
+
+/// Secrets that steps need. They exist in memory only.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// The administrator's password.
+    pub admin_password: Option<Secret>,
+    /// A given certificate's chain.
+    pub chain: Option<String>,
+    /// Its private key.
+    pub key: Option<Zeroizing<String>>,
+    /// The passphrase of the key.
+    pub passphrase: Option<Secret>,
+}
+
+/// What carrying out needs besides the plan.
+pub struct Context<'a> {
+    /// The root that is changed.
+    pub root: &'a Path,
+    /// Whether owners are set.
+    pub owners: bool,
+    /// The release, for steps that lay it out.
+    pub release: Option<&'a Release>,
+    /// Secrets.
+    pub secrets: &'a Secrets,
+    /// The receipt to write.
+    pub receipt: Option<&'a Receipt>,
+    /// Who is told.
+    pub sink: &'a dyn EventSink,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// Where `path` lies below the root.
+    fn at(&self, path: &str) -> PathBuf {
+        under(self.root, path)
+    }
+
+    /// Whether the root is the running system, so that its service manager can be used.
+    fn is_live(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// The numbers of an owner; `None` when owners are not set.
+    fn ids(&self, owner: Owner) -> Result<Option<Ids>> {
+        if !self.owners {
+            return Ok(None);
+        }
+        match owner {
+            Owner::Root => Ok(Some(Ids { uid: 0, gid: 0 })),
+            Owner::Demisto => {
+                let accounts = crate::host::Accounts::look_up(self.root, product::SERVICE_USER)?;
+                accounts.ids().map(Some).ok_or(Error::NoAccount(product::SERVICE_USER))
+            }
+        }
+    }
+}
+
+/// Directory of the journal below `root`.
+#[must_use]
+pub fn journal_dir(root: &Path) -> PathBuf {
+    under(root, product::STATE_DIR).join("journal")
+}
+
+/// Carries the plan out. The caller holds the lock and has recovered what an earlier run left.
+///
+/// # Errors
+/// [`Error::Restored`] when a step failed and all is as before; [`Error::NotRestored`] when the
+/// undoing failed, too.
+pub fn run(plan: &Plan, context: &Context) -> Result<()> {
+    let _working = signal::Working::begin();
+    let mut journal = Journal::begin(&journal_dir(context.root))?;
+    journal.append(&Entry::Begin {
+        at: clock::now(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: Box::new(plan.clone()),
+        owners: context.owners,
+    })?;
+    let mut done: Vec<(usize, Before)> = Vec::new();
+    let result = steps(plan, context, &mut journal, &mut done).and_then(|()| {
+        journal.append(&Entry::Commit)?;
+        Ok(())
+    });
+    match result {
+        Ok(()) => close(plan, context, journal, Ending::Done),
+        Err(cause) => {
+            done.reverse();
+            context.sink.warn(format!("{}; undoing what was done", error_chain(&cause)));
+            match back(plan, context, &mut journal, &done)
+                .and_then(|()| close(plan, context, journal, Ending::Restored))
+            {
+                Ok(()) => Err(Error::Restored(Box::new(cause))),
+                Err(undo) => Err(Error::NotRestored { cause: Box::new(cause), undo: Box::new(undo) }),
+            }
+        }
+    }
+}
+
+fn steps(
+    plan: &Plan,
+    context: &Context,
+    journal: &mut Journal,
+    done: &mut Vec<(usize, Before)>,
+) -> Result<()> {
+    for (number, planned) in plan.steps.iter().enumerate() {
+        let text = planned.step.describe();
+        context.sink.event(Event::Step { number: number + 1, of: plan.steps.len(), text });
+        let before = prepare::before(&planned.step, number, context, journal)?;
+        journal.append(&Entry::Intent { step: number, before: before.clone() })?;
+        done.push((number, before.clone()));
+        perform::perform(&planned.step, &before, context)?;
+        journal.append(&Entry::Done { step: number })?;
+        if let Some(signal) = signal::pending() {
+            return Err(Error::Interrupted(signal));
+        }
+    }
+    Ok(())
+}
+
+/// Undoes steps in the order given.
+fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, Before)]) -> Result<()> {
+    for (number, before) in steps {
+        let Some(planned) = plan.steps.get(*number) else { continue };
+        undo::undo(&planned.step, before, context, journal)?;
+        journal.append(&Entry::Undone { step: *number })?;
+    }
+    if plan
+        .steps
+        .iter()
+        .any(|planned| matches!(planned.step, Step::WriteFile { .. } | Step::RemoveFile { .. }))
+    {
+        perform::reload_units(context)?;
+    }
+    Ok(())
+}
+
+fn close(plan: &Plan, context: &Context, mut journal: Journal, ending: Ending) -> Result<()> {
+    if ending == Ending::Done {
+        finish::finish(plan, context)?;
+    }
+    journal.drop_backups()?;
+    journal.append(&Entry::End { ending })?;
+    Ok(journal.end()?)
+}
+
+/// How a recovery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// There was nothing to recover.
+    Nothing,
+    /// A run that was cut off was undone.
+    Restored,
+    /// A run that was cut off after its last step was finished.
+    Finished,
+}
+
+/// Recovers from a run that was cut off: undoes it, or finishes it when it was complete. The
+/// caller holds the lock.
+///
+/// # Errors
+/// When the journal is damaged or a step cannot be undone.
+pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
+    let Some((mut journal, entries)) = Journal::reopen(&journal_dir(root))? else {
+        return Ok(Recovered::Nothing);
+    };
+    let _working = signal::Working::begin();
+    let begin = entries.iter().find_map(|entry| match entry {
+        Entry::Begin { plan, owners, .. } => Some((plan, *owners)),
+        _ => None,
+    });
+    let Some((plan, owners)) = begin else {
+        journal.end()?; // cut off before it could announce anything
+        return Ok(Recovered::Nothing);
+    };
+    let secrets = Secrets::default();
+    let context = Context { root, owners, release: None, secrets: &secrets, receipt: None, sink };
+    match journal::replay(&entries) {
+        Recovery::Forward => close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished),
+        Recovery::Nothing => close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored),
+        Recovery::Undo { steps } => {
+            back(plan, &context, &mut journal, &steps)?;
+            close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored)
+        }
+    }
+}

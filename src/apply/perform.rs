@@ -1,0 +1,195 @@
+//! Does one step.
+
+use std::time::Duration;
+
+use openssl::x509::X509;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::files::{open, open_parent};
+use super::{Context, Error, Result, accounts, remove, stage};
+use crate::certs;
+use crate::journal::Before;
+use crate::plan::Step;
+use crate::product::{self, Owner};
+use crate::service::{self, Wanted};
+use crate::sys;
+use crate::sys::process::Tool;
+use crate::types::{Digest, Mode};
+
+const PRIVATE: u32 = 0o400;
+const LOG_LINES: usize = 20;
+
+pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result<()> {
+    match step {
+        Step::CreateGroup { name } => accounts::create_group(context, name, before),
+        Step::CreateUser { name, group, home } => accounts::create_user(context, name, group, home, before),
+        Step::RemoveUser { name } => accounts::remove_user(context, name),
+        Step::RemoveGroup { name } => accounts::remove_group(context, name),
+        Step::CreateDir { path, owner, mode } => create_dir(context, path, *owner, *mode, before),
+        Step::StageTree { path, .. } => stage::stage(context, path),
+        Step::MakeCertificate { dir, names, days } => {
+            let pair = certs::self_signed(names, *days)?;
+            write_pair(context, dir, &pair.chain, &pair.key)
+        }
+        Step::TakeCertificate { dir, .. } => {
+            let chain = context.secrets.chain.as_ref().ok_or(Error::Lacks("the certificate"))?;
+            let key = context.secrets.key.as_ref().ok_or(Error::Lacks("the private key"))?;
+            write_pair(context, dir, chain, key)
+        }
+        Step::WriteFile { path, owner, mode, text } => {
+            let (dir, name) = open_parent(context.root, path)?;
+            dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
+            Ok(())
+        }
+        Step::WriteOneTimeConfig { path, user, keypass } => write_one_time(context, path, user, *keypass),
+        Step::SwitchTree { from, to } => switch(context, from, to, before),
+        Step::RestoreLabels { paths } => restore_labels(paths),
+        Step::EnableUnit { unit } => {
+            service::enable(context.root, unit)?;
+            reload_units(context)
+        }
+        Step::DisableUnit { unit } => {
+            service::disable(context.root, unit)?;
+            reload_units(context)
+        }
+        Step::StartUnit { unit } => start(context, unit),
+        Step::StopUnit { unit } => Ok(service::stop(unit)?),
+        Step::AwaitHealth { unit, port, path, seconds } => await_health(context, unit, *port, path, *seconds),
+        Step::WriteReceipt { path } => write_receipt(context, path),
+        Step::RemoveFile { path } => remove::file(context, path),
+        Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
+        Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
+        Step::RemoveDir { path } => remove::dir(context, path),
+    }
+}
+
+/// Makes systemd read its units again, when it manages this root.
+pub(super) fn reload_units(context: &Context) -> Result<()> {
+    if context.is_live() && sys::fs::exists(std::path::Path::new("/run/systemd/system")) {
+        service::daemon_reload()?;
+    }
+    Ok(())
+}
+
+fn create_dir(context: &Context, path: &str, owner: Owner, mode: Mode, before: &Before) -> Result<()> {
+    if *before == Before::Kept {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.create_dir(&name, mode.bits(), context.ids(owner)?)?;
+    Ok(dir.sync()?)
+}
+
+fn write_pair(context: &Context, dir: &str, chain: &str, key: &str) -> Result<()> {
+    let dir = open(context.root, dir)?;
+    let owner = context.ids(Owner::Demisto)?;
+    dir.replace_file(product::CERTIFICATE, chain.as_bytes(), PRIVATE, owner)?;
+    dir.replace_file(product::CERTIFICATE_KEY, key.as_bytes(), PRIVATE, owner)?;
+    Ok(())
+}
+
+/// One-time configuration, as the server reads it (Administrator Guide, "Change the
+/// Administrator Password").
+#[derive(Serialize)]
+struct OneTime<'a> {
+    users: [OneTimeUser<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keypass: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OneTimeUser<'a> {
+    username: &'a str,
+    password: &'a str,
+    name: &'a str,
+    email: &'a str,
+    phone: &'a str,
+    default_admin: bool,
+    roles: serde_json::Value,
+}
+
+fn write_one_time(context: &Context, path: &str, user: &str, keypass: bool) -> Result<()> {
+    let password =
+        context.secrets.admin_password.as_ref().ok_or(Error::Lacks("the administrator's password"))?;
+    let passphrase = match keypass {
+        true => {
+            Some(context.secrets.passphrase.as_ref().ok_or(Error::Lacks("the passphrase"))?.expose_secret())
+        }
+        false => None,
+    };
+    let user = OneTimeUser {
+        username: user,
+        password: password.expose_secret(),
+        name: user,
+        email: "",
+        phone: "",
+        default_admin: true,
+        roles: serde_json::json!({ "demisto": ["Administrator"] }),
+    };
+    let mut text = Zeroizing::new(Vec::with_capacity(8192)); // no reallocation leaves a copy behind
+    let written = serde_json::to_writer(&mut *text, &OneTime { users: [user], keypass: passphrase });
+    written.map_err(|_| Error::Lacks("a representable password"))?;
+    let (dir, name) = open_parent(context.root, path)?;
+    Ok(dir.replace_file(&name, &text, PRIVATE, context.ids(Owner::Demisto)?)?)
+}
+
+fn switch(context: &Context, from: &str, to: &str, before: &Before) -> Result<()> {
+    let Before::Tree { exchanged, .. } = before else { return Err(Error::Lacks("the staged tree")) };
+    let (from_dir, from) = open_parent(context.root, from)?;
+    let (to_dir, to) = open_parent(context.root, to)?;
+    if *exchanged {
+        from_dir.exchange(&from, &to_dir, &to)?;
+    } else {
+        from_dir.rename_new(&from, &to_dir, &to)?;
+    }
+    Ok(to_dir.sync()?)
+}
+
+fn restore_labels(paths: &[String]) -> Result<()> {
+    Tool::system("restorecon")?
+        .args(["-R", "-F", "--"])
+        .args(paths)
+        .timeout(Duration::from_secs(600))
+        .check()?;
+    Ok(())
+}
+
+fn start(context: &Context, unit: &str) -> Result<()> {
+    let started = service::start(unit);
+    started.map_err(|e| unhealthy(context, unit, format!("it did not start: {}", e.source)))
+}
+
+fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
+    let log = context.at(product::LOG_DIR).join("server.log");
+    Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
+}
+
+fn await_health(context: &Context, unit: &str, port: u16, path: &str, seconds: u64) -> Result<()> {
+    let one_time = context.at(product::ONE_TIME_FILE);
+    let wanted =
+        Wanted { unit: Some(unit), port, path, one_time: &one_time, limit: Duration::from_secs(seconds) };
+    let took = service::await_health(&wanted).map_err(|why| match sys::signal::pending() {
+        Some(signal) => Error::Interrupted(signal),
+        None => unhealthy(context, unit, why),
+    })?;
+    let chain = sys::fs::read_limited(&context.at(product::INSTALL_DIR).join(product::CERTIFICATE), 1 << 20)?;
+    let ours = X509::from_pem(&chain).and_then(|leaf| leaf.to_der()).map(|der| Digest::of(&der)).ok();
+    if service::probe(port, path).certificate != ours {
+        let why = format!("port {port} is answered with another certificate than the installed one");
+        return Err(unhealthy(context, unit, why));
+    }
+    context.sink.note(format!("{unit} answers on port {port} after {} ms", took.as_millis()));
+    Ok(())
+}
+
+fn write_receipt(context: &Context, path: &str) -> Result<()> {
+    let receipt = context.receipt.ok_or(Error::Lacks("the receipt"))?;
+    let release = context.release.ok_or(Error::Lacks("the release"))?;
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.replace_file(super::finish::MANIFEST, release.candidate().manifest(), 0o600, None)?;
+    dir.replace_file(super::finish::SIGNATURES, release.candidate().signatures(), 0o600, None)?;
+    Ok(dir.replace_file(&name, &receipt.to_bytes(), 0o600, None)?)
+}

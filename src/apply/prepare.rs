@@ -1,0 +1,91 @@
+//! Looks at what a step is about to change and keeps what its undoing needs.
+
+use std::path::Path;
+
+use super::files::{self, open_parent};
+use super::{Context, Error, Result};
+use crate::host::Accounts;
+use crate::journal::{Before, Journal};
+use crate::plan::Step;
+use crate::service;
+use crate::sys;
+use crate::sys::dir::Kind;
+
+pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
+    match step {
+        Step::CreateGroup { name } => Ok(account(Accounts::look_up(context.root, name)?.gid)),
+        Step::CreateUser { name, .. } => Ok(account(Accounts::look_up(context.root, name)?.uid)),
+        Step::RemoveUser { name } => Ok(number_of(Accounts::look_up(context.root, name)?.uid)),
+        Step::RemoveGroup { name } => Ok(number_of(Accounts::look_up(context.root, name)?.gid)),
+        Step::CreateDir { path, .. } => {
+            Ok(if sys::fs::exists(&context.at(path)) { Before::Kept } else { Before::Absent })
+        }
+        Step::WriteFile { path, .. }
+        | Step::WriteOneTimeConfig { path, .. }
+        | Step::RemoveFile { path }
+        | Step::WriteReceipt { path } => file(path, number, context, journal),
+        Step::SwitchTree { from, to } => switch(from, to, context),
+        Step::EnableUnit { unit }
+        | Step::DisableUnit { unit }
+        | Step::StartUnit { unit }
+        | Step::StopUnit { unit } => unit_state(unit, context),
+        Step::RemoveDir { path } => removed_dir(path, context),
+        Step::StageTree { path, .. } => match sys::fs::exists(&context.at(path)) {
+            true => Err(Error::Appeared(context.at(path))),
+            false => Ok(Before::Absent),
+        },
+        Step::MakeCertificate { .. }
+        | Step::TakeCertificate { .. }
+        | Step::RestoreLabels { .. }
+        | Step::AwaitHealth { .. }
+        | Step::RemoveOwned { .. }
+        | Step::RemoveTree { .. } => Ok(Before::Nothing),
+    }
+}
+
+fn account(id: Option<u32>) -> Before {
+    if id.is_some() { Before::Kept } else { Before::Absent }
+}
+
+fn number_of(id: Option<u32>) -> Before {
+    id.map_or(Before::Kept, |id| Before::Account { id })
+}
+
+/// Keeps a copy of the file that a step replaces or removes.
+fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
+    if !context.at(path).parent().is_some_and(Path::is_dir) {
+        return Ok(Before::Absent);
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    let Some(stat) = dir.stat(&name)? else { return Ok(Before::Absent) };
+    if stat.kind != Kind::File {
+        return Err(Error::Sys(sys::Error::rule("replace", &dir.path_of(&name), "it is not a regular file")));
+    }
+    let copy = format!("{number}");
+    files::copy(&dir, &name, &journal.backup_dir()?, &copy)?;
+    let mode = crate::types::Mode::new(stat.mode);
+    Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })
+}
+
+fn switch(from: &str, to: &str, context: &Context) -> Result<Before> {
+    let (dir, name) = open_parent(context.root, from)?;
+    let staged = dir.stat(&name)?.ok_or(Error::Lacks("the staged tree"))?;
+    let (dir, name) = open_parent(context.root, to)?;
+    let exchanged = match dir.stat(&name)? {
+        None => false,
+        Some(stat) if stat.kind == Kind::Dir && dir.open_dir(&name)?.names()?.is_empty() => true,
+        Some(_) => return Err(Error::Appeared(dir.path_of(&name))),
+    };
+    Ok(Before::Tree { inode: staged.ino, exchanged })
+}
+
+fn unit_state(unit: &str, context: &Context) -> Result<Before> {
+    let active = context.is_live() && service::state(unit)?.is_active();
+    Ok(Before::Unit { enabled: service::is_enabled(context.root, unit), active })
+}
+
+fn removed_dir(path: &str, context: &Context) -> Result<Before> {
+    let Some(stat) = sys::fs::stat(&context.at(path))? else { return Ok(Before::Kept) };
+    let mode = crate::types::Mode::new(stat.mode);
+    Ok(Before::File { copy: String::new(), mode, uid: stat.ids.uid, gid: stat.ids.gid })
+}

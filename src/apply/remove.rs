@@ -1,0 +1,160 @@
+//! Removing, in a way that can be undone: things are moved aside and deleted after the commit.
+
+use super::files::{open, open_parent};
+use super::{Context, Error, Result, finish};
+use crate::manifest::{Kind as Entry, Manifest};
+use crate::sys;
+use crate::sys::dir::{Dir, Ids, Kind};
+
+/// Removes a file; an absent one is fine.
+pub(super) fn file(context: &Context, path: &str) -> Result<()> {
+    if !context.at(path).parent().is_some_and(std::path::Path::is_dir) {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.remove_file(&name)?;
+    Ok(dir.sync()?)
+}
+
+/// Removes a directory if it is empty.
+pub(super) fn dir(context: &Context, path: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(path)) {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    let empty =
+        dir.stat(&name)?.is_some_and(|s| s.kind == Kind::Dir) && dir.open_dir(&name)?.names()?.is_empty();
+    if empty {
+        dir.remove_dir(&name)?;
+        dir.sync()?;
+    }
+    Ok(())
+}
+
+/// Makes a removed directory again.
+pub(super) fn dir_back(context: &Context, path: &str, mode: u32, ids: Ids) -> Result<()> {
+    let (dir, name) = open_parent(context.root, path)?;
+    if dir.stat(&name)?.is_none() {
+        dir.create_dir(&name, mode, Some(ids))?;
+        dir.sync()?;
+    }
+    Ok(())
+}
+
+/// Removes a tree for good; an absent one is fine.
+pub(super) fn whole(context: &Context, path: &str) -> Result<()> {
+    if !context.at(path).parent().is_some_and(std::path::Path::is_dir) {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.remove_tree(&name)?;
+    Ok(dir.sync()?)
+}
+
+/// Moves a tree aside.
+pub(super) fn tree(context: &Context, path: &str, trash: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(path)) {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    let (trash_dir, trash) = open_parent(context.root, trash)?;
+    dir.rename_new(&name, &trash_dir, &trash)?;
+    Ok(dir.sync()?)
+}
+
+/// Moves it back.
+pub(super) fn tree_back(context: &Context, path: &str, trash: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(trash)) {
+        return Ok(());
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    let (trash_dir, trash) = open_parent(context.root, trash)?;
+    trash_dir.rename_new(&trash, &dir, &name)?;
+    Ok(dir.sync()?)
+}
+
+/// Moves what the installed release brought aside, entry by entry; what others put there stays.
+pub(super) fn owned(context: &Context, path: &str, trash: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(path)) {
+        return Ok(());
+    }
+    let manifest = finish::installed_manifest(context)?.ok_or(Error::Lacks("the installed manifest"))?;
+    let dir = open(context.root, path)?;
+    let (above, name) = open_parent(context.root, trash)?;
+    let aside = above.create_dir(&name, 0o700, None)?;
+    move_entries(manifest.get(), &dir, &aside)?;
+    aside.sync()?;
+    Ok(dir.sync()?)
+}
+
+fn move_entries(manifest: &Manifest, dir: &Dir, aside: &Dir) -> Result<()> {
+    for entry in &manifest.entries {
+        let (from, to) = match entry.path.parent() {
+            None => (dir.try_clone()?, aside.try_clone()?),
+            Some(parent) => match dir.open_beneath(&parent) {
+                Ok(from) => (from, aside.open_beneath(&parent)?),
+                Err(e) if e.is_not_found() => continue,
+                Err(e) => return Err(e.into()),
+            },
+        };
+        let name = entry.path.name();
+        match (&entry.kind, from.stat(name)?.map(|s| s.kind)) {
+            (Entry::Dir { .. }, _) => drop(to.create_dir(name, 0o700, None)?),
+            (Entry::File { .. }, Some(Kind::File)) | (Entry::Symlink { .. }, Some(Kind::Symlink)) => {
+                from.rename_new(name, &to, name)?;
+            }
+            _ => {} // absent, or replaced by something that the release does not own
+        }
+    }
+    Ok(())
+}
+
+/// Moves everything back from `trash`.
+pub(super) fn owned_back(context: &Context, path: &str, trash: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(trash)) {
+        return Ok(());
+    }
+    let (above, name) = open_parent(context.root, trash)?;
+    let (dir, aside) = (open(context.root, path)?, above.open_dir(&name)?);
+    merge_back(&aside, &dir)?;
+    above.remove_tree(&name)?;
+    Ok(dir.sync()?)
+}
+
+fn merge_back(from: &Dir, to: &Dir) -> Result<()> {
+    for name in from.names()? {
+        if from.stat(&name)?.is_some_and(|s| s.kind == Kind::Dir) {
+            merge_back(&from.open_dir(&name)?, &to.open_dir(&name)?)?;
+        } else {
+            from.rename_new(&name, to, &name)?;
+        }
+    }
+    Ok(to.sync()?)
+}
+
+/// After the commit: removes the directories that the release brought and that are empty now.
+pub(super) fn prune(context: &Context, path: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(path)) {
+        return Ok(());
+    }
+    let (above, name) = open_parent(context.root, path)?;
+    let top = above.open_dir(&name)?;
+    if let Some(manifest) = finish::installed_manifest(context)? {
+        for entry in manifest.get().entries.iter().rev().filter(|e| matches!(e.kind, Entry::Dir { .. })) {
+            let parent =
+                entry.path.parent().map_or_else(|| top.try_clone(), |parent| top.open_beneath(&parent));
+            let Ok(parent) = parent else { continue };
+            let gone = parent
+                .open_dir(entry.path.name())
+                .and_then(|d| d.names())
+                .is_ok_and(|names| names.is_empty());
+            if gone {
+                parent.remove_dir(entry.path.name())?;
+            }
+        }
+    }
+    if top.names()?.is_empty() {
+        above.remove_dir(&name)?;
+    }
+    Ok(above.sync()?)
+}

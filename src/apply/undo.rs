@@ -1,0 +1,86 @@
+//! Undoes one step. Every undoing can be repeated: it looks at the disk and does what is left.
+
+use super::files::{open_parent, put_back};
+use super::{Context, Result, accounts, finish, remove};
+use crate::journal::{Before, Journal};
+use crate::plan::Step;
+use crate::service;
+use crate::sys::dir::Ids;
+
+pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Journal) -> Result<()> {
+    match (step, before) {
+        (_, Before::Kept) => Ok(()),
+        (Step::CreateGroup { name }, _) => accounts::remove_group(context, name),
+        (Step::CreateUser { name, .. }, _) => accounts::remove_user(context, name),
+        (Step::RemoveUser { name }, Before::Account { id }) => accounts::restore_user(context, name, *id),
+        (Step::RemoveGroup { name }, Before::Account { id }) => accounts::restore_group(context, name, *id),
+        (Step::CreateDir { path, .. }, _) => remove::dir(context, path),
+        (Step::StageTree { path, .. }, _) => remove::whole(context, path),
+        (Step::WriteReceipt { path }, before) => {
+            file(path, before, context, journal)?;
+            finish::drop_orphans(context)
+        }
+        (
+            Step::WriteFile { path, .. } | Step::WriteOneTimeConfig { path, .. } | Step::RemoveFile { path },
+            before,
+        ) => file(path, before, context, journal),
+        (Step::SwitchTree { from, to }, Before::Tree { inode, exchanged }) => {
+            switch_back(context, (from, to), *inode, *exchanged)
+        }
+        (Step::EnableUnit { unit }, Before::Unit { enabled: false, .. }) => {
+            Ok(service::disable(context.root, unit)?)
+        }
+        (Step::DisableUnit { unit }, Before::Unit { enabled: true, .. }) => {
+            Ok(service::enable(context.root, unit)?)
+        }
+        (Step::StartUnit { unit }, Before::Unit { active: false, .. }) => stop(context, unit),
+        (Step::StopUnit { unit }, Before::Unit { active: true, .. }) => start(context, unit),
+        (Step::RemoveOwned { dir, trash }, _) => remove::owned_back(context, dir, trash),
+        (Step::RemoveTree { path, trash }, _) => remove::tree_back(context, path, trash),
+        (Step::RemoveDir { path }, Before::File { mode, uid, gid, .. }) => {
+            remove::dir_back(context, path, mode.bits(), Ids { uid: *uid, gid: *gid })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn file(path: &str, before: &Before, context: &Context, journal: &Journal) -> Result<()> {
+    match before {
+        Before::File { copy, mode, uid, gid } => {
+            let (dir, name) = open_parent(context.root, path)?;
+            let was = (mode.bits(), Ids { uid: *uid, gid: *gid });
+            put_back(&journal.backup_dir()?, copy, &dir, &name, was)
+        }
+        _ => remove::file(context, path),
+    }
+}
+
+/// The inode tells whether the switch had happened.
+fn switch_back(context: &Context, (from, to): (&str, &str), inode: u64, exchanged: bool) -> Result<()> {
+    let (from_dir, from) = open_parent(context.root, from)?;
+    let (to_dir, to) = open_parent(context.root, to)?;
+    if to_dir.stat(&to)?.is_none_or(|stat| stat.ino != inode) {
+        return Ok(());
+    }
+    if exchanged {
+        to_dir.exchange(&to, &from_dir, &from)?;
+    } else {
+        to_dir.rename_new(&to, &from_dir, &from)?;
+    }
+    Ok(to_dir.sync()?)
+}
+
+fn stop(context: &Context, unit: &str) -> Result<()> {
+    if context.is_live() {
+        service::stop(unit)?;
+    }
+    Ok(())
+}
+
+fn start(context: &Context, unit: &str) -> Result<()> {
+    if context.is_live() {
+        service::daemon_reload()?;
+        service::start(unit)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! X.509: the certificate that a server starts with, and a first look at a given pair.
+//!
+//! In: names, or PEM text. Out: PEM text. Never touches files and never asks on the terminal.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::{BigNum, MsbOption};
+use openssl::hash::MessageDigest;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::x509::extension::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
+};
+use openssl::x509::{X509, X509NameBuilder};
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use crate::types::{Digest, Secret};
+
+/// RSA modulus in bits (guide: 2048 or higher; 3072 holds beyond 2030, NIST SP 800-57).
+const KEY_BITS: u32 = 3072;
+/// Validity of a self-signed certificate in days.
+pub const SELF_SIGNED_DAYS: u32 = 730;
+
+/// A certificate chain and its private key, both PEM.
+#[derive(Debug)]
+pub struct Pair {
+    /// The chain, leaf first.
+    pub chain: String,
+    /// The key in the traditional form that the product reads.
+    pub key: Zeroizing<String>,
+}
+
+/// A pair that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// OpenSSL refused.
+    #[error("cannot make a certificate")]
+    Make(#[from] openssl::error::ErrorStack),
+    /// The certificate file is unusable.
+    #[error("the certificate is unusable: {0}")]
+    Chain(&'static str),
+    /// The key file is unusable.
+    #[error("the private key is unusable: {0}")]
+    Key(&'static str),
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Makes a key and a self-signed certificate for `names` (DNS names and addresses, all in the SAN:
+/// the product ignores the common name).
+///
+/// # Errors
+/// When OpenSSL fails.
+pub fn self_signed(names: &[String], days: u32) -> Result<Pair> {
+    let rsa = Rsa::generate(KEY_BITS)?;
+    let key_pem = Zeroizing::new(String::from_utf8(rsa.private_key_to_pem()?).unwrap_or_default());
+    let key = PKey::from_rsa(rsa)?;
+    let certificate = certificate(&key, names, days)?;
+    let chain = String::from_utf8(certificate.to_pem()?).unwrap_or_default();
+    Ok(Pair { chain, key: key_pem })
+}
+
+fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509> {
+    let mut serial = BigNum::new()?;
+    serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
+    let mut name = X509NameBuilder::new()?;
+    let common: String = names.first().map_or("localhost", String::as_str).chars().take(64).collect();
+    name.append_entry_by_text("CN", &common)?;
+    name.append_entry_by_text("O", "self-signed by demisto-install")?;
+    let name = name.build();
+    let mut builder = X509::builder()?;
+    builder.set_version(2)?;
+    let serial = serial.to_asn1_integer()?;
+    builder.set_serial_number(&serial)?;
+    builder.set_subject_name(&name)?;
+    builder.set_issuer_name(&name)?;
+    let (from, to) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(days)?);
+    builder.set_not_before(&from)?;
+    builder.set_not_after(&to)?;
+    builder.set_pubkey(key)?;
+    let mut san = SubjectAlternativeName::new();
+    for name in names {
+        if name.parse::<IpAddr>().is_ok() {
+            san.ip(name)
+        } else {
+            san.dns(name)
+        };
+    }
+    let san = san.build(&builder.x509v3_context(None, None))?;
+    let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
+    builder.append_extension(BasicConstraints::new().critical().build()?)?;
+    builder.append_extension(KeyUsage::new().critical().digital_signature().key_encipherment().build()?)?;
+    builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
+    builder.append_extension(san)?;
+    builder.append_extension(key_id)?;
+    builder.sign(key, MessageDigest::sha256())?;
+    Ok(builder.build())
+}
+
+/// Checks that chain and key are PEM, belong together and have the form that the product reads.
+/// An encrypted key needs its passphrase.
+///
+/// # Errors
+/// With the first rule that is broken.
+pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result<()> {
+    let stack = X509::stack_from_pem(chain.as_bytes()).map_err(|_| Error::Chain("it is not PEM"))?;
+    let leaf = stack.first().ok_or(Error::Chain("the file holds no certificate"))?;
+    if key.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return Err(Error::Key("it is an encrypted PKCS#8 file, which the product cannot read"));
+    }
+    let encrypted = key.contains("Proc-Type: 4,ENCRYPTED");
+    let secret: &[u8] = match passphrase {
+        Some(passphrase) => passphrase.expose_secret().as_bytes(),
+        None if encrypted => return Err(Error::Key("it is encrypted and no passphrase was given")),
+        None => &[],
+    };
+    let key = PKey::private_key_from_pem_passphrase(key.as_bytes(), secret);
+    let key = key.map_err(|_| match encrypted {
+        true => Error::Key("the passphrase does not open it"),
+        false => Error::Key("it is not a PEM private key"),
+    })?;
+    let public = leaf.public_key().map_err(|_| Error::Chain("its public key cannot be read"))?;
+    if public.public_eq(&key) { Ok(()) } else { Err(Error::Key("it does not belong to the certificate")) }
+}
+
+/// SHA-256 of the leaf certificate's DER form.
+///
+/// # Errors
+/// When the text holds no certificate.
+pub fn leaf_digest(chain: &str) -> Result<Digest> {
+    let leaf = X509::from_pem(chain.as_bytes()).map_err(|_| Error::Chain("it is not PEM"))?;
+    Ok(Digest::of(&leaf.to_der()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["soar.example.test", "localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn names_are_in_the_san() {
+        let pair = self_signed(&names(), 30).unwrap();
+        let x509 = X509::from_pem(pair.chain.as_bytes()).unwrap();
+        let san = x509.subject_alt_names().unwrap();
+        assert_eq!(
+            san.iter().filter_map(|n| n.dnsname()).collect::<Vec<_>>(),
+            ["soar.example.test", "localhost"]
+        );
+        assert_eq!(san.iter().filter_map(|n| n.ipaddress()).count(), 2);
+        assert!(pair.key.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+        check_pair(&pair.chain, &pair.key, None).unwrap();
+    }
+
+    #[test]
+    fn unfit_pairs_are_named() {
+        let (one, two) = (self_signed(&names(), 30).unwrap(), self_signed(&names(), 30).unwrap());
+        let why = |chain: &str, key: &str, pass: Option<&Secret>| {
+            check_pair(chain, key, pass).unwrap_err().to_string()
+        };
+        assert!(why(&one.chain, &two.key, None).contains("does not belong"));
+        assert!(why("junk", &two.key, None).contains("certificate"));
+        assert!(why(&one.chain, "junk", None).contains("PEM private key"));
+        let rsa = Rsa::private_key_from_pem(one.key.as_bytes()).unwrap();
+        let locked =
+            rsa.private_key_to_pem_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
+        let locked = String::from_utf8(locked).unwrap();
+        assert!(why(&one.chain, &locked, None).contains("no passphrase"));
+        assert!(why(&one.chain, &locked, Some(&Secret::from("shut"))).contains("does not open"));
+        check_pair(&one.chain, &locked, Some(&Secret::from("open"))).unwrap();
+        let key = PKey::from_rsa(rsa).unwrap();
+        let pkcs8 =
+            key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
+        let pkcs8 = String::from_utf8(pkcs8).unwrap();
+        assert!(why(&one.chain, &pkcs8, Some(&Secret::from("open"))).contains("PKCS#8"));
+    }
+}

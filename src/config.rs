@@ -1,0 +1,141 @@
+//! `demisto.conf`: reading and setting single values.
+//!
+//! In: the text of a JSON file in which nested and dotted keys are mixed and case does not count.
+//! Out: values, or a text with one value changed. Never touches files.
+#![forbid(unsafe_code)]
+
+use serde_json::{Map, Value};
+
+/// The key of the HTTPS port; its value is a string.
+pub const HTTPS_PORT: &str = "Server.HttpsPort";
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No JSON.
+    #[error("it is not valid JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// JSON, but no object.
+    #[error("it is JSON, but not an object")]
+    NotAnObject,
+    /// A value that cannot be what its key needs.
+    #[error("{key} has the value {value}, which is no port number")]
+    Port {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn parse(text: &str) -> Result<Map<String, Value>> {
+    match serde_json::from_str(text)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Error::NotAnObject),
+    }
+}
+
+/// The value of a dotted key, whether it is spelt nested, dotted or mixed, in any case.
+fn find<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
+    let direct = map.keys().find(|name| name.eq_ignore_ascii_case(key)).cloned();
+    if let Some(name) = direct {
+        return map.get_mut(&name);
+    }
+    let cuts: Vec<usize> = key.match_indices('.').map(|(i, _)| i).collect();
+    for cut in cuts {
+        let (head, tail) = (key.get(..cut)?, key.get(cut + 1..)?);
+        let name = map.keys().find(|name| name.eq_ignore_ascii_case(head)).cloned();
+        let holds =
+            |value: &mut Value| value.as_object_mut().is_some_and(|inner| find(inner, tail).is_some());
+        if let Some(name) = name.filter(|name| map.get_mut(name).is_some_and(holds)) {
+            return map.get_mut(&name)?.as_object_mut().and_then(|inner| find(inner, tail));
+        }
+    }
+    None
+}
+
+/// The HTTPS port that a configuration sets, if it sets one.
+///
+/// # Errors
+/// When the text is no JSON object or the value is no port.
+pub fn https_port(text: &str) -> Result<Option<u16>> {
+    let mut map = parse(text)?;
+    let Some(value) = find(&mut map, HTTPS_PORT) else { return Ok(None) };
+    let bad = || Error::Port { key: HTTPS_PORT, value: value.to_string() };
+    let port = match &*value {
+        Value::String(text) => text.trim().parse().map_err(|_| bad())?,
+        Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()).ok_or_else(bad)?,
+        _ => return Err(bad()),
+    };
+    if port == 0 { Err(bad()) } else { Ok(Some(port)) }
+}
+
+/// The text with the HTTPS port set; unchanged to the byte when it is that already. Other keys
+/// keep their order and spelling.
+///
+/// # Errors
+/// When the text is no JSON object.
+pub fn with_https_port(text: &str, port: u16) -> Result<String> {
+    if matches!(https_port(text), Ok(Some(now)) if now == port) {
+        return Ok(text.to_owned());
+    }
+    let mut map = parse(text)?;
+    let value = Value::String(port.to_string());
+    match find(&mut map, HTTPS_PORT) {
+        Some(slot) => *slot = value,
+        None => match map.get_mut("Server").and_then(Value::as_object_mut) {
+            Some(server) => {
+                server.insert("HttpsPort".to_owned(), value);
+            }
+            None => {
+                map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }));
+            }
+        },
+    }
+    let mut text = serde_json::to_string_pretty(&Value::Object(map))?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_found() {
+        for text in [
+            r#"{"Server":{"HttpsPort":"8443"}}"#,
+            r#"{"server.httpsport":"8443"}"#,
+            r#"{"SERVER":{"HTTPSPORT":8443}}"#,
+            r#"{"x":1,"Server":{"ProxyMode":true},"Server.HttpsPort":" 8443 "}"#,
+        ] {
+            assert_eq!(https_port(text).unwrap(), Some(8443), "{text}");
+            assert_eq!(with_https_port(text, 8443).unwrap(), text);
+            assert_eq!(https_port(&with_https_port(text, 9443).unwrap()).unwrap(), Some(9443));
+        }
+    }
+
+    #[test]
+    fn the_rest_stays() {
+        let text = "{\"b\": 1, \"Server\": {\"ProxyMode\": true}, \"a\": [1.50]}";
+        let new = with_https_port(text, 443).unwrap();
+        let keys: Vec<String> = parse(&new).unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["b", "Server", "a"]);
+        assert_eq!(https_port(&new).unwrap(), Some(443));
+        assert!(new.contains("\"ProxyMode\": true"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(matches!(https_port("{"), Err(Error::Syntax(_))));
+        assert!(matches!(https_port("[]"), Err(Error::NotAnObject)));
+        for bad in ["0", "65536", "https", ""] {
+            assert!(https_port(&format!(r#"{{"Server":{{"HttpsPort":"{bad}"}}}}"#)).is_err(), "{bad}");
+        }
+        assert_eq!(https_port("{}").unwrap(), None);
+    }
+}

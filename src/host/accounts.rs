@@ -1,0 +1,68 @@
+use std::path::Path;
+
+use users::{get_group_by_name, get_user_by_name};
+
+use crate::product::under;
+use crate::sys::{self, dir::Ids};
+
+/// The service's account and group, as the root's own account database has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accounts {
+    /// User id.
+    pub uid: Option<u32>,
+    /// Group id.
+    pub gid: Option<u32>,
+}
+
+const LIMIT: u64 = 64 << 20;
+
+impl Accounts {
+    /// Looks `name` up: on the running system through NSS, in another root in its own files.
+    ///
+    /// # Errors
+    /// When the other root's files exist but cannot be read.
+    pub fn look_up(root: &Path, name: &str) -> sys::Result<Self> {
+        if root == Path::new("/") {
+            let uid = get_user_by_name(name).map(|user| user.uid());
+            return Ok(Self { uid, gid: get_group_by_name(name).map(|group| group.gid()) });
+        }
+        Ok(Self { uid: field(root, "/etc/passwd", name)?, gid: field(root, "/etc/group", name)? })
+    }
+
+    /// Both, if both exist.
+    #[must_use]
+    pub fn ids(&self) -> Option<Ids> {
+        self.uid.zip(self.gid).map(|(uid, gid)| Ids { uid, gid })
+    }
+}
+
+/// The third field of `name`'s line (passwd(5), group(5)).
+fn field(root: &Path, file: &str, name: &str) -> sys::Result<Option<u32>> {
+    let path = under(root, file);
+    let bytes = match sys::fs::read_limited(&path, LIMIT) {
+        Err(e) if e.is_not_found() => return Ok(None),
+        other => other?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().find(|line| line.split(':').next() == Some(name));
+    Ok(line.and_then(|line| line.split(':').nth(2)).and_then(|id| id.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_root_has_its_own_accounts() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Accounts::look_up(root.path(), "demisto").unwrap(), Accounts::default());
+        sys::fs::create_dir_all(&root.path().join("etc"), 0o755).unwrap();
+        let write = |name: &str, text: &str| {
+            sys::fs::write_atomic(&root.path().join("etc").join(name), text.as_bytes(), 0o644).unwrap();
+        };
+        write("passwd", "root:x:0:0::/root:/bin/sh\ndemisto:x:993:992::/var/lib/demisto:/usr/sbin/nologin\n");
+        write("group", "demistox:x:1:\ndemisto:x:992:\n");
+        let found = Accounts::look_up(root.path(), "demisto").unwrap();
+        assert_eq!(found.ids(), Some(Ids { uid: 993, gid: 992 }));
+    }
+}

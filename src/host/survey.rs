@@ -1,0 +1,95 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Accounts;
+use crate::product::{self, under};
+use crate::sys;
+use crate::sys::dir::{Dir, Kind};
+
+/// State of the installation directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directory {
+    /// Not there.
+    Absent,
+    /// There, and empty.
+    Empty,
+    /// There, with these names in it.
+    Occupied(Vec<String>),
+    /// Something else has its name.
+    NotADirectory,
+    /// Another file system is mounted there, so it cannot be switched in one step.
+    MountPoint,
+}
+
+/// What the product needs or left, below one root.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The root that was looked at.
+    pub root: PathBuf,
+    /// The service's account.
+    pub accounts: Accounts,
+    /// The installation directory.
+    pub install_dir: Directory,
+    /// The configuration file's text, if there is one.
+    pub config: Option<String>,
+    /// Those of the asked-for paths that exist.
+    pub present: BTreeSet<String>,
+    /// Free bytes where the release goes.
+    pub free_bytes: u64,
+    /// Whether the root has an account database.
+    pub has_passwd: bool,
+    /// The receipt's bytes, if something is installed.
+    pub receipt: Option<Vec<u8>>,
+}
+
+const CONFIG_LIMIT: u64 = 4 << 20;
+const RECEIPT_LIMIT: u64 = 16 << 20;
+
+/// Looks at `root`; tells which of `paths` (absolute as the installed system sees them) exist.
+///
+/// # Errors
+/// When something exists but cannot be looked at.
+pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
+    let optional = |path: &str, limit| match sys::fs::read_limited(&under(root, path), limit) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => other.map(Some),
+    };
+    let config = optional(product::CONFIG_FILE, CONFIG_LIMIT)?;
+    let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Survey {
+        root: root.to_owned(),
+        accounts: Accounts::look_up(root, product::SERVICE_USER)?,
+        install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
+        config,
+        present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
+        free_bytes: sys::fs::free_bytes(&nearest(&under(root, product::STAGE_DIR)))?,
+        has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),
+        receipt: read_receipt(&under(root, product::STATE_DIR).join("receipt.json"))?,
+    })
+}
+
+/// Reads the receipt, which only root (or, in a scratch root, the caller) may have written.
+fn read_receipt(path: &Path) -> sys::Result<Option<Vec<u8>>> {
+    match sys::fs::read_trusted(path, RECEIPT_LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn install_dir(path: &Path) -> sys::Result<Directory> {
+    let Some(stat) = sys::fs::stat(path)? else { return Ok(Directory::Absent) };
+    if stat.kind != Kind::Dir {
+        return Ok(Directory::NotADirectory);
+    }
+    let above = path.parent().map(sys::fs::stat).transpose()?.flatten();
+    if above.is_some_and(|above| above.dev != stat.dev) {
+        return Ok(Directory::MountPoint);
+    }
+    let names = Dir::open(path)?.names()?;
+    Ok(if names.is_empty() { Directory::Empty } else { Directory::Occupied(names) })
+}
+
+/// The nearest directory on the way up that exists.
+fn nearest(path: &Path) -> PathBuf {
+    path.ancestors().find(|p| sys::fs::exists(p)).unwrap_or(Path::new("/")).to_owned()
+}

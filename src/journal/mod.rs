@@ -1,0 +1,218 @@
+//! The write-ahead journal: what a run is about to do, on disk before it does it.
+//!
+//! In: records. Out: after a crash, a [`Recovery`]: what has to be undone or finished. Never holds
+//! a secret, and never keeps the product from starting: it concerns only this program.
+//!
+//! One record a line: 16 hexadecimal digits of the SHA-256 of the JSON text, a space, the JSON
+//! text. A last line that is torn counts as not written; damage elsewhere is an error.
+#![forbid(unsafe_code)]
+
+mod record;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+pub use record::{Before, Ending, Entry, Recovery, replay};
+
+use crate::sys::dir::Dir;
+use crate::sys::{self, fault};
+use crate::types::Digest;
+
+const NAME: &str = "current.jsonl";
+const DONE: &str = "last.jsonl";
+const LIMIT: u64 = 64 << 20;
+
+/// A journal that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A line other than the last is damaged.
+    #[error("the journal {} is damaged in line {line}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// The operating system refused.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The journal of one run, open for appending.
+#[derive(Debug)]
+pub struct Journal {
+    dir: Dir,
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Begins a journal in `dir`, which exists.
+    ///
+    /// # Errors
+    /// When one is open already or the file cannot be created.
+    pub fn begin(dir: &Path) -> Result<Self> {
+        let dir = Dir::open(dir)?;
+        let file = dir.create_file(NAME)?;
+        dir.sync()?;
+        Ok(Self { path: dir.path_of(NAME), dir, file })
+    }
+
+    /// Opens the journal that an earlier run left in `dir`, with its records; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn reopen(dir: &Path) -> Result<Option<(Self, Vec<Entry>)>> {
+        let path = dir.join(NAME);
+        let bytes = match sys::fs::read_trusted(&path, LIMIT) {
+            Err(e) if e.is_not_found() => return Ok(None),
+            other => other?,
+        };
+        let (entries, good) = parse(&path, &bytes)?;
+        let file = sys::fs::open_or_create_private(&path)?;
+        let failed = |e| sys::Error::new("repair", &path, e);
+        file.set_len(good as u64).map_err(failed)?; // a torn line must not swallow the next
+        let mut file = file;
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(failed)?;
+        Ok(Some((Self { dir: Dir::open(dir)?, file, path }, entries)))
+    }
+
+    /// Whether `dir` holds an unfinished journal.
+    #[must_use]
+    pub fn is_open(dir: &Path) -> bool {
+        sys::fs::exists(&dir.join(NAME))
+    }
+
+    /// Reads the unfinished journal without touching it.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn peek(dir: &Path) -> Result<Option<Vec<Entry>>> {
+        let path = dir.join(NAME);
+        match sys::fs::read_trusted(&path, LIMIT) {
+            Err(e) if e.is_not_found() => Ok(None),
+            other => Ok(Some(parse(&path, &other?)?.0)),
+        }
+    }
+
+    /// Appends a record and makes it durable before it returns.
+    ///
+    /// # Errors
+    /// When it cannot be written: what it announces must not be done then.
+    pub fn append(&mut self, entry: &Entry) -> Result<()> {
+        let text = serde_json::to_string(entry).unwrap_or_default();
+        let line = format!("{} {text}\n", check(&text));
+        let failed = |e| sys::Error::new("write", &self.path, e);
+        fault::point("journal append").map_err(failed)?;
+        self.file.write_all(line.as_bytes()).map_err(failed)?;
+        fault::point("journal written").map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        fault::point("journal synced").map_err(failed)?;
+        Ok(())
+    }
+
+    /// Ends the journal: it becomes the record of the last run.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn end(self) -> Result<()> {
+        self.dir.rename(NAME, &self.dir, DONE)?;
+        Ok(self.dir.sync()?)
+    }
+
+    /// The directory in which copies of replaced files are kept until the end.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn backup_dir(&self) -> Result<Dir> {
+        if self.dir.stat("backup")?.is_none() {
+            self.dir.create_dir("backup", 0o700, None)?;
+        }
+        Ok(self.dir.open_dir("backup")?)
+    }
+
+    /// Removes the kept copies.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn drop_backups(&self) -> Result<()> {
+        Ok(self.dir.remove_tree("backup")?)
+    }
+}
+
+fn check(text: &str) -> String {
+    Digest::of(text.as_bytes()).to_string().chars().take(16).collect()
+}
+
+/// The records, and how many bytes of the file are good.
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
+    let mut entries = Vec::new();
+    let mut good = 0;
+    let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        match parse_line(line) {
+            Some(entry) => entries.push(entry),
+            None if lines.peek().is_none() => break, // torn by a crash: it was not acted on
+            None => return Err(Error::Damaged { path: path.to_owned(), line: number + 1 }),
+        }
+        good += line.len();
+    }
+    Ok((entries, good))
+}
+
+fn parse_line(line: &[u8]) -> Option<Entry> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (sum, text) = line.split_once(' ')?;
+    if sum == check(text) { serde_json::from_str(text).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> (tempfile::TempDir, Vec<u8>) {
+        let temp = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(temp.path()).unwrap();
+        for step in 0..3 {
+            journal.append(&Entry::Done { step }).unwrap();
+        }
+        let bytes = sys::fs::read_limited(&temp.path().join(NAME), LIMIT).unwrap();
+        (temp, bytes)
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_at_every_length() {
+        let (temp, bytes) = written();
+        let path = temp.path().join(NAME);
+        for length in 0..=bytes.len() {
+            sys::fs::write_atomic(&path, &bytes[..length], 0o600).unwrap();
+            let (mut journal, entries) = Journal::reopen(temp.path()).unwrap().unwrap();
+            assert_eq!(entries.len(), bytes[..length].iter().filter(|b| **b == b'\n').count(), "{length}");
+            journal.append(&Entry::Commit).unwrap();
+            let (_, again) = Journal::reopen(temp.path()).unwrap().unwrap();
+            assert_eq!(again.len(), entries.len() + 1);
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_an_error() {
+        let (temp, mut bytes) = written();
+        bytes[20] ^= 1;
+        sys::fs::write_atomic(&temp.path().join(NAME), &bytes, 0o600).unwrap();
+        assert!(matches!(Journal::reopen(temp.path()), Err(Error::Damaged { line: 1, .. })));
+    }
+
+    #[test]
+    fn one_journal_at_a_time() {
+        let (temp, _) = written();
+        assert!(Journal::begin(temp.path()).is_err());
+        assert!(Journal::is_open(temp.path()));
+        Journal::reopen(temp.path()).unwrap().unwrap().0.end().unwrap();
+        assert!(!Journal::is_open(temp.path()));
+    }
+}

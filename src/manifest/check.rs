@@ -1,0 +1,164 @@
+//! Rules that tie the parts of a manifest together. What passes here can be laid out without
+//! looking outside the payload or the installation directory.
+
+use std::collections::HashMap;
+
+use super::{Entry, Error, Kind, Manifest, Place, Result};
+use crate::bundle::{MAX_CONTENT, MAX_FRAME};
+use crate::types::RelPath;
+
+/// More than any product has; each entry costs memory.
+const MAX_ENTRIES: usize = 300_000;
+const MAX_TEXT: usize = 1 << 20;
+
+fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
+    Err(Error::Inconsistent { what: what.into(), why })
+}
+
+pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
+    names(manifest)?;
+    let starts = frames(manifest)?;
+    entries(manifest, &starts)
+}
+
+fn names(manifest: &Manifest) -> Result<()> {
+    let word = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 64
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if !word(&manifest.product) {
+        return bad("product", "it must be letters, digits, - and _");
+    }
+    if manifest.title.is_empty() || manifest.title.len() > 120 || manifest.title.chars().any(char::is_control)
+    {
+        return bad("title", "it must be 1 to 120 printable bytes");
+    }
+    if manifest.upgrades.from > manifest.upgrades.to {
+        return bad("upgrades", "from is later than to");
+    }
+    if !manifest.health.path.starts_with('/') || manifest.health.path.bytes().any(|b| !b.is_ascii_graphic()) {
+        return bad("health path", "it must begin with / and hold printable characters without spaces");
+    }
+    if manifest.config.len() > MAX_TEXT {
+        return bad("config", "it is too long");
+    }
+    for unit in &manifest.units {
+        let stem = unit.name.strip_suffix(".service").or_else(|| unit.name.strip_suffix(".timer"));
+        if !stem.is_some_and(word) || unit.text.len() > MAX_TEXT {
+            return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the frames fill the payload without gap; gives where each one's content begins.
+fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
+    let (mut offset, mut content) = (0_u64, 0_u64);
+    let mut starts = Vec::with_capacity(manifest.frames.len());
+    for (number, frame) in manifest.frames.iter().enumerate() {
+        let what = || format!("frame {number}");
+        if frame.offset != offset {
+            return bad(what(), "it does not begin where the one before ends");
+        }
+        if frame.length == 0 || frame.length > MAX_FRAME || frame.content_length > MAX_CONTENT {
+            return bad(what(), "its length is out of range");
+        }
+        starts.push(content);
+        let next = offset.checked_add(frame.length).zip(content.checked_add(frame.content_length));
+        (offset, content) = next.map_or_else(|| bad(what(), "its length is out of range"), Ok)?;
+    }
+    if offset != manifest.payload.length || content != manifest.payload.content_length {
+        return bad("payload", "its length is not the sum of its frames");
+    }
+    Ok(starts)
+}
+
+fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
+    if manifest.entries.len() > MAX_ENTRIES {
+        return bad("entries", "there are too many");
+    }
+    let mut dirs: HashMap<&RelPath, bool> = HashMap::new();
+    let mut last: Option<&RelPath> = None;
+    for entry in &manifest.entries {
+        if last.is_some_and(|last| last.as_str() >= entry.path.as_str()) {
+            return bad(entry.path.as_str(), "entries must be sorted by path, each once");
+        }
+        last = Some(&entry.path);
+        if let Some(parent) = entry.path.parent()
+            && dirs.get(&parent) != Some(&true)
+        {
+            return bad(entry.path.as_str(), "its directory is no directory of the payload");
+        }
+        dirs.insert(&entry.path, matches!(entry.kind, Kind::Dir { .. }));
+        inside(manifest, entry, starts)?;
+    }
+    let eula = manifest.entries.iter().find(|e| e.path == manifest.eula);
+    match eula.map(|e| &e.kind) {
+        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
+        _ => bad("eula", "it names no file of the payload"),
+    }
+}
+
+fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
+    match &entry.kind {
+        Kind::Dir { .. } => Ok(()),
+        Kind::Symlink { target } => link_stays_inside(&entry.path, target),
+        Kind::File { size, at: Place { frame, offset }, .. } => {
+            let what = entry.path.as_str();
+            if *size == 0 {
+                return Ok(());
+            }
+            let (Some(start), Some(holder)) = (starts.get(*frame), manifest.frames.get(*frame)) else {
+                return bad(what, "its frame does not exist");
+            };
+            let end = start.checked_add(*offset).and_then(|begin| begin.checked_add(*size));
+            if *offset >= holder.content_length || end.is_none_or(|end| end > manifest.payload.content_length)
+            {
+                return bad(what, "its content lies outside the payload");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A link's target is relative and, walked from the link's directory, never leaves the tree.
+pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+    let broken = |why| bad(path.as_str(), why);
+    if target.is_empty()
+        || target.len() > 1024
+        || target.starts_with('/')
+        || target.chars().any(char::is_control)
+    {
+        return broken("its target must be a relative path");
+    }
+    let mut depth = path.as_str().matches('/').count();
+    for part in target.split('/') {
+        depth = match part {
+            "" | "." => depth,
+            ".." => match depth.checked_sub(1) {
+                Some(up) => up,
+                None => return broken("its target leaves the installation directory"),
+            },
+            _ => depth.saturating_add(1),
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_leave_are_refused() {
+        let check = |path: &str, target: &str| link_stays_inside(&path.parse().unwrap(), target).is_ok();
+        assert!(check("a", "b"));
+        assert!(check("lib/x/y", "../../bin/y"));
+        assert!(!check("a", "../etc/passwd"));
+        assert!(!check("lib/a", "../../etc"));
+        assert!(!check("a", "/etc/passwd"));
+        assert!(!check("a", "b/../../c"));
+        assert!(!check("a", ""));
+    }
+}

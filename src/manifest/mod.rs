@@ -1,0 +1,74 @@
+//! What a release holds and asks for: the signed description.
+//!
+//! In: bytes whose signatures were accepted. Out: a [`Manifest`] whose parts agree with each other.
+//! Never takes bytes that were not verified, except to be looked at ([`Unverified`]).
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+mod check;
+mod error;
+mod schema;
+
+pub use error::{Error, Result};
+pub use schema::{Entry, Health, Kind, Manifest, Payload, Place, Requirements, Stub, Unit, Upgrades};
+
+use crate::verify::Verified;
+
+/// The format version that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Field names that a `critical` list may hold: those that this program obeys.
+const KNOWN_CRITICAL: [&str; 8] =
+    ["stub", "payload", "entries", "upgrades", "epoch", "schema", "requirements", "health"];
+
+impl Manifest {
+    /// Reads verified bytes.
+    ///
+    /// # Errors
+    /// When they are no manifest of a known format, when a critical field is unknown, or when
+    /// parts contradict each other.
+    pub fn parse(bytes: Verified<Vec<u8>>) -> Result<Verified<Self>> {
+        bytes.try_map(|bytes| Self::from_bytes(&bytes))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| Error::Syntax(e.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(Error::Format(manifest.format));
+        }
+        if let Some(name) = manifest.critical.iter().find(|name| !KNOWN_CRITICAL.contains(&name.as_str())) {
+            return Err(Error::Critical(name.chars().take(60).collect()));
+        }
+        check::consistent(&manifest)?;
+        Ok(manifest)
+    }
+
+    /// Serializes it as it is signed.
+    ///
+    /// # Errors
+    /// When its parts contradict each other: nothing is signed that would be refused.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        check::consistent(self)?;
+        serde_json::to_vec(self).map_err(|e| Error::Syntax(e.to_string()))
+    }
+}
+
+/// A manifest that nobody vouches for: good for looking at, accepted nowhere else.
+#[derive(Debug)]
+pub struct Unverified(Manifest);
+
+impl Unverified {
+    /// Reads bytes that were not verified.
+    ///
+    /// # Errors
+    /// As [`Manifest::parse`].
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        Manifest::from_bytes(bytes).map(Self)
+    }
+
+    /// The content, to be shown together with a warning.
+    #[must_use]
+    pub fn look(&self) -> &Manifest {
+        &self.0
+    }
+}

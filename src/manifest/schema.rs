@@ -1,0 +1,180 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Compression, Frame};
+use crate::product::{Owner, Role};
+use crate::types::{Digest, Mode, RelPath, Version};
+
+/// What a release holds and asks for. Unknown fields are ignored (the signed bytes are kept as
+/// they are); names in `critical` must be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format version of this structure.
+    pub format: u32,
+    /// Names of fields that a reader has to understand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical: Vec<String>,
+    /// The product's short name.
+    pub product: String,
+    /// The name shown to people.
+    pub title: String,
+    /// Server or engine.
+    pub role: Role,
+    /// The release's version.
+    pub version: Version,
+    /// The release's build number.
+    pub build: u64,
+    /// Security epoch: a host never goes back to a lower one.
+    pub epoch: u64,
+    /// Number of the data's form; code cannot read data of a higher one.
+    #[serde(default)]
+    pub schema: u64,
+    /// The versions that it may replace.
+    pub upgrades: Upgrades,
+    /// When it was packed.
+    pub built_at: Timestamp,
+    /// The program in front of the payload.
+    pub stub: Stub,
+    /// The payload as a whole.
+    pub payload: Payload,
+    /// The licence agreement: a file of the payload.
+    pub eula: RelPath,
+    /// Default configuration, as the text of a JSON file.
+    pub config: String,
+    /// systemd units.
+    pub units: Vec<Unit>,
+    /// How to tell that the service works.
+    pub health: Health,
+    /// What the host should have.
+    pub requirements: Requirements,
+    /// The payload's frames in order.
+    pub frames: Vec<Frame>,
+    /// What is laid out, sorted by path; a directory comes before what it holds.
+    pub entries: Vec<Entry>,
+}
+
+/// A range of versions, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrades {
+    /// The oldest.
+    pub from: Version,
+    /// The newest.
+    pub to: Version,
+}
+
+/// The program in front of the payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stub {
+    /// Its length in bytes.
+    pub length: u64,
+    /// SHA-256 of it.
+    pub sha256: Digest,
+}
+
+/// The payload as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// Its length in bytes.
+    pub length: u64,
+    /// The length of the tar archive that its frames hold together.
+    pub content_length: u64,
+    /// How its frames are compressed.
+    pub compression: Compression,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its file name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// How to tell that the service works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The path to ask for by HTTPS; any answer below 500 is good.
+    pub path: String,
+}
+
+/// What the host should have (guide, table "Prerequisites").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirements {
+    /// Processor cores.
+    pub cpus: u64,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Disk in MiB.
+    pub disk_mib: u64,
+}
+
+/// One thing that is laid out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its path below the installation directory.
+    pub path: RelPath,
+    /// Who owns it.
+    pub owner: Owner,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Kind {
+    /// A directory.
+    Dir {
+        /// Its permissions.
+        mode: Mode,
+    },
+    /// A regular file.
+    File {
+        /// Its permissions.
+        mode: Mode,
+        /// Its length in bytes.
+        size: u64,
+        /// SHA-256 of its content.
+        sha256: Digest,
+        /// Where its content lies.
+        at: Place,
+    },
+    /// A symbolic link that stays inside the installation directory.
+    Symlink {
+        /// Where it points, relative to its own directory.
+        target: String,
+    },
+}
+
+/// A place in the payload's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The frame's number, counted from 0.
+    pub frame: usize,
+    /// Bytes from the start of the frame's content. A file goes on in the frames that follow.
+    pub offset: u64,
+}
+
+impl Manifest {
+    /// Files with size, digest and place.
+    pub fn files(&self) -> impl Iterator<Item = (&Entry, u64, Digest, Place)> {
+        self.entries.iter().filter_map(|entry| match entry.kind {
+            Kind::File { size, sha256, at, .. } => Some((entry, size, sha256, at)),
+            _ => None,
+        })
+    }
+
+    /// Bytes of all files together.
+    #[must_use]
+    pub fn total_size(&self) -> u64 {
+        self.files().fold(0, |sum: u64, (_, size, _, _)| sum.saturating_add(size))
+    }
+
+    /// The release as people name it, such as `6.14.0-3036535`.
+    #[must_use]
+    pub fn release(&self) -> String {
+        format!("{}-{}", self.version, self.build)
+    }
+}

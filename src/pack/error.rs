@@ -1,0 +1,49 @@
+use std::path::PathBuf;
+
+use crate::{bundle, manifest, sys, types};
+
+/// A release that cannot be packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The description is unusable.
+    #[error("{} is no usable product description: {why}", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Something in the tree cannot be packed.
+    #[error("{} cannot be packed: {why}", path.display())]
+    Tree {
+        /// The thing.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The program to put in front is none.
+    #[error("{} is not a Linux program (ELF)", .0.display())]
+    NotAProgram(PathBuf),
+    /// The output's name is unusable.
+    #[error("{} is no name for an output file", .0.display())]
+    Output(PathBuf),
+    /// The signing key is unusable or signing failed.
+    #[error(transparent)]
+    Signing(#[from] super::signer::Error),
+    /// A path or version in the input is invalid.
+    #[error(transparent)]
+    Types(#[from] types::Error),
+    /// The result would not be accepted.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The parts do not fit the format.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;

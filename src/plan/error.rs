@@ -1,0 +1,78 @@
+use crate::config;
+use crate::types::Version;
+
+/// A change that must not be planned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bundle holds an engine.
+    #[error("this file holds an engine; only a server can be installed this way")]
+    NotAServer,
+    /// A release is installed already.
+    #[error("{installed} is installed; {offered} cannot be installed over it as if the host were new")]
+    Installed {
+        /// The installed release.
+        installed: String,
+        /// The offered one.
+        offered: String,
+    },
+    /// The offered release is older than the installed one.
+    #[error("{offered} is older than the installed {installed}")]
+    Downgrade {
+        /// The installed version.
+        installed: Version,
+        /// The offered one.
+        offered: Version,
+    },
+    /// Its security epoch is below the installed one's.
+    #[error("security epoch {offered} is below {floor}, to which this host has moved")]
+    Epoch {
+        /// The host's floor.
+        floor: u64,
+        /// The offered epoch.
+        offered: u64,
+    },
+    /// Signed by somebody else than the installed release.
+    #[error("the installed release was signed by {pinned}, this one is not")]
+    OtherSigner {
+        /// The fingerprints that are pinned.
+        pinned: String,
+    },
+    /// The installation directory holds something that this program did not put there.
+    #[error("/usr/local/demisto is in use by something that this program did not install: {found}")]
+    Occupied {
+        /// What is in it.
+        found: String,
+    },
+    /// Another file system is mounted on the installation directory.
+    #[error(
+        "another file system is mounted on /usr/local/demisto, so a release cannot be switched in one step"
+    )]
+    MountPoint,
+    /// Owners cannot be set.
+    #[error("{root} has no etc/passwd, so files cannot be given to the service's account there")]
+    NoAccounts {
+        /// The root.
+        root: String,
+    },
+    /// Not enough room.
+    #[error("{needed} bytes are needed for /usr/local/demisto, {free} are free")]
+    NoSpace {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// The host has no systemd, so a service cannot be started.
+    #[error("systemd does not run here, so the service cannot be started")]
+    NoSystemd,
+    /// The configuration cannot be used.
+    #[error("the configuration /etc/demisto.conf cannot be used")]
+    Config(#[from] config::Error),
+    /// Nothing is installed.
+    #[error("nothing is installed here")]
+    NothingInstalled,
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;

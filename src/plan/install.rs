@@ -1,0 +1,310 @@
+//! The plan of a first installation.
+
+use super::{Action, Error, Plan, Result, Step};
+use crate::certs::SELF_SIGNED_DAYS;
+use crate::config;
+use crate::host::{Directory, Facts, Survey};
+use crate::manifest::Manifest;
+use crate::product::{self, Owner, Role, SERVICE_USER};
+use crate::prompt::Answers;
+use crate::receipt::Receipt;
+use crate::types::{Digest, Mode};
+use crate::verify::Signer;
+
+/// Where the server's certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificate {
+    /// Made on the host for these names.
+    SelfSigned(Vec<String>),
+    /// Given by the administrator; the path of the chain is shown.
+    Given {
+        /// Path of the chain.
+        chain: String,
+        /// Whether the key is encrypted, so that the server needs its passphrase.
+        encrypted: bool,
+    },
+}
+
+/// All that the plan of a first installation depends on.
+#[derive(Debug)]
+pub struct Install<'a> {
+    /// The signed manifest.
+    pub manifest: &'a Manifest,
+    /// SHA-256 of it.
+    pub digest: Digest,
+    /// Who signed it.
+    pub signers: &'a [Signer],
+    /// The host.
+    pub facts: &'a Facts,
+    /// What is there already.
+    pub survey: &'a Survey,
+    /// What the administrator said.
+    pub answers: &'a Answers,
+    /// Where the certificate comes from.
+    pub certificate: Certificate,
+    /// Whether owners are set.
+    pub owners: bool,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+const DIR_MODE: Mode = Mode::new(0o755);
+const SERVICE_DIR_MODE: Mode = Mode::new(0o750);
+const FILE_MODE: Mode = Mode::new(0o644);
+/// The product rewrites its configuration itself, so the service owns it.
+const CONFIG_MODE: Mode = Mode::new(0o640);
+
+/// Files that the host gets besides the release: path and text.
+fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
+    [
+        (
+            "/etc/sysusers.d/demisto.conf",
+            include_str!("../../assets/sysusers.conf"),
+            "keeps the account across image updates",
+        ),
+        (
+            "/etc/tmpfiles.d/demisto.conf",
+            include_str!("../../assets/tmpfiles.conf"),
+            "keeps owner and mode of data and logs",
+        ),
+        (
+            "/etc/logrotate.d/demisto",
+            include_str!("../../assets/logrotate.conf"),
+            "keeps the logs from filling the disk",
+        ),
+    ]
+}
+
+/// Paths whose existence decides steps; the survey is asked for them.
+#[must_use]
+pub fn paths_of_interest(manifest: &Manifest) -> Vec<String> {
+    let mut files: Vec<String> = host_files().iter().map(|(path, ..)| (*path).to_owned()).collect();
+    files.extend(manifest.units.iter().map(|unit| unit_path(&unit.name)));
+    files.extend(
+        [product::CONFIG_FILE, product::DATA_DIR, product::LOG_DIR, product::STAGE_DIR].map(str::to_owned),
+    );
+    let mut paths: Vec<String> =
+        files.iter().flat_map(|file| ancestors(file)).chain(files.iter().cloned()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+pub(super) fn unit_path(name: &str) -> String {
+    format!("{}/{name}", product::UNIT_DIR)
+}
+
+/// The directories above a path, topmost first, without the root.
+fn ancestors(path: &str) -> Vec<String> {
+    path.match_indices('/').skip(1).filter_map(|(i, _)| path.get(..i)).map(str::to_owned).collect()
+}
+
+/// Plans a first installation; `None` when this very release is installed already.
+///
+/// # Errors
+/// When the host or the release does not allow it.
+pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan>> {
+    if input.manifest.role != Role::Server {
+        return Err(Error::NotAServer);
+    }
+    if let Some(receipt) = receipt {
+        return installed(input, receipt).map(|()| None);
+    }
+    fits(input)?;
+    let mut plan = Plan {
+        schema: 1,
+        action: Action::Install,
+        release: input.manifest.release(),
+        title: input.manifest.title.clone(),
+        manifest: input.digest,
+        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
+        root: input.survey.root.display().to_string(),
+        space_bytes: input.manifest.total_size(),
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    accounts(input, &mut plan);
+    directories(input, &mut plan);
+    tree(input, &mut plan);
+    files(input, &mut plan)?;
+    service(input, &mut plan);
+    plan.push(
+        Step::WriteReceipt { path: format!("{}/receipt.json", product::STATE_DIR) },
+        "so that later runs know what is installed and who signed it",
+    );
+    Ok(Some(plan))
+}
+
+/// Compares an offered release with the installed one.
+fn installed(input: &Install, receipt: &Receipt) -> Result<()> {
+    let offered = input.manifest;
+    if receipt.manifest == input.digest {
+        return Ok(());
+    }
+    if offered.epoch < receipt.epoch {
+        return Err(Error::Epoch { floor: receipt.epoch, offered: offered.epoch });
+    }
+    if offered.version < receipt.version {
+        return Err(Error::Downgrade { installed: receipt.version, offered: offered.version });
+    }
+    let pinned: Vec<String> = receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect();
+    if !input.signers.iter().any(|s| pinned.contains(&s.fingerprint.to_string())) {
+        return Err(Error::OtherSigner { pinned: pinned.join(", ") });
+    }
+    Err(Error::Installed { installed: receipt.release(), offered: offered.release() })
+}
+
+fn fits(input: &Install) -> Result<()> {
+    match &input.survey.install_dir {
+        Directory::Absent | Directory::Empty => {}
+        Directory::MountPoint => return Err(Error::MountPoint),
+        Directory::NotADirectory => {
+            return Err(Error::Occupied { found: "it is not a directory".to_owned() });
+        }
+        Directory::Occupied(names) => {
+            let shown: Vec<&str> = names.iter().take(6).map(String::as_str).collect();
+            return Err(Error::Occupied { found: shown.join(", ") });
+        }
+    }
+    if input.owners && !input.survey.has_passwd {
+        return Err(Error::NoAccounts { root: input.survey.root.display().to_string() });
+    }
+    if input.answers.start && !input.facts.systemd {
+        return Err(Error::NoSystemd);
+    }
+    let needed = input.manifest.total_size().saturating_add(64 << 20);
+    if needed > input.survey.free_bytes {
+        return Err(Error::NoSpace { needed, free: input.survey.free_bytes });
+    }
+    Ok(())
+}
+
+fn accounts(input: &Install, plan: &mut Plan) {
+    if !input.owners {
+        plan.notes.push("owners are not set: all files belong to whoever runs this".to_owned());
+        return;
+    }
+    let (user, group) = (SERVICE_USER.to_owned(), SERVICE_USER.to_owned());
+    if input.survey.accounts.gid.is_none() {
+        plan.push(Step::CreateGroup { name: group.clone() }, "the service runs with a group of its own");
+    }
+    if input.survey.accounts.uid.is_none() {
+        let home = product::DATA_DIR.to_owned();
+        plan.push(Step::CreateUser { name: user, group, home }, "the service never runs as root");
+    }
+}
+
+fn directories(input: &Install, plan: &mut Plan) {
+    let service = [(product::DATA_DIR, "the service's data"), (product::LOG_DIR, "the service's logs")];
+    let mut wanted: Vec<(String, Owner, Mode, &str)> = Vec::new();
+    let others = [product::STAGE_DIR, product::CONFIG_FILE].into_iter().map(str::to_owned);
+    let units = input.manifest.units.iter().map(|unit| unit_path(&unit.name));
+    let files = host_files().into_iter().map(|(path, ..)| path.to_owned());
+    let leaves = service.iter().map(|(path, _)| (*path).to_owned()).chain(others).chain(units).chain(files);
+    for dir in leaves.flat_map(|leaf| ancestors(&leaf)) {
+        wanted.push((dir, Owner::Root, DIR_MODE, "it is missing"));
+    }
+    wanted.extend(
+        service.iter().map(|(path, why)| ((*path).to_owned(), Owner::Demisto, SERVICE_DIR_MODE, *why)),
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    for (path, owner, mode, why) in wanted {
+        let exists = input.survey.present.contains(&path);
+        if exists && owner == Owner::Demisto {
+            plan.notes.push(format!("{path} exists and is kept with what it holds"));
+        }
+        if !exists && seen.insert(path.clone()) {
+            plan.push(Step::CreateDir { path, owner, mode }, why);
+        }
+    }
+}
+
+fn tree(input: &Install, plan: &mut Plan) {
+    let stage = product::STAGE_DIR.to_owned();
+    let files = input.manifest.files().count() as u64;
+    let bytes = input.manifest.total_size();
+    plan.push(
+        Step::StageTree { path: stage.clone(), files, bytes },
+        "beside its place, so that nothing half-made is ever used",
+    );
+    let (step, why) = match &input.certificate {
+        Certificate::SelfSigned(names) => (
+            Step::MakeCertificate { dir: stage.clone(), names: names.clone(), days: SELF_SIGNED_DAYS },
+            "HTTPS needs one; replace it by one from your CA",
+        ),
+        Certificate::Given { chain, .. } => {
+            (Step::TakeCertificate { dir: stage.clone(), chain: chain.clone() }, "you gave it")
+        }
+    };
+    plan.push(step, why);
+    plan.push(
+        Step::SwitchTree { from: stage, to: product::INSTALL_DIR.to_owned() },
+        "one rename makes the release live",
+    );
+}
+
+fn files(input: &Install, plan: &mut Plan) -> Result<()> {
+    let port = input.answers.port;
+    let (base, reason) = match &input.survey.config {
+        Some(mine) => (mine.as_str(), format!("your configuration, with HTTPS port {port}")),
+        None => {
+            (input.manifest.config.as_str(), format!("the default configuration, with HTTPS port {port}"))
+        }
+    };
+    let text = config::with_https_port(base, port)?;
+    if input.survey.config.as_deref() == Some(text.as_str()) {
+        plan.notes.push(format!("{} is kept as it is", product::CONFIG_FILE));
+    } else {
+        let path = product::CONFIG_FILE.to_owned();
+        plan.push(Step::WriteFile { path, owner: Owner::Demisto, mode: CONFIG_MODE, text }, reason);
+    }
+    for (path, text, why) in host_files() {
+        let (path, text) = (path.to_owned(), text.to_owned());
+        plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text }, why);
+    }
+    for unit in &input.manifest.units {
+        let (path, text) = (unit_path(&unit.name), unit.text.clone());
+        plan.push(
+            Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text },
+            "the service's unit, from the release",
+        );
+    }
+    let keypass = matches!(input.certificate, Certificate::Given { encrypted: true, .. });
+    let user = input.answers.admin_name.clone();
+    plan.push(
+        Step::WriteOneTimeConfig { path: product::ONE_TIME_FILE.to_owned(), user, keypass },
+        "the server takes the administrator from it at its first start and deletes it",
+    );
+    Ok(())
+}
+
+fn service(input: &Install, plan: &mut Plan) {
+    if input.facts.selinux && input.survey.root == std::path::Path::new("/") {
+        let paths = [
+            product::INSTALL_DIR,
+            product::DATA_DIR,
+            product::LOG_DIR,
+            product::CONFIG_FILE,
+            product::UNIT_DIR,
+        ];
+        plan.push(Step::RestoreLabels { paths: paths.map(str::to_owned).to_vec() }, "SELinux is on");
+    }
+    let unit = format!("{}.service", input.manifest.role.service());
+    if !input.manifest.units.iter().any(|u| u.name == unit) {
+        plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
+        return;
+    }
+    plan.push(Step::EnableUnit { unit: unit.clone() }, "so that it starts with the host");
+    if input.answers.start {
+        plan.push(Step::StartUnit { unit: unit.clone() }, "you asked for it");
+        let health = Step::AwaitHealth {
+            unit,
+            port: input.answers.port,
+            path: input.manifest.health.path.clone(),
+            seconds: input.health_seconds,
+        };
+        plan.push(health, "an installation counts only when the service answers; otherwise all is undone");
+    } else {
+        plan.notes.push(format!("{unit} is not started"));
+    }
+}

@@ -1,0 +1,103 @@
+//! The plan of a removal.
+
+use super::install::unit_path;
+use super::{Action, Plan, Step};
+use crate::host::Survey;
+use crate::product::{self, SERVICE_USER};
+use crate::receipt::Receipt;
+
+/// All that the plan of a removal depends on.
+#[derive(Debug)]
+pub struct Uninstall<'a> {
+    /// What was installed. Only unit names and switches are taken from it: a receipt never names a
+    /// path that is removed.
+    pub receipt: &'a Receipt,
+    /// What is there.
+    pub survey: &'a Survey,
+    /// Whether data, logs and configuration go too.
+    pub purge: bool,
+    /// Whether systemd runs here and manages this root.
+    pub live: bool,
+}
+
+const TRASH: &str = "demisto-install-trash";
+
+fn trash(path: &str) -> String {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("{parent}/.{name}.{TRASH}")
+}
+
+/// Plans a removal.
+#[must_use]
+pub fn uninstall(input: &Uninstall) -> Plan {
+    let receipt = input.receipt;
+    let mut plan = Plan {
+        schema: 1,
+        action: Action::Uninstall,
+        release: receipt.release(),
+        title: receipt.title.clone(),
+        manifest: receipt.manifest,
+        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
+        root: input.survey.root.display().to_string(),
+        space_bytes: 0,
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    units(input, &mut plan);
+    removal(input, &mut plan);
+    if input.purge {
+        purge(input, &mut plan);
+    } else {
+        let kept = [product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE].join(", ");
+        plan.notes.push(format!("kept: {kept}, and what others put into {}", product::INSTALL_DIR));
+        plan.notes.push("--purge removes these, too".to_owned());
+    }
+    plan.push(
+        Step::RemoveFile { path: format!("{}/receipt.json", product::STATE_DIR) },
+        "nothing is installed any more",
+    );
+    plan
+}
+
+fn units(input: &Uninstall, plan: &mut Plan) {
+    for unit in &input.receipt.units {
+        if input.live {
+            plan.push(Step::StopUnit { unit: unit.clone() }, "it is about to lose its program");
+        }
+        plan.push(Step::DisableUnit { unit: unit.clone() }, "it must not start again");
+        plan.push(Step::RemoveFile { path: unit_path(unit) }, "it belongs to the release");
+    }
+    for path in ["/etc/sysusers.d/demisto.conf", "/etc/tmpfiles.d/demisto.conf", "/etc/logrotate.d/demisto"] {
+        plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
+    }
+}
+
+fn removal(input: &Uninstall, plan: &mut Plan) {
+    let dir = product::INSTALL_DIR.to_owned();
+    let step = if input.purge {
+        Step::RemoveTree { trash: trash(&dir), path: dir }
+    } else {
+        Step::RemoveOwned { trash: trash(&dir), dir }
+    };
+    plan.push(step, "the release's files");
+    plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+}
+
+fn purge(input: &Uninstall, plan: &mut Plan) {
+    for path in [product::DATA_DIR, product::LOG_DIR] {
+        plan.push(Step::RemoveTree { trash: trash(path), path: path.to_owned() }, "--purge");
+    }
+    plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
+    if input.receipt.owners && input.receipt.created_user {
+        plan.push(
+            Step::RemoveUser { name: SERVICE_USER.to_owned() },
+            "--purge, and the installation made it",
+        );
+    }
+    if input.receipt.owners && input.receipt.created_group {
+        plan.push(
+            Step::RemoveGroup { name: SERVICE_USER.to_owned() },
+            "--purge, and the installation made it",
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! The product's nouns: paths, accounts, units, roles, in one place.
+//!
+//! In: nothing. Out: constants and [`Place`]s below a root. Never touches files. Sources: the
+//! Common Criteria guide, table "Server Installation", and the Administrator Guide.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The account that the services run as, and its group.
+pub const SERVICE_USER: &str = "demisto";
+/// Binaries.
+pub const INSTALL_DIR: &str = "/usr/local/demisto";
+/// Data, owned by the service.
+pub const DATA_DIR: &str = "/var/lib/demisto";
+/// Logs, owned by the service.
+pub const LOG_DIR: &str = "/var/log/demisto";
+/// Configuration of the server.
+pub const CONFIG_FILE: &str = "/etc/demisto.conf";
+/// One-time configuration, consumed by the server at its next start.
+pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
+/// This program's own state: journal, receipts, kept releases.
+pub const STATE_DIR: &str = "/var/lib/demisto-install";
+/// This program's configuration: trusted keys and policy.
+pub const SETTINGS_DIR: &str = "/etc/demisto-install";
+/// Where administrators look for the report of an installation (guide, table "Server Installation").
+pub const REPORT_FILE: &str = "/tmp/demisto_install.log";
+/// The durable log of this program, in [`LOG_DIR`].
+pub const INSTALL_LOG: &str = "/var/log/demisto/install.log";
+/// Where units are put.
+pub const UNIT_DIR: &str = "/etc/systemd/system";
+/// Certificate chain and private key of the server, in [`INSTALL_DIR`].
+pub const CERTIFICATE: &str = "cert.pem";
+/// See [`CERTIFICATE`].
+pub const CERTIFICATE_KEY: &str = "cert.key";
+/// The directory beside [`INSTALL_DIR`] in which a release is staged.
+pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
+
+/// What a release is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The server with its web interface.
+    Server,
+    /// An engine, `d1`.
+    Engine,
+}
+
+impl Role {
+    /// The systemd service of the role, without suffix.
+    #[must_use]
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Server => "demisto",
+            Self::Engine => "d1",
+        }
+    }
+}
+
+/// Who owns a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    /// root:root.
+    Root,
+    /// demisto:demisto.
+    Demisto,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root:root",
+            Self::Demisto => "demisto:demisto",
+        })
+    }
+}
+
+/// Where `path`, absolute as the installed system sees it, lies below `root`.
+#[must_use]
+pub fn under(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_prefixed() {
+        assert_eq!(under(Path::new("/"), INSTALL_DIR), Path::new("/usr/local/demisto"));
+        assert_eq!(under(Path::new("/srv/image"), CONFIG_FILE), Path::new("/srv/image/etc/demisto.conf"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Walks the content of frames, and cuts the payload into runs that workers can take.
+
+use super::{Release, Result};
+use crate::manifest::{Entry, Manifest, Place};
+use crate::sys;
+
+/// Frames that belong together and the files in them. A file may go on over several frames; a run
+/// never shares a frame with another run.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Files in the order of their content.
+    pub files: Vec<&'a Entry>,
+    /// Bytes of content that the files hold.
+    pub bytes: u64,
+}
+
+/// Cuts the files that `wanted` accepts into runs; the largest come first, so that workers end
+/// together. Files without content are in a run of their own.
+pub fn runs<'a>(manifest: &'a Manifest, wanted: &dyn Fn(&Entry) -> bool) -> Vec<Run<'a>> {
+    let mut files: Vec<(&Entry, u64, Place)> =
+        manifest.files().filter(|(entry, ..)| wanted(entry)).map(|(e, size, _, at)| (e, size, at)).collect();
+    files.sort_by_key(|(_, size, at)| (*size > 0, at.frame, at.offset));
+    let mut runs: Vec<Run> = Vec::new();
+    let mut last_frame = None;
+    for (entry, size, at) in files {
+        let begins = if size == 0 { None } else { Some(at.frame) };
+        match runs.last_mut() {
+            Some(run) if last_frame == begins => {
+                run.files.push(entry);
+                run.bytes = run.bytes.saturating_add(size);
+            }
+            _ => runs.push(Run { files: vec![entry], bytes: size }),
+        }
+        last_frame = begins.map(|_| end_frame(manifest, at, size));
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.bytes));
+    runs
+}
+
+/// The number of the frame in which the content that starts at `at` ends.
+fn end_frame(manifest: &Manifest, at: Place, size: u64) -> usize {
+    let mut left = at.offset.saturating_add(size);
+    let mut number = at.frame;
+    while let Some(frame) = manifest.frames.get(number) {
+        if left <= frame.content_length {
+            break;
+        }
+        left -= frame.content_length;
+        number += 1;
+    }
+    number
+}
+
+/// Reads content, keeping the frame that it decompressed last.
+#[derive(Debug)]
+pub struct FrameReader<'a> {
+    release: &'a Release,
+    held: Option<usize>,
+    packed: Vec<u8>,
+    content: Vec<u8>,
+}
+
+impl<'a> FrameReader<'a> {
+    /// A reader that holds nothing yet.
+    #[must_use]
+    pub fn new(release: &'a Release) -> Self {
+        Self { release, held: None, packed: Vec::new(), content: Vec::new() }
+    }
+
+    /// Gives `size` bytes of content from `at` on to `take`, in pieces.
+    ///
+    /// # Errors
+    /// When a frame cannot be read, its digest differs, or `take` fails.
+    pub fn each_piece(
+        &mut self,
+        at: Place,
+        size: u64,
+        take: &mut dyn FnMut(&[u8]) -> sys::Result<()>,
+    ) -> Result<()> {
+        let (mut number, mut offset, mut left) = (at.frame, at.offset, size);
+        while left > 0 {
+            let content = self.frame(number)?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let piece = content.get(start..).unwrap_or_default();
+            let length = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+            take(piece.get(..length).unwrap_or_default())?;
+            left -= length as u64;
+            (number, offset) = (number + 1, 0);
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, number: usize) -> Result<&[u8]> {
+        if self.held != Some(number) {
+            self.held = None;
+            let manifest = self.release.manifest();
+            let frame = manifest.frames.get(number).ok_or(super::Error::Shape)?;
+            self.release.candidate().read_frame(frame, &mut self.packed)?;
+            let checked = frame.check(number, &self.packed).map_err(|e| self.release.damaged(e))?;
+            let done = checked.decompress(manifest.payload.compression, &mut self.content);
+            done.map_err(|e| self.release.damaged(e))?;
+            self.held = Some(number);
+        }
+        Ok(&self.content)
+    }
+}

@@ -1,0 +1,10 @@
+//! The service manager: units, and whether a service works.
+//!
+//! In: unit names. Out: their state. Never edits a unit's text.
+#![forbid(unsafe_code)]
+
+mod health;
+mod systemd;
+
+pub use health::{Probe, Wanted, await_health, probe};
+pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

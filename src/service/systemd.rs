@@ -1,0 +1,145 @@
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::product::{self, under};
+use crate::sys::dir::Dir;
+use crate::sys::process::Tool;
+use crate::sys::{self, Result};
+
+/// A unit's state as systemd gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// `ActiveState`.
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// `MainPID`; 0 when there is none.
+    pub pid: u32,
+    /// `NRestarts`: how often it was restarted after failing.
+    pub restarts: u32,
+}
+
+impl State {
+    /// Whether the unit runs.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active == "active"
+    }
+}
+
+fn systemctl() -> Result<Tool> {
+    Tool::system("systemctl").map(|tool| tool.arg("--no-pager"))
+}
+
+/// Asks for a unit's state.
+///
+/// # Errors
+/// When systemctl cannot be run.
+pub fn state(unit: &str) -> Result<State> {
+    let output = systemctl()?
+        .args(["show", "-p", "ActiveState,SubState,MainPID,NRestarts", "--", unit])
+        .timeout(Duration::from_secs(20))
+        .check()?;
+    let text = output.text();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().to_owned()
+    };
+    Ok(State {
+        active: value("ActiveState"),
+        sub: value("SubState"),
+        pid: value("MainPID").parse().unwrap_or(0),
+        restarts: value("NRestarts").parse().unwrap_or(0),
+    })
+}
+
+/// Makes systemd read its units again.
+///
+/// # Errors
+/// When it does not.
+pub fn daemon_reload() -> Result<()> {
+    systemctl()?.arg("daemon-reload").check().map(drop)
+}
+
+/// Starts a unit.
+///
+/// # Errors
+/// When systemd reports that it did not start.
+pub fn start(unit: &str) -> Result<()> {
+    // a unit that failed often in a short time would be refused although its cause is gone
+    let _ = systemctl()?.args(["reset-failed", "--", unit]).run();
+    systemctl()?.args(["start", "--", unit]).check().map(drop)
+}
+
+/// Stops a unit and waits for its end.
+///
+/// # Errors
+/// When systemd reports that it did not stop.
+pub fn stop(unit: &str) -> Result<()> {
+    systemctl()?.args(["stop", "--", unit]).timeout(Duration::from_secs(180)).check().map(drop)
+}
+
+/// The last lines that the unit logged, and those of the file `log`.
+#[must_use]
+pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
+    let journal = Tool::system("journalctl").and_then(|tool| {
+        let count = lines.to_string();
+        tool.args(["--no-pager", "-q", "-o", "cat", "-n", &count, "-u", unit])
+            .timeout(Duration::from_secs(10))
+            .run()
+    });
+    let journal = journal.map(|output| output.text()).unwrap_or_default();
+    let file = sys::fs::read_limited(log, 64 << 20).unwrap_or_default();
+    let file = String::from_utf8_lossy(&file).into_owned();
+    let last = |text: &str| -> Vec<String> {
+        let clean = |line: &str| line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let mut tail: Vec<String> = text.lines().rev().take(lines).map(clean).collect();
+        tail.reverse();
+        tail
+    };
+    let journal = last(&journal);
+    if journal.is_empty() { last(&file) } else { journal }
+}
+
+/// The link by which a unit with `WantedBy=multi-user.target` is enabled.
+const WANTS: &str = "multi-user.target.wants";
+
+/// Whether a unit is enabled below `root`.
+#[must_use]
+pub fn is_enabled(root: &Path, unit: &str) -> bool {
+    sys::fs::exists(&under(root, product::UNIT_DIR).join(WANTS).join(unit))
+}
+
+/// Enables a unit: the link that `systemctl enable` would make. Done by hand so that it works the
+/// same in an image without systemd and can be undone exactly.
+///
+/// # Errors
+/// When the link cannot be made.
+pub fn enable(root: &Path, unit: &str) -> Result<()> {
+    let units = Dir::open(&under(root, product::UNIT_DIR))?;
+    if units.stat(WANTS)?.is_none() {
+        units.create_dir(WANTS, 0o755, None)?;
+    }
+    let wants = units.open_dir(WANTS)?;
+    if wants.stat(unit)?.is_none() {
+        wants.create_symlink(&format!("{}/{unit}", product::UNIT_DIR), unit, None)?;
+    }
+    wants.sync()
+}
+
+/// Disables a unit; the directory of links goes when it is empty.
+///
+/// # Errors
+/// When the link cannot be removed.
+pub fn disable(root: &Path, unit: &str) -> Result<()> {
+    let path = under(root, product::UNIT_DIR);
+    if sys::fs::stat(&path.join(WANTS))?.is_none() {
+        return Ok(());
+    }
+    let units = Dir::open(&path)?;
+    let wants = units.open_dir(WANTS)?;
+    wants.remove_file(unit)?;
+    if wants.names()?.is_empty() { units.remove_dir(WANTS) } else { wants.sync() }
+}
