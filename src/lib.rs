@@ -24,3 +24,4 @@ pub mod sys;
 pub mod trust;
 pub mod types;
 pub mod verify;
+pub mod workflow;

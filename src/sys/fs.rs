@@ -268,6 +268,14 @@ pub fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// Writes bytes to standard output.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
+    std::io::stdout().lock().write_all(bytes).context("write to", Path::new("standard output"))
+}
+
 /// Writes to standard error.
 pub fn print_error(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

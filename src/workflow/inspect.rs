@@ -1,0 +1,83 @@
+//! Shows what is inside a file, verified or not.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::Session;
+use crate::manifest::{Manifest, Unverified};
+use crate::release::Release;
+use crate::source::Candidate;
+use crate::sys;
+use crate::types::RelPath;
+
+/// A file that was opened to be looked at.
+#[derive(Debug)]
+pub enum Inspected {
+    /// Its signatures are accepted.
+    Verified(Box<Release>),
+    /// They are not: what it says of itself may be a lie.
+    Unverified {
+        /// The file.
+        candidate: Box<Candidate>,
+        /// What it says of itself.
+        manifest: Box<Unverified>,
+        /// Why it is not verified.
+        why: String,
+    },
+}
+
+impl Inspected {
+    /// What it says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Verified(release) => release.manifest(),
+            Self::Unverified { manifest, .. } => manifest.look(),
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn candidate(&self) -> &Candidate {
+        match self {
+            Self::Verified(release) => release.candidate(),
+            Self::Unverified { candidate, .. } => candidate,
+        }
+    }
+
+    /// Writes one file of the payload to standard output.
+    ///
+    /// # Errors
+    /// When the file is not verified, has no such entry, or is damaged.
+    pub fn print_file(&self, path: &RelPath) -> Result<()> {
+        let Self::Verified(release) = self else {
+            bail!("the file is not verified, so nothing of its payload is decompressed");
+        };
+        let entry = release.manifest().entries.iter().find(|entry| entry.path == *path);
+        let Some(entry) = entry else { bail!("the payload has no {path}") };
+        release.read_file(entry, &mut |_| Ok(()))?; // all of it is checked before any is shown
+        release.read_file(entry, &mut |piece| sys::fs::print_bytes(piece))?;
+        Ok(())
+    }
+}
+
+/// Opens a file to look at it.
+///
+/// # Errors
+/// When it is no bundle or its manifest cannot be read at all.
+pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspected> {
+    let open = || match file {
+        Some(path) => Candidate::open(path),
+        None => Candidate::open_self(),
+    };
+    let (store, policy) = session.trust()?;
+    match Release::open(open()?, &store, &policy, session.now) {
+        Ok(release) => Ok(Inspected::Verified(Box::new(release))),
+        Err(error) => {
+            let candidate = Box::new(open()?);
+            let manifest = Box::new(Unverified::parse(candidate.manifest())?);
+            Ok(Inspected::Unverified { candidate, manifest, why: crate::types::error_chain(&error) })
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A first installation.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use zeroize::Zeroizing;
+
+use super::log::Recorder;
+use super::{Error, Session, drift};
+use crate::apply::{self, Context, Secrets};
+use crate::certs;
+use crate::config;
+use crate::host::{self, Facts};
+use crate::plan::{self, Certificate, Install, Plan};
+use crate::product::{self, under};
+use crate::prompt::Answers;
+use crate::receipt::{self, Receipt};
+use crate::release::{Release, Throughput};
+use crate::sys;
+use crate::types::{Digest, Secret};
+
+/// What an installation may be told besides the answers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether owners are set.
+    pub owners: bool,
+    /// Certificate chain and key to use instead of a self-signed pair.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Further names for the self-signed certificate.
+    pub names: Vec<String>,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+/// A release that was verified as a whole, and the host that it is offered to.
+#[derive(Debug)]
+pub struct Offer {
+    /// The release.
+    pub release: Release,
+    /// How fast it was verified.
+    pub throughput: Throughput,
+    /// The host.
+    pub facts: Facts,
+    /// What is installed now.
+    pub receipt: Option<Receipt>,
+}
+
+/// What an offer leads to.
+#[derive(Debug)]
+pub enum Next {
+    /// This very release is installed, and nothing of it was changed.
+    Nothing,
+    /// This is to be done.
+    Change(Box<Plan>),
+}
+
+/// What an installation made.
+#[derive(Debug, serde::Serialize)]
+pub struct Installed {
+    /// The release.
+    pub release: String,
+    /// Its name for people.
+    pub title: String,
+    /// Where to log in.
+    pub url: String,
+    /// The administrator's name.
+    pub admin_name: String,
+    /// Whether the service runs.
+    pub started: bool,
+    /// Who signed it.
+    pub signers: Vec<String>,
+    /// The durable log.
+    pub log: String,
+    /// The configuration.
+    pub config: String,
+}
+
+/// Opens a release and compares all of it with what was signed.
+///
+/// # Errors
+/// When it is refused or damaged.
+pub fn offer(session: &Session, file: Option<&Path>) -> Result<Offer> {
+    let release = session.open(file)?;
+    let throughput = release.verify_all(session.sink)?;
+    Ok(Offer { release, throughput, facts: host::facts(), receipt: session.receipt()? })
+}
+
+/// The port that the host's configuration sets already.
+#[must_use]
+pub fn configured_port(session: &Session) -> Option<u16> {
+    let path = under(&session.root, product::CONFIG_FILE);
+    let text = sys::fs::read_limited(&path, 4 << 20).ok()?;
+    config::https_port(&String::from_utf8_lossy(&text)).ok().flatten()
+}
+
+/// Whether this very release is installed, unchanged.
+///
+/// # Errors
+/// When it is installed but was changed since.
+pub fn is_installed(session: &Session, offer: &Offer) -> Result<bool> {
+    let Some(receipt) = &offer.receipt else { return Ok(false) };
+    if receipt.manifest != offer.release.digest() {
+        return Ok(false);
+    }
+    let found = drift::of(&session.root, offer.release.manifest(), receipt.owners)?;
+    if found.is_empty() { Ok(true) } else { Err(Error::Drift { count: found.len() }.into()) }
+}
+
+/// Plans. Looks at the host anew each time.
+///
+/// # Errors
+/// When the host or the release does not allow it.
+pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Options) -> Result<Next> {
+    if is_installed(session, offer)? {
+        return Ok(Next::Nothing);
+    }
+    let manifest = offer.release.manifest();
+    let survey = host::survey(&session.root, &plan::paths_of_interest(manifest))?;
+    let input = Install {
+        manifest,
+        digest: offer.release.digest(),
+        signers: offer.release.signers(),
+        facts: &offer.facts,
+        survey: &survey,
+        answers,
+        certificate: certificate(options, &offer.facts)?,
+        owners: options.owners,
+        health_seconds: options.health_seconds,
+    };
+    let plan = plan::install(&input, offer.receipt.as_ref())?;
+    Ok(plan.map_or(Next::Nothing, |plan| Next::Change(Box::new(plan))))
+}
+
+fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
+    let Some((chain, key)) = &options.certificate else {
+        let mut names = vec![facts.hostname.clone(), "localhost".to_owned()];
+        names.extend(options.names.iter().cloned());
+        names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        return Ok(Certificate::SelfSigned(names));
+    };
+    let encrypted = read_key(key)?.contains("ENCRYPTED");
+    Ok(Certificate::Given { chain: chain.display().to_string(), encrypted })
+}
+
+fn read_key(path: &Path) -> Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Gathers the secrets of an installation, and checks a given certificate.
+///
+/// # Errors
+/// When the certificate or its key is unfit.
+pub fn secrets(options: &Options, password: Secret, passphrase: Option<Secret>) -> Result<Secrets> {
+    let mut secrets = Secrets { admin_password: Some(password), passphrase, ..Secrets::default() };
+    if let Some((chain, key)) = &options.certificate {
+        let chain = String::from_utf8(sys::fs::read_limited(chain, 1 << 20)?)
+            .map_err(|_| certs::Error::Chain("it is not PEM"))?;
+        let key = read_key(key)?;
+        certs::check_pair(&chain, &key, secrets.passphrase.as_ref())?;
+        (secrets.chain, secrets.key) = (Some(chain), Some(key));
+    }
+    Ok(secrets)
+}
+
+/// What was agreed on.
+#[derive(Debug)]
+pub struct Agreement<'a> {
+    /// The answers.
+    pub answers: &'a Answers,
+    /// The options.
+    pub options: &'a Options,
+    /// The digest of the plan that was shown.
+    pub plan: Digest,
+    /// The secrets.
+    pub secrets: &'a Secrets,
+}
+
+/// Plans again under the lock, compares with what was shown, and carries it out.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Result<Option<Installed>> {
+    let recorder = Recorder::new(session.sink);
+    let session = &Session {
+        root: session.root.clone(),
+        keys: session.keys.clone(),
+        now: session.now,
+        sink: &recorder,
+    };
+    let (_lock, _) = session.begin_change()?;
+    offer.receipt = session.receipt()?;
+    let plan = match plan(session, offer, agreement.answers, agreement.options)? {
+        Next::Nothing => return Ok(None),
+        Next::Change(plan) => plan,
+    };
+    if plan.digest() != agreement.plan {
+        let (approved, found) = (agreement.plan.to_string(), plan.digest().to_string());
+        return Err(Error::PlanDiffers { approved, found }.into());
+    }
+    let receipt = receipt(offer, agreement, &plan);
+    let context = Context {
+        root: &session.root,
+        owners: agreement.options.owners,
+        release: Some(&offer.release),
+        secrets: agreement.secrets,
+        receipt: Some(&receipt),
+        sink: session.sink,
+    };
+    let result = apply::run(&plan, &context);
+    recorder.save(&session.root, &format!("install {}", plan.release), result.as_ref().err());
+    result?;
+    Ok(Some(installed(session, &receipt, agreement)))
+}
+
+fn receipt(offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
+    let manifest = offer.release.manifest();
+    let creates = |wanted: fn(&plan::Step) -> bool| plan.steps.iter().any(|planned| wanted(&planned.step));
+    Receipt {
+        schema: receipt::SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        installed_at: sys::clock::now(),
+        product: manifest.product.clone(),
+        title: manifest.title.clone(),
+        role: manifest.role,
+        version: manifest.version,
+        build: manifest.build,
+        epoch: manifest.epoch,
+        manifest: offer.release.digest(),
+        signers: offer.release.signers().to_vec(),
+        plan: agreement.plan,
+        port: agreement.answers.port,
+        admin_name: agreement.answers.admin_name.clone(),
+        units: manifest.units.iter().map(|unit| unit.name.clone()).collect(),
+        owners: agreement.options.owners,
+        created_user: creates(|step| matches!(step, plan::Step::CreateUser { .. })),
+        created_group: creates(|step| matches!(step, plan::Step::CreateGroup { .. })),
+        config_base: manifest.config.clone(),
+    }
+}
+
+fn installed(session: &Session, receipt: &Receipt, agreement: &Agreement) -> Installed {
+    let host = if session.is_live() { sys::env::hostname() } else { "localhost".to_owned() };
+    let port = if receipt.port == 443 { String::new() } else { format!(":{}", receipt.port) };
+    Installed {
+        release: receipt.release(),
+        title: receipt.title.clone(),
+        url: format!("https://{host}{port}/"),
+        admin_name: receipt.admin_name.clone(),
+        started: agreement.answers.start,
+        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
+        log: under(&session.root, product::INSTALL_LOG).display().to_string(),
+        config: under(&session.root, product::CONFIG_FILE).display().to_string(),
+    }
+}
+
+/// Says who listens on a port, in words; `None` when it is free.
+#[must_use]
+pub fn port_in_use(port: u16) -> Option<String> {
+    sys::net::listening_on(port).map(|holder| match holder {
+        Some(holder) => format!("port {port} is in use by {} (pid {})", holder.name, holder.pid),
+        None => format!("port {port} is in use by another program"),
+    })
+}

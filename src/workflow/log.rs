@@ -1,0 +1,101 @@
+//! The record of a run: kept while it goes on, written when it is over.
+//!
+//! Nothing is written while steps are done: the log's directory may itself be one of them.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::apply;
+use crate::event::{Event, EventSink};
+use crate::product::{self, under};
+use crate::sys;
+use crate::sys::dir::Dir;
+use crate::types::error_chain;
+
+/// Most lines kept of one run.
+const LIMIT: usize = 20_000;
+
+/// Passes events on and keeps what they say.
+pub struct Recorder<'a> {
+    inner: &'a dyn EventSink,
+    lines: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for Recorder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl EventSink for Recorder<'_> {
+    fn event(&self, event: Event) {
+        let line = match &event {
+            Event::Step { number, of, text } => Some(format!("info step {number}/{of}: {text}")),
+            Event::End { summary } if !summary.is_empty() => Some(format!("info {summary}")),
+            Event::Note { text } => Some(format!("info {text}")),
+            Event::Warning { text } => Some(format!("warning {text}")),
+            _ => None,
+        };
+        if let Some(line) = line {
+            self.add(&line);
+        }
+        self.inner.event(event);
+    }
+}
+
+impl<'a> Recorder<'a> {
+    /// A recorder in front of `inner`.
+    #[must_use]
+    pub fn new(inner: &'a dyn EventSink) -> Self {
+        Self { inner, lines: Mutex::new(Vec::new()) }
+    }
+
+    fn add(&self, line: &str) {
+        if let Ok(mut lines) = self.lines.lock()
+            && lines.len() < LIMIT
+        {
+            lines.push(format!("{} {line}", sys::clock::now()));
+        }
+    }
+
+    /// Writes the record to the durable log and, on the running system, to the report where
+    /// administrators look for it. A failure to write is a warning, not an error of the run.
+    pub fn save(&self, root: &Path, what: &str, error: Option<&apply::Error>) {
+        match error {
+            None => self.add(&format!("info {what}: done")),
+            Some(error) => self.add(&format!("error {what}: {}", error_chain(error))),
+        }
+        if let Some(apply::Error::Unhealthy { log, .. }) = error.map(apply::Error::root_cause) {
+            log.iter().for_each(|line| self.add(&format!("error service: {line}")));
+        }
+        let text = self.lines.lock().map(|lines| lines.join("\n") + "\n").unwrap_or_default();
+        for result in [append(root, &text), report(root, &text)] {
+            if let Err(error) = result {
+                self.inner.warn(format!("the log is incomplete: {}", error_chain(&error)));
+            }
+        }
+    }
+}
+
+/// The log lies in the service's directory: it is never reached through a link, see `open_log`.
+fn append(root: &Path, text: &str) -> sys::Result<()> {
+    let path = under(root, product::INSTALL_LOG);
+    if !path.parent().is_some_and(Path::is_dir) {
+        return Ok(()); // a failed first installation leaves no log directory; the report has it all
+    }
+    let mut file = sys::fs::open_log(&path)?;
+    file.write_all(text.as_bytes()).map_err(|e| sys::Error::new("write", &path, e))
+}
+
+/// A new file, renamed over whatever has the name: a link planted there is replaced, not followed.
+fn report(root: &Path, text: &str) -> sys::Result<()> {
+    if root != Path::new("/") {
+        return Ok(());
+    }
+    let path = Path::new(product::REPORT_FILE);
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
+        return Ok(());
+    };
+    Dir::open(dir)?.replace_file(name, text.as_bytes(), 0o600, None)
+}

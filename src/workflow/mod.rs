@@ -1,0 +1,17 @@
+//! Conducts the rooms below: one file for each thing that a user can ask for.
+//!
+//! In: what the front room gathered. Out: outcomes as plain data. Never prints and never asks.
+#![forbid(unsafe_code)]
+
+pub mod drift;
+pub mod inspect;
+pub mod install;
+mod log;
+mod session;
+pub mod status;
+pub mod uninstall;
+pub mod verify;
+pub mod wait;
+
+pub use log::Recorder;
+pub use session::{Error, Session};

@@ -1,0 +1,173 @@
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::apply::{self, Recovered};
+use crate::event::EventSink;
+use crate::journal::Journal;
+use crate::product::{self, under};
+use crate::receipt::Receipt;
+use crate::release::Release;
+use crate::source::Candidate;
+use crate::sys;
+use crate::sys::lock::{Attempt, Lock};
+use crate::trust::{self, Policy, TrustStore};
+
+/// A request that cannot be met, for reasons that no room below knows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another run is at work.
+    #[error("another run of demisto-install is at work ({})", .0.display())]
+    Busy(PathBuf),
+    /// Not root.
+    #[error("changing this host needs root")]
+    NotRoot,
+    /// The root does not exist.
+    #[error("{} is not a directory", .0.display())]
+    NoRoot(PathBuf),
+    /// The host changed between planning and applying, or the plan is not the approved one.
+    #[error("the plan is {found}, not the approved {approved}")]
+    PlanDiffers {
+        /// The digest that was approved.
+        approved: String,
+        /// The digest that the plan has.
+        found: String,
+    },
+    /// Something that is installed is not as it was installed.
+    #[error("{count} installed files are not as they were installed")]
+    Drift {
+        /// How many.
+        count: usize,
+    },
+    /// An earlier run was cut off; it has to be recovered first.
+    #[error("an earlier run was cut off and has not been recovered")]
+    Unrecovered,
+    /// A service did not become ready.
+    #[error("not ready: {0}")]
+    NotReady(String),
+}
+
+/// What every workflow needs: the root, whom to trust, the time, and who is told.
+pub struct Session<'a> {
+    /// The root that is looked at and changed.
+    pub root: PathBuf,
+    /// Key files for this run.
+    pub keys: Vec<PathBuf>,
+    /// The time by which signatures are judged.
+    pub now: Timestamp,
+    /// Who is told.
+    pub sink: &'a dyn EventSink,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Session<'a> {
+    /// A session on `root`, which exists.
+    ///
+    /// # Errors
+    /// When the root does not exist.
+    pub fn new(root: &Path, keys: Vec<PathBuf>, sink: &'a dyn EventSink) -> Result<Self, anyhow::Error> {
+        let root = sys::fs::canonical(root).map_err(|_| Error::NoRoot(root.to_owned()))?;
+        Ok(Self { root, keys, now: sys::clock::now(), sink })
+    }
+
+    /// Whether the root is the running system.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// The directory of this program's own state.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        under(&self.root, product::STATE_DIR)
+    }
+
+    /// Refuses to go on unless this user may change the root.
+    ///
+    /// # Errors
+    /// On the running system without root's rights.
+    pub fn require_rights(&self) -> Result<(), Error> {
+        if self.is_live() && !sys::env::is_root() { Err(Error::NotRoot) } else { Ok(()) }
+    }
+
+    /// The keys and the policy that count here.
+    ///
+    /// # Errors
+    /// When a key file or the policy cannot be used.
+    pub fn trust(&self) -> Result<(TrustStore, Policy), trust::Error> {
+        Ok((TrustStore::load(&self.root, &self.keys)?, Policy::load(&self.root)?))
+    }
+
+    /// Opens a file, or the running program, as a release whose signatures are accepted.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is refused.
+    pub fn open(&self, file: Option<&Path>) -> Result<Release, anyhow::Error> {
+        let candidate = match file {
+            Some(path) => Candidate::open(path)?,
+            None => Candidate::open_self()?,
+        };
+        let (store, policy) = self.trust()?;
+        Ok(Release::open(candidate, &store, &policy, self.now)?)
+    }
+
+    /// What is installed.
+    ///
+    /// # Errors
+    /// When the receipt exists but cannot be read.
+    pub fn receipt(&self) -> Result<Option<Receipt>, anyhow::Error> {
+        let path = self.state_dir().join("receipt.json");
+        match sys::fs::read_trusted(&path, 16 << 20) {
+            Err(e) if e.is_not_found() => Ok(None),
+            other => Ok(Some(Receipt::parse(&other?)?)),
+        }
+    }
+
+    /// Takes the lock, creating the state directory, and recovers what an earlier run left.
+    ///
+    /// # Errors
+    /// When another run holds it, or recovery fails.
+    pub fn begin_change(&self) -> Result<(Lock, Recovered), anyhow::Error> {
+        self.require_rights()?;
+        let state = self.state_dir();
+        if let Some(parent) = state.parent() {
+            sys::fs::create_dir_all(parent, 0o755)?;
+        }
+        sys::fs::create_dir_all(&state.join("journal"), 0o700)?;
+        let lock = match Lock::try_take(&state.join("lock"))? {
+            Attempt::Held(lock) => lock,
+            Attempt::Busy(path) => return Err(Error::Busy(path).into()),
+        };
+        let recovered = apply::recover(&self.root, self.sink)?;
+        match recovered {
+            Recovered::Nothing => {}
+            Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),
+            Recovered::Finished => {
+                self.sink.note("an earlier run was cut off after its last step; it is complete now")
+            }
+        }
+        Ok((lock, recovered))
+    }
+
+    /// Whether another run is at work right now.
+    ///
+    /// # Errors
+    /// When another run holds the lock.
+    pub fn refuse_when_busy(&self) -> Result<(), anyhow::Error> {
+        let lock = self.state_dir().join("lock");
+        // a user who may not look there is told so later, by what needs the rights
+        if Lock::is_held(&lock).unwrap_or(false) { Err(Error::Busy(lock).into()) } else { Ok(()) }
+    }
+
+    /// Whether an earlier run was cut off.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        Journal::is_open(&apply::journal_dir(&self.root))
+    }
+}

@@ -1,0 +1,86 @@
+//! What is installed and how it is.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::drift::{self, Drift};
+use super::{Session, install};
+use crate::apply;
+use crate::product;
+use crate::service::{self, Probe, State};
+use crate::sys;
+
+/// What is installed and how it is.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Whether something is installed.
+    pub installed: bool,
+    /// Whether an earlier run was cut off.
+    pub unfinished: bool,
+    /// The release.
+    pub release: Option<String>,
+    /// Its name for people.
+    pub title: Option<String>,
+    /// Its security epoch.
+    pub epoch: Option<u64>,
+    /// When it was installed.
+    pub installed_at: Option<String>,
+    /// Who signed it: fingerprint and name.
+    pub signers: Vec<String>,
+    /// The configured port.
+    pub port: Option<u16>,
+    /// The service's state.
+    pub service: Option<State>,
+    /// Ports on which the service listens.
+    pub listening: Vec<u16>,
+    /// Whether it answers.
+    pub answers: Option<Probe>,
+    /// What differs from what was installed.
+    pub drift: Vec<Drift>,
+}
+
+/// Looks.
+///
+/// # Errors
+/// When the receipt or the installed files cannot be read.
+pub fn status(session: &Session) -> Result<Status> {
+    let mut status = Status {
+        installed: false,
+        unfinished: session.is_unfinished(),
+        release: None,
+        title: None,
+        epoch: None,
+        installed_at: None,
+        signers: Vec::new(),
+        port: None,
+        service: None,
+        listening: Vec::new(),
+        answers: None,
+        drift: Vec::new(),
+    };
+    let Some(receipt) = session.receipt()? else { return Ok(status) };
+    status.installed = true;
+    status.release = Some(receipt.release());
+    status.title = Some(receipt.title.clone());
+    status.epoch = Some(receipt.epoch);
+    status.installed_at = Some(receipt.installed_at.to_string());
+    status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
+    status.port = install::configured_port(session).or(Some(receipt.port));
+    if let Some(manifest) = apply::installed(&session.root)? {
+        status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
+        if session.is_live() && crate::host::facts().systemd {
+            service(&mut status, receipt.role, &manifest.get().health.path);
+        }
+    }
+    Ok(status)
+}
+
+fn service(status: &mut Status, role: product::Role, path: &str) {
+    let unit = format!("{}.service", role.service());
+    status.service = service::state(&unit).ok();
+    let pid = status.service.as_ref().map_or(0, |state| state.pid);
+    if pid != 0 {
+        status.listening = sys::net::ports_of(pid);
+    }
+    status.answers = status.port.map(|port| service::probe(port, path));
+}

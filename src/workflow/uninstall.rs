@@ -1,0 +1,48 @@
+//! Removal of what was installed.
+
+use anyhow::Result;
+
+use super::{Error, Recorder, Session};
+use crate::apply::{self, Context, Secrets};
+use crate::host;
+use crate::plan::{self, Plan, Uninstall};
+use crate::types::Digest;
+
+/// Plans a removal.
+///
+/// # Errors
+/// When nothing is installed or the host cannot be looked at.
+pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let survey = host::survey(&session.root, &[])?;
+    let live = session.is_live() && host::facts().systemd;
+    Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live }))
+}
+
+/// Carries a removal out, if it is still the one that was shown.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
+    let recorder = Recorder::new(session.sink);
+    let session =
+        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let (_lock, _) = session.begin_change()?;
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let plan = plan(session, purge)?;
+    if plan.digest() != approved {
+        let (approved, found) = (approved.to_string(), plan.digest().to_string());
+        return Err(Error::PlanDiffers { approved, found }.into());
+    }
+    let context = Context {
+        root: &session.root,
+        owners: receipt.owners,
+        release: None,
+        secrets: &Secrets::default(),
+        receipt: None,
+        sink: session.sink,
+    };
+    let result = apply::run(&plan, &context);
+    recorder.save(&session.root, &format!("uninstall {}", plan.release), result.as_ref().err());
+    Ok(result?)
+}

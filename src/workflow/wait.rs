@@ -1,0 +1,31 @@
+//! Waits until the service works.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Error, Session, install};
+use crate::apply;
+use crate::plan;
+use crate::product::{self, under};
+use crate::service::{self, Wanted};
+
+/// Waits until the installed service works, at most `limit`; gives how long it took.
+///
+/// # Errors
+/// When nothing is installed, or the service does not work in time.
+pub fn wait(session: &Session, limit: Duration) -> Result<Duration> {
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let unit = format!("{}.service", receipt.role.service());
+    let managed = session.is_live() && crate::host::facts().systemd;
+    let manifest = apply::installed(&session.root)?;
+    let one_time = under(&session.root, product::ONE_TIME_FILE);
+    let wanted = Wanted {
+        unit: managed.then_some(unit.as_str()),
+        port: install::configured_port(session).unwrap_or(receipt.port),
+        path: manifest.as_ref().map_or("/", |manifest| manifest.get().health.path.as_str()),
+        one_time: &one_time,
+        limit,
+    };
+    Ok(service::await_health(&wanted).map_err(Error::NotReady)?)
+}
