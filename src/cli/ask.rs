@@ -101,7 +101,8 @@ pub struct Asked {
 /// When nobody can be asked, a known answer is not good, the licence is declined, or the input ends.
 pub fn guided(q: &Question<'_>) -> Result<Asked> {
     let known = validate(q)?;
-    if !tty::is_interactive() {
+    let open = known.accept_eula.is_none() || known.port.is_none() || known.admin_name.is_none();
+    if (open || !q.password_known) && !tty::is_interactive() {
         return Err(Error::NotATerminal);
     }
     licence(q.eula, known.accept_eula)?;
@@ -163,19 +164,27 @@ fn licence(eula: &str, accepted: Option<bool>) -> Result<()> {
 /// Shows a long text in a pager that cannot start a shell or open other files, else as it is.
 fn show(text: &str) -> Result<()> {
     let text: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-    print_error("The End User License Agreement follows. Leave it with q.\n\n");
-    // While the pager has the terminal, Ctrl-C is for the pager: it would be left behind otherwise.
-    let working = signal::Working::begin();
-    let paged = pager().is_some_and(|tool| tool.page(text.as_bytes()).is_ok_and(|status| status.success()));
-    drop(working);
-    if let Some(signal) = signal::pending() {
-        tty::restore();
-        return Err(Error::Interrupted { signal });
-    }
-    if !paged {
+    if !page(&text)? {
         print_error(&format!("{}\n\n", text.trim_end()));
     }
     Ok(())
+}
+
+/// Whether a pager has shown `text`.
+fn page(text: &str) -> Result<bool> {
+    let Some(pager) = pager() else { return Ok(false) };
+    print_error("The End User License Agreement follows. Leave it with q.\n");
+    // While the pager has the terminal, Ctrl-C is for the pager: it would be left behind otherwise.
+    let working = signal::Working::begin();
+    let shown = pager.page(text.as_bytes()).is_ok_and(|status| status.success());
+    drop(working);
+    match signal::pending() {
+        None => Ok(shown),
+        Some(signal) => {
+            tty::restore();
+            Err(Error::Interrupted { signal })
+        }
+    }
 }
 
 fn pager() -> Option<Tool> {

@@ -106,11 +106,12 @@ const INSTALLER: [Old; 55] = [
     old("yes", ANSWERS, UNATTENDED),
     old("assumeyes", ANSWERS, UNATTENDED),
     old("assume-yes", ANSWERS, UNATTENDED),
-    old("accept-eula", ANSWERS, "the licence is accepted with \"accept_eula\": true in the answers file"),
-    old("accepteula", ANSWERS, "the licence is accepted with \"accept_eula\": true in the answers file"),
+    old("accept-eula", ANSWERS, LICENCE),
+    old("accepteula", ANSWERS, LICENCE),
 ];
 
 const UNATTENDED: &str = "it would install with a default password, which does not exist here";
+const LICENCE: &str = "the licence is accepted with \"accept_eula\": true in the answers file";
 /// The way that works without anybody to ask.
 const UNATTENDED_HINT: &str = "give the answers with --answers FILE and the password with \
      --admin-password-file FILE, --admin-password-stdin, or the systemd credential \
@@ -128,7 +129,7 @@ const MAKESELF: [Old; 27] = [
     old("check", Some("demisto-install verify FILE"), "a checksum proves nothing; signatures are verified"),
     old("verify-sig", Some("demisto-install verify FILE"), "signatures are verified in every run"),
     old("confirm", None, "a guided run always asks before it changes anything"),
-    old("accept", ANSWERS, "the licence is accepted with \"accept_eula\": true in the answers file"),
+    old("accept", ANSWERS, LICENCE),
     old("noexec", INSPECT, NO_UNPACKING),
     old("noexec-cleanup", INSPECT, NO_UNPACKING),
     old("keep", INSPECT, NO_UNPACKING),
@@ -225,16 +226,18 @@ fn recognise(word: &str, verb: Option<&str>, after_dashes: bool) -> Option<&'sta
 fn answer(found: &[(String, &Old)]) -> Legacy {
     let line = |(shown, old): &(String, &Old)| format!("{shown} is not an option here: {}", old.say);
     let message = found.iter().map(line).collect::<Vec<_>>().join("\n");
-    let unattended = found.iter().any(|(_, old)| old.say == UNATTENDED || old.new == ANSWERS);
-    let mut ways: Vec<&str> = found.iter().filter_map(|(_, old)| old.new).collect();
-    ways.dedup();
-    let hint = if unattended {
-        UNATTENDED_HINT.to_owned()
-    } else if ways.is_empty() {
-        "leave it out; `demisto-install --help` lists what there is".to_owned()
-    } else {
-        ways.iter().map(|way| format!("use `{way}`")).collect::<Vec<_>>().join("; ")
-    };
+    let unattended = found.iter().any(|(_, old)| old.say == UNATTENDED || old.say == LICENCE);
+    let mut ways: Vec<String> = if unattended { vec![UNATTENDED_HINT.to_owned()] } else { Vec::new() };
+    for new in found.iter().map(|(_, old)| old.new).filter(|new| !unattended || *new != ANSWERS).flatten() {
+        let way = format!("use `{new}`");
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    if ways.is_empty() {
+        ways.push("leave it out; `demisto-install --help` lists what there is".to_owned());
+    }
+    let hint = ways.join("; ");
     Legacy { message, hint }
 }
 
@@ -253,16 +256,16 @@ mod tests {
         for old in &INSTALLER {
             for line in [
                 format!("-{}", old.old),
-                format!("-{}=value", old.old),
-                format!("--{}=value", old.old),
-                format!("-- -{} value", old.old),
+                format!("-{}=s3cr3t", old.old),
+                format!("--{}=s3cr3t", old.old),
+                format!("-- -{} s3cr3t", old.old),
                 format!("./demisto.sh -- --{}", old.old),
                 format!("install -{}", old.old),
             ] {
                 let legacy = asked(&line).unwrap_or_else(|| panic!("{line}"));
                 assert!(legacy.message.contains(&format!("-{} ", old.old)), "{legacy:?}");
                 assert!(legacy.message.contains(old.say) && !legacy.hint.is_empty());
-                assert!(!legacy.message.contains("value"), "a value may be a secret: {legacy:?}");
+                assert!(!legacy.message.contains("s3cr3t"), "a value may be a secret: {legacy:?}");
             }
         }
         for old in &MAKESELF {

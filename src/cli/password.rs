@@ -53,3 +53,33 @@ fn credential() -> Option<PathBuf> {
     let path = dir.join(CREDENTIAL);
     (dir.is_absolute() && fs::exists(&path)).then_some(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// Installs
+    #[derive(Debug, clap::Parser)]
+    struct Install {
+        #[command(flatten)]
+        password: PasswordArgs,
+    }
+
+    #[test]
+    fn there_is_one_source_at_most() {
+        let parse = |args: &[&str]| Install::try_parse_from([&["install"], args].concat());
+        assert!(parse(&["--admin-password-file", "f", "--admin-password-stdin"]).is_err());
+        assert!(parse(&["--admin-password-file"]).is_err());
+        assert!(parse(&["--admin-password", "x"]).is_err(), "no secret on the command line");
+        let args = parse(&["--admin-password-file", "f"]).unwrap().password;
+        assert_eq!((args.admin_password_file, args.admin_password_stdin), (Some("f".into()), false));
+    }
+
+    #[test]
+    fn the_arguments_do_not_rename_the_command() {
+        let about = <Install as clap::CommandFactory>::command().get_about().map(ToString::to_string);
+        assert_eq!(about.as_deref(), Some("Installs"));
+    }
+}

@@ -125,7 +125,8 @@ impl Text {
         close(slot);
         let bar = self.live.then(|| bar(&name, total, unit));
         if bar.is_none() {
-            self.line(slot, &format!("{name} ({})", amount(total, unit)));
+            let of = if total == 0 { String::new() } else { format!(" ({})", amount(total, unit)) };
+            self.line(slot, &format!("{name}{of}"));
         }
         *slot = Some(Task { name, total, unit, done: 0, tenths: 0, bar });
     }
@@ -195,10 +196,12 @@ fn bar(name: &str, total: u64, unit: Unit) -> ProgressBar {
         Unit::Bytes => "{msg} [{bar:30}] {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec}",
         Unit::Items => "{msg} [{bar:30}] {percent:>3} % {pos}/{len}",
     };
-    match ProgressStyle::with_template(template) {
+    let bar = match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("=> ")), // drawn right in any locale
         Err(_) => bar,
-    }
+    };
+    bar.tick();
+    bar
 }
 
 fn amount(count: u64, unit: Unit) -> String {

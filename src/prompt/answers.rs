@@ -4,8 +4,7 @@ use super::{DEFAULT_ADMIN, DEFAULT_PORT, Error, Result, check_admin_name, check_
 
 const KEYS: [&str; 4] = ["accept_eula", "port", "admin_name", "start"];
 /// Parts of a key that let somebody expect that a secret may stand there.
-const SECRET_WORDS: [&str; 8] =
-    ["password", "passwd", "passphrase", "passwort", "pwd", "secret", "keypass", "apikey"];
+const SECRET_WORDS: [&str; 6] = ["pass", "pwd", "secret", "token", "apikey", "credential"];
 
 /// The answers to all questions but the password, which is never kept with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,10 +129,7 @@ fn position(bytes: &[u8], key: &str) -> Option<(usize, usize)> {
 fn nearest(key: &str) -> Option<&'static str> {
     let key: Vec<char> = key.to_lowercase().replace(['-', ' '], "_").chars().take(32).collect();
     let ranked = KEYS.iter().map(|known| (distance(&key, known), *known));
-    ranked
-        .min()
-        .filter(|(edits, known)| *edits <= 3 && *edits < known.len().div_ceil(2))
-        .map(|(_, known)| known)
+    ranked.min().filter(|(edits, known)| *edits <= 3 && *edits <= known.len() / 2).map(|(_, known)| known)
 }
 
 /// Levenshtein distance, one row at a time.

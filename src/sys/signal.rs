@@ -34,6 +34,9 @@ fn note(signal: i32) {
     PENDING.store(signal, Ordering::SeqCst);
     if !WORKING.load(Ordering::SeqCst) {
         tty::restore();
+        if tty::stderr_is_terminal() {
+            super::fs::print_error("\n"); // the shell's prompt does not follow the open question
+        }
         #[allow(
             clippy::disallowed_methods,
             clippy::exit,
