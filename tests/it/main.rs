@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests of whole programs, with the real tools around them.
+
+mod reference_product;

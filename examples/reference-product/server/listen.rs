@@ -1,7 +1,7 @@
 //! Connections: one thread each, bounded in number and time.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -138,12 +138,25 @@ fn converse(service: &Service, stream: TcpStream) -> anyhow::Result<()> {
             Outcome::Answer(answer) => answer,
             Outcome::Engine(id) => return hold(service, &mut stream, &id),
         },
-        Err(Some(status)) => Answer::status(status),
+        Err(Some(status)) => return refuse(&mut stream, status),
         Err(None) => return Ok(()),
     };
     answer.write(&mut stream)?;
     // The close alert tells the peer that the answer is whole; it may have left already.
     let _ = stream.shutdown();
+    Ok(())
+}
+
+/// Answers a request that was not read to its end.
+fn refuse(stream: &mut SslStream<TcpStream>, status: u16) -> anyhow::Result<()> {
+    Answer::status(status).write(stream)?;
+    let _ = stream.shutdown();
+    // Closing with unread input resets the connection, which can overtake the answer: so what is
+    // on its way is taken first, within limits.
+    let socket = stream.get_mut();
+    socket.shutdown(Shutdown::Write)?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    std::io::copy(&mut socket.take(1 << 20), &mut std::io::sink())?;
     Ok(())
 }
 
