@@ -45,6 +45,35 @@ fn a_bare_server_answers_and_stops_when_told() {
 }
 
 #[test]
+fn the_configuration_is_read_as_by_the_product() {
+    let host = Host::new();
+    host.certificate();
+    let home = host.path("usr/local/demisto");
+    fs::rename(home.join("cert.pem"), host.path("etc/other.pem")).unwrap();
+    fs::rename(home.join("plain.key"), host.path("etc/other.key")).unwrap();
+    let conf = json!({"SERVER.HTTPSPORT": host.port, "Server": {"OneTimeConfPath": "/DATA/otc.json"},
+        "Security": {"CertFile": "/etc/other.pem", "KeyFile": "/etc/other.key"}, "server.httpsprot": "1"});
+    host.write("etc/demisto.conf", &conf.to_string());
+    fs::create_dir(host.path("DATA")).unwrap();
+    host.write("DATA/otc.json", r#"{"users": [{"username": "admin", "password": "Moved.1"}]}"#);
+    let server = host.serve();
+    assert_eq!(host.lines("not a number"), 1, "a port that is no text is worth a warning");
+    assert_eq!(host.curl("/health", &["--cacert", "etc/other.pem"]).1, "200");
+    assert_eq!(host.login("admin", "Moved.1"), "200");
+    assert!(host.refusal().contains("bind"), "two servers share a port");
+    server.stop();
+
+    for (conf, complaint) in [
+        (r#"{"Server": {"HttpsPort": "70000"}}"#, "'70000' is not a port"),
+        (r#"{"Server": {"HttpsPort": "443",}}"#, "not valid JSON"),
+        ("[]", "does not hold a JSON object"),
+    ] {
+        host.write("etc/demisto.conf", conf);
+        assert!(host.refusal().contains(complaint), "{complaint}");
+    }
+}
+
+#[test]
 fn the_one_time_configuration_is_consumed() {
     let host = Host::new();
     host.otc(&json!({"users": [{"username": "admin", "password": "First.pw1", "defaultAdmin": true}],
@@ -142,7 +171,7 @@ fn data_goes_forward_and_never_back() {
 fn releases_fail_as_they_were_made_to() {
     let host = Host::new();
     host.release("6.15.0", 2, "crash");
-    assert!(host.refusal().contains("error"));
+    assert!(host.refusal().contains("made to crash"));
 
     host.release("6.15.0", 2, "hang");
     let server = host.serve();
@@ -197,10 +226,15 @@ fn the_engine_connects_and_reconnects() {
     assert!(log().contains("d1.conf is not valid JSON"));
 
     conf(true);
+    host.release("6.14.0", 1, "crash");
+    assert_eq!(host.start("reference-d1").end().code(), Some(1));
+    host.release("6.14.0", 1, Value::Null);
     let server = host.serve();
     let engine = host.start("reference-d1");
     until("the engine to connect", || log().matches("connected to wss://").count() == 1);
-    assert!(log().contains("Starting d1 server, version 6.14.0-7 run id: "));
+    assert!(
+        log().contains("made to crash") && log().contains("Starting d1 server, version 6.14.0-7 run id: ")
+    );
     until("the server to see it", || host.lines("engine 'engine-1' connected") == 1);
     assert_eq!(server.stop().code(), Some(0), "a connected engine holds the server up");
     let server = host.serve();

@@ -16,6 +16,7 @@ pub(crate) fn install(
     certificates: &Path,
     key: &Path,
     passphrase: Option<&str>,
+    whose: &str,
 ) -> anyhow::Result<()> {
     let text = present(certificates)?;
     let chain = X509::stack_from_pem(&text)
@@ -26,7 +27,7 @@ pub(crate) fn install(
     let key = private_key(key_path, passphrase)?;
     if !leaf.public_key().context("the certificate holds no usable key")?.public_eq(&key) {
         bail!(
-            "invalid signature by the server certificate: {} does not belong to {}",
+            "invalid signature by the {whose} certificate: {} does not belong to {}",
             key_path.display(),
             certificates.display()
         );

@@ -30,7 +30,7 @@ fn connector(root: &Path, settings: &Settings) -> anyhow::Result<SslConnector> {
         builder.set_ca_file(&bundle).with_context(|| format!("cannot read {}", bundle.display()))?;
     }
     if let Some(client) = &settings.client {
-        pem::install(&mut builder, &client.certificates, &client.key, client.passphrase.as_deref())
+        pem::install(&mut builder, &client.certificates, &client.key, client.passphrase.as_deref(), "client")
             .context("Failed load client certificate")?;
     }
     Ok(builder.build())

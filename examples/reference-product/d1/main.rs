@@ -38,7 +38,7 @@ struct Args {
     /// Prefix for every path
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// The configuration, below the prefix
+    /// The configuration; an absolute name lies below the prefix
     #[arg(long, value_name = "FILE", default_value = "/usr/local/demisto/d1.conf")]
     conf: PathBuf,
     /// Print what this release is
@@ -61,7 +61,9 @@ fn main() -> ExitCode {
         };
     }
     // The configuration names the log, so a broken one can only be told in the default log.
-    let settings = Settings::load(&args.root, &args.conf);
+    // A relative name is meant from where the caller stands, whatever the prefix.
+    let conf = if args.conf.is_absolute() { under(&args.root, &args.conf) } else { args.conf };
+    let settings = Settings::load(&args.root, &conf);
     let log = match &settings {
         Ok(settings) => &settings.log,
         Err(_) => Path::new("/var/log/demisto/d1.log"),

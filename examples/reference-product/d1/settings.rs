@@ -38,11 +38,10 @@ pub(crate) struct Client {
 }
 
 impl Settings {
-    /// Reads `conf`, which lies below `root`.
-    pub(crate) fn load(root: &Path, conf: &Path) -> anyhow::Result<Self> {
-        let path = under(root, conf);
-        let conf = Conf::load(&path)?.ok_or_else(|| anyhow!("{} is missing", path.display()))?;
+    /// Reads the file at `path`; the paths in it lie below `root`.
+    pub(crate) fn load(root: &Path, path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
+        let conf = Conf::load(path)?.ok_or_else(|| anyhow!("{shown} is missing"))?;
         let urls = conf.value("engineurls").and_then(Value::as_array);
         let urls = urls.ok_or_else(|| anyhow!("{shown}: EngineURLs is missing or not a list"))?;
         let servers = urls.iter().map(Server::parse).collect::<anyhow::Result<Vec<_>>>()?;

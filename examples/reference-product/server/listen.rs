@@ -1,5 +1,6 @@
 //! Connections: one thread each, bounded in number and time.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -83,10 +84,15 @@ pub(crate) fn start(service: &Arc<Service>, port: u16, hang: bool, wake: Sender<
     let service = Arc::clone(service);
     thread::spawn(move || {
         // A release made to hang keeps what it accepts and says nothing.
-        let mut held = Vec::new();
+        let mut held = VecDeque::new();
         for stream in listener.incoming() {
             match stream {
-                Ok(stream) if hang && held.len() < MOST_CONNECTIONS => held.push(stream),
+                Ok(stream) if hang => {
+                    held.push_back(stream);
+                    if held.len() > MOST_CONNECTIONS {
+                        held.pop_front();
+                    }
+                }
                 Ok(stream) => serve(&service, stream),
                 // Too many open files, or a peer that gave up: neither is a reason to spin or stop.
                 Err(error) => {

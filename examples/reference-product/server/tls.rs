@@ -33,11 +33,11 @@ pub(crate) fn acceptor(settings: &Settings, store: &Store, log: &Log) -> anyhow:
             store.write(KEY, &key.private_key_to_pem_pkcs8()?)?;
             store.write(CERTIFICATE, &certificate.to_pem()?)?;
         }
-        pem::install(&mut builder, &store.path(CERTIFICATE), &store.path(KEY), None)?;
+        pem::install(&mut builder, &store.path(CERTIFICATE), &store.path(KEY), None, "server")?;
     } else {
         let kept = store.passphrase()?;
         let passphrase = kept.as_deref().or(settings.passphrase.as_deref());
-        pem::install(&mut builder, &settings.certificates, &settings.key, passphrase)?;
+        pem::install(&mut builder, &settings.certificates, &settings.key, passphrase, "server")?;
     }
     Ok(builder.build())
 }
