@@ -3,3 +3,6 @@
 mod policy;
 mod support;
 mod prompts;
+//! Tests of whole programs, with the real tools around them.
+
+mod reference_product;
