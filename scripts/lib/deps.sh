@@ -82,13 +82,11 @@ need_packages() {
     }
 }
 
-# One attempt. The first installs from the lists that are there; they are fetched when that fails.
+# One attempt. Lists that cannot be fetched are no failure yet: another source than ours may be down.
 apt_install() {
     local log
     log=$(mktemp)
-    if ! {
-        apt_quiet update && apt_quiet install --no-install-recommends "$@"
-    } >"$log" 2>&1; then
+    if ! { apt_quiet update || true; apt_quiet install --no-install-recommends "$@"; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         return 1
