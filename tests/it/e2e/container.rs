@@ -62,14 +62,12 @@ fn two_machines_share_nothing_but_the_wire() {
 #[test]
 fn a_program_inside_can_ask_at_a_terminal() {
     let machine = Container::up("terminal");
-    let mut words = machine.prefix();
-    words.extend(["bash", "-c", "read -rsp 'Secret: ' s </dev/tty; echo; echo ${#s}"].map(str::to_owned));
-    let quoted: Vec<_> = words.iter().map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();
+    let asks = "read -rsp 'Secret: ' s </dev/tty; echo; echo ${#s} letters";
 
-    let mut session = rexpect::spawn(&quoted.join(" "), Some(10_000)).unwrap();
+    let mut session = machine.ask(&["bash", "-c", asks]);
     session.exp_string("Secret: ").unwrap();
     session.send_line("hunter42").unwrap();
-    session.exp_string("8").unwrap();
-    let rest = session.exp_eof().unwrap();
-    assert!(!rest.contains("hunter42"));
+    let echoed = session.exp_string("8 letters").unwrap();
+
+    assert!(!echoed.contains("hunter42"));
 }

@@ -7,7 +7,12 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use rexpect::session::{PtySession, spawn_command};
+
 const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/host");
+
+/// How long a program on a terminal may take for its next words.
+const ANSWER_MS: u64 = 60_000;
 
 /// Tells the containers of one test process apart.
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -90,8 +95,16 @@ impl Container {
         host(&["get".as_ref(), self.name.as_ref(), source.as_ref(), destination.as_ref().as_os_str()]);
     }
 
-    /// The words that put before a command run it inside: for what needs a terminal, such as rexpect.
-    /// They hold until the container is booted again.
+    /// Runs a command inside on a terminal, to answer its questions.
+    pub(crate) fn ask(&self, command: &[&str]) -> PtySession {
+        let prefix = self.prefix();
+        let mut words = prefix.iter().map(String::as_str).chain(command.iter().copied());
+        let mut process = Command::new(words.next().unwrap_or_default());
+        process.args(words);
+        spawn_command(process, Some(ANSWER_MS)).unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    }
+
+    /// The words that put before a command run it inside. They hold until the container is booted again.
     pub(crate) fn prefix(&self) -> Vec<String> {
         host(&["shell-prefix", &self.name]).lines().map(str::to_owned).collect()
     }
