@@ -1,0 +1,3 @@
+//! End to end: the real program in a container with a booted systemd. `scripts/test --quick` leaves these out.
+
+mod container;
