@@ -18,6 +18,7 @@ pub mod product;
 pub mod prompt;
 pub mod receipt;
 pub mod release;
+pub mod report;
 pub mod service;
 pub mod source;
 pub mod sys;

@@ -5,13 +5,127 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
+mod common;
+mod diagnostic;
+mod exit;
+mod inspect;
+mod install;
+pub mod keys;
 pub mod legacy;
 mod mask;
+mod pack;
 pub mod password;
+mod plan;
 pub mod progress;
+mod recover;
+mod status;
+mod uninstall;
+mod verify;
+mod wait_ready;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::Common;
+pub use exit::{CODES, Exit};
+
+use crate::sys;
+
+/// The signed installer of the Cortex XSOAR (Demisto) server and engine
+///
+/// Without a verb it is guided: it verifies itself, asks, shows a plan, and installs what it carries.
+#[derive(Debug, Parser)]
+#[command(name = "demisto-install", version, max_term_width = 100, disable_help_subcommand = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install the release that this program or FILE carries
+    Install(install::Args),
+    /// Show what install would do, and change nothing
+    Plan(plan::Args),
+    /// Check every signature and every byte of a release
+    Verify(verify::Args),
+    /// Show what is inside a release
+    Inspect(inspect::Args),
+    /// Show what is installed and how it is
+    Status(status::Args),
+    /// Wait until the service answers
+    WaitReady(wait_ready::Args),
+    /// Remove what was installed
+    Uninstall(uninstall::Args),
+    /// Undo or finish a run that was cut off
+    Recover(recover::Args),
+    /// Say whom to trust
+    Keys(keys::KeysArgs),
+    /// Make a signed self-extracting installer from a directory tree
+    Pack(pack::Args),
+}
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    sys::init::process();
+    if sys::signal::watch().is_err() {
+        sys::fs::print_error("error: cannot watch for signals\n");
+        return Exit::Failed.into();
+    }
+    let args = sys::env::args();
+    if let Some(legacy) = legacy::check(&args) {
+        sys::fs::print_error(&format!("error: {}\nhint: {}\n", legacy.message, legacy.hint));
+        return Exit::Usage.into();
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => diagnostic::report(&error, &cli.common),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        sys::fs::print_error(&text.to_string());
+        Exit::Usage.into()
+    } else {
+        sys::fs::print(&text.to_string());
+        ExitCode::SUCCESS
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let common = &cli.common;
+    match &cli.command {
+        None => install::run(common, &install::Args::default()),
+        Some(Command::Install(args)) => install::run(common, args),
+        Some(Command::Plan(args)) => plan::run(common, args),
+        Some(Command::Verify(args)) => verify::run(common, args),
+        Some(Command::Inspect(args)) => inspect::run(common, args),
+        Some(Command::Status(args)) => status::run(common, args),
+        Some(Command::WaitReady(args)) => wait_ready::run(common, args),
+        Some(Command::Uninstall(args)) => uninstall::run(common, args),
+        Some(Command::Recover(args)) => recover::run(common, args),
+        Some(Command::Keys(args)) => keys::run(args, &common.root, common.is_json()),
+        Some(Command::Pack(args)) => pack::run(common, args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
 }

@@ -373,11 +373,7 @@ mod tests {
         #[test]
         fn letters_at_the_end_never_weaken(text in "[a-zA-Z0-9]{8,20}") {
             let longer = format!("{text}~x");
-<<<<<<< HEAD
-            prop_assert!(strength(&longer) >= strength(&text));
-=======
             prop_assert!(strength(&longer) >= strength(&text), "{} {}", text, longer);
->>>>>>> front
         }
     }
 }

@@ -6,7 +6,9 @@ use sequoia_openpgp as openpgp;
 
 use openpgp::Cert;
 use openpgp::cert::amalgamation::ValidateAmalgamation as _;
+use openpgp::serialize::MarshalInto as _;
 
+use super::Error;
 use super::rules::{self, Rules};
 use super::text::clean;
 use crate::types::Fingerprint;
@@ -108,6 +110,26 @@ impl Anchor {
     #[must_use]
     pub fn fault(&self, at: Timestamp) -> Option<String> {
         rules::fault_of(&self.cert, at)
+    }
+
+    /// Adds what another copy of the same certificate knows.
+    ///
+    /// # Errors
+    /// When they are different certificates.
+    pub(crate) fn absorb(&mut self, other: &Self) -> Result<(), Error> {
+        let why = || "it cannot be merged with another copy of the same key".to_owned();
+        self.merge(other.cert.clone())
+            .map_err(|_| Error::KeyFile { origin: self.origin.to_string(), why: why() })
+    }
+
+    /// The certificate as text between `-----BEGIN PGP PUBLIC KEY BLOCK-----` and its end.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub(crate) fn armoured(&self) -> Result<Vec<u8>, Error> {
+        let why = || "it cannot be written down".to_owned();
+        let written = self.cert.armored().to_vec();
+        written.map_err(|_| Error::KeyFile { origin: self.origin.to_string(), why: why() })
     }
 
     /// The certificate.

@@ -8,6 +8,7 @@
 mod anchor;
 mod error;
 mod keyring;
+pub mod lint;
 mod policy;
 pub(crate) mod rules;
 mod store;
@@ -17,6 +18,7 @@ pub use anchor::{Anchor, Origin};
 pub use error::Error;
 pub(crate) use keyring::read as read_certificates;
 pub use policy::Policy;
+pub(crate) use store::imported_files;
 pub use store::{KEYS_DIR, TrustStore};
 pub use text::clean;
 

@@ -111,7 +111,10 @@ impl TrustStore {
 }
 
 /// The key files that the administrator imported.
-fn imported_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
+///
+/// # Errors
+/// When the directory cannot be listed or somebody else can write it.
+pub(crate) fn imported_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let dir = root.join(KEYS_DIR);
     if !guarded_dir(&dir)? {
         return Ok(Vec::new());

@@ -6,6 +6,7 @@
 pub mod drift;
 pub mod inspect;
 pub mod install;
+pub mod keys;
 mod log;
 mod session;
 pub mod status;

@@ -1,18 +1,16 @@
-//! Integration tests.
-
-mod policy;
-mod support;
-mod prompts;
-//! Tests of whole programs, with the real tools around them.
-
-mod reference_product;
-//! Integration tests. Those under `e2e` boot containers and need root; docs/testing.md tells more.
+//! Integration tests: whole programs with the real tools around them. Those under `e2e` boot
+//! containers and need root; docs/testing.md tells more.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests look at the system without `sys`, which is what they test"
 )]
-#![allow(clippy::print_stderr, reason = "helpers tell what they could not clean up")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "helpers tell what they could not clean up")]
+
+mod support;
 
 mod e2e;
+mod policy;
+mod prompts;
+mod reference_product;

@@ -17,6 +17,7 @@ use openpgp::packet::{Packet, Signature};
 use openpgp::serialize::{Marshal as _, MarshalInto as _};
 use openpgp::types::{HashAlgorithm, SignatureType};
 
+use crate::trust::lint::{self, Finding, Severity};
 use crate::trust::rules;
 use crate::types::{Fingerprint, Secret};
 
@@ -110,7 +111,9 @@ impl Signer {
     fn new(cert: Cert, maker: Maker, at: Timestamp) -> Result<Self, Error> {
         let cert = cert.strip_secret_key_material();
         let fingerprint = rules::fingerprint(&cert.fingerprint()).ok_or(Error::UnknownVersion)?;
-        if let Some(why) = rules::fault_of(&cert, at) {
+        let error =
+            lint::findings(&cert, at, 0).into_iter().find(|finding| finding.severity == Severity::Error);
+        if let Some(why) = error.map(|finding| finding.what).or_else(|| rules::fault_of(&cert, at)) {
             return Err(Error::Unfit { fingerprint, why });
         }
         Ok(Self { cert, fingerprint, maker })
@@ -120,6 +123,12 @@ impl Signer {
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// What there is to say about the key, as of `at` and of `months` later.
+    #[must_use]
+    pub fn findings(&self, at: Timestamp, months: u32) -> Vec<Finding> {
+        lint::findings(&self.cert, at, months)
     }
 
     /// The public certificate, armoured: what a verifier has to trust.

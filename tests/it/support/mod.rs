@@ -1,6 +1,4 @@
-//! What several tests need.
-
-pub(crate) mod pgp;
 //! What the tests share.
 
 pub(crate) mod container;
+pub(crate) mod pgp;

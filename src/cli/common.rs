@@ -1,0 +1,68 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::progress::{self, ColorChoice, OutputFormat};
+use crate::event::EventSink;
+use crate::sys;
+use crate::workflow::Session;
+
+/// Arguments that every verb takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Common {
+    /// Work on the system in DIR instead of the running one
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+    /// How to tell what is done
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(super) output: OutputFormat,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub(super) color: ColorChoice,
+    /// Say nothing but warnings and errors
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+}
+
+/// Keys for one run.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct KeyArgs {
+    /// Trust the OpenPGP certificates in FILE for this run
+    #[arg(long = "key", value_name = "FILE")]
+    pub(super) keys: Vec<PathBuf>,
+}
+
+impl Common {
+    pub(super) fn is_json(&self) -> bool {
+        self.output == OutputFormat::Json
+    }
+
+    pub(super) fn sink(&self) -> Box<dyn EventSink> {
+        progress::sink(self.output, self.color, self.quiet)
+    }
+
+    pub(super) fn session<'a>(&self, keys: &KeyArgs, sink: &'a dyn EventSink) -> Result<Session<'a>> {
+        Session::new(&self.root, keys.keys.clone(), sink)
+    }
+
+    /// Prints a result: `text` for people, or `value` as the last JSON line.
+    pub(super) fn result(&self, text: &str, value: &impl Serialize) {
+        if self.is_json() {
+            self.json_line("result", value);
+        } else if !self.quiet {
+            sys::fs::print(text);
+        }
+    }
+
+    /// Prints one JSON line: schema, event name, then the value's own fields.
+    pub(super) fn json_line(&self, event: &str, value: &impl Serialize) {
+        let mut line = serde_json::json!({ "schema": progress::SCHEMA, "event": event });
+        match (line.as_object_mut(), serde_json::to_value(value)) {
+            (Some(line), Ok(serde_json::Value::Object(fields))) => line.extend(fields),
+            (Some(line), Ok(other)) => drop(line.insert("value".to_owned(), other)),
+            _ => {}
+        }
+        sys::fs::print(&format!("{line}\n"));
+    }
+}

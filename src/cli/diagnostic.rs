@@ -1,0 +1,241 @@
+//! The one place that knows every error: which exit code it has and what to try next.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::ask;
+use super::common::Common;
+use super::exit::Exit;
+use crate::sys::fs::print_error;
+use crate::{
+    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
+    workflow,
+};
+
+/// What an error means to the caller.
+struct Diagnosis {
+    exit: Exit,
+    hints: Vec<String>,
+}
+
+fn diagnosis(exit: Exit, hint: impl Into<String>) -> Diagnosis {
+    let hint = hint.into();
+    Diagnosis { exit, hints: if hint.is_empty() { Vec::new() } else { vec![hint] } }
+}
+
+/// Tells the user about an error; gives the exit code.
+pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
+    let found = diagnose(error);
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if lines.last() != Some(&text) {
+            lines.push(text);
+        }
+    }
+    if common.is_json() {
+        let code = found.exit.code();
+        common
+            .json_line("error", &json!({ "exit": code, "message": lines.join(": "), "hints": found.hints }));
+    }
+    let mut text = format!("error: {}\n", lines.first().cloned().unwrap_or_default());
+    for cause in lines.iter().skip(1) {
+        text.push_str(&format!("caused by: {cause}\n"));
+    }
+    if let Some(apply::Error::Unhealthy { log, .. }) =
+        error.downcast_ref::<apply::Error>().map(apply::Error::root_cause)
+    {
+        text.push_str("the service's last log lines:\n");
+        log.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
+    for hint in &found.hints {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    print_error(&text);
+    found.exit.into()
+}
+
+/// The outermost error that has a meaning decides.
+fn diagnose(error: &anyhow::Error) -> Diagnosis {
+    error.chain().find_map(of).unwrap_or_else(|| diagnosis(Exit::Failed, ""))
+}
+
+fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
+    None.or_else(|| error.downcast_ref().map(of_workflow))
+        .or_else(|| error.downcast_ref().map(of_apply))
+        .or_else(|| error.downcast_ref().map(of_plan))
+        .or_else(|| error.downcast_ref().map(of_ask))
+        .or_else(|| error.downcast_ref().map(of_release))
+        .or_else(|| error.downcast_ref().map(of_source))
+        .or_else(|| error.downcast_ref().map(of_bundle))
+        .or_else(|| error.downcast_ref().map(|e: &prompt::Error| of_prompt(e)))
+        .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
+        .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
+        .or_else(|| error.downcast_ref().map(|_: &journal::Error| damaged_journal()))
+        .or_else(|| error.downcast_ref().map(|_: &certs::Error| diagnosis(Exit::Usage, CERTIFICATE)))
+        .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
+        .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
+        .or_else(|| error.downcast_ref().map(of_pack))
+}
+
+const CERTIFICATE: &str =
+    "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
+const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
+const RECEIPT: &str = "use the version of demisto-install that wrote it, or a newer one";
+
+fn refused() -> Diagnosis {
+    let mut found =
+        diagnosis(Exit::Refused, "`demisto-install verify FILE` shows the verdict on every signature");
+    found.hints.push("a release key is trusted after `demisto-install keys import KEY.asc`".to_owned());
+    found
+}
+
+fn untrusted() -> Diagnosis {
+    diagnosis(Exit::Refused, "`demisto-install keys list` shows whom this host trusts")
+}
+
+fn damaged_journal() -> Diagnosis {
+    diagnosis(
+        Exit::NotRestored,
+        "the service is not affected; keep /var/lib/demisto-install/journal for support before removing it",
+    )
+}
+
+fn of_workflow(error: &workflow::Error) -> Diagnosis {
+    use workflow::Error as E;
+    match error {
+        E::Busy(_) => diagnosis(Exit::Busy, "wait for it to end and try again"),
+        E::NotRoot => {
+            diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
+        }
+        E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
+        E::PlanDiffers { .. } => {
+            diagnosis(Exit::Blocked, "look at `demisto-install plan` again and approve its digest")
+        }
+        E::Drift { .. } => diagnosis(Exit::Blocked, "`demisto-install status` names them"),
+        E::Unrecovered => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
+        E::NotReady(_) => {
+            diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
+        }
+    }
+}
+
+fn of_apply(error: &apply::Error) -> Diagnosis {
+    use apply::Error as E;
+    match error {
+        E::NotRestored { .. } => {
+            diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone")
+        }
+        other => match other.root_cause() {
+            E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+            E::Release(inner) => of_release(inner),
+            E::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            E::Unhealthy { .. } => {
+                diagnosis(Exit::Failed, "the whole log of the run is in /tmp/demisto_install.log")
+            }
+            E::Sys(inner) if inner.source.kind() == std::io::ErrorKind::StorageFull => {
+                diagnosis(Exit::Failed, "make room on that file system and run it again")
+            }
+            _ => diagnosis(Exit::Failed, "run it again when the cause is gone; nothing has to be cleaned up"),
+        },
+    }
+}
+
+fn of_plan(error: &plan::Error) -> Diagnosis {
+    use plan::Error as E;
+    match error {
+        E::NotAServer => diagnosis(Exit::Usage, "`demisto-install inspect` shows what the file holds"),
+        E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
+        E::Downgrade { .. } | E::Epoch { .. } => {
+            diagnosis(Exit::Refused, "get the newest release from the vendor")
+        }
+        E::OtherSigner { .. } => {
+            diagnosis(Exit::Refused, "ask the vendor whether the release key was changed")
+        }
+        E::Occupied { .. } => diagnosis(
+            Exit::Blocked,
+            "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before",
+        ),
+        E::MountPoint => {
+            diagnosis(Exit::Blocked, "unmount it; the release needs the file system of /usr/local")
+        }
+        E::NoAccounts { .. } => diagnosis(Exit::Blocked, "--no-owner leaves all files to whoever runs this"),
+        E::NoSpace { .. } => diagnosis(Exit::Blocked, "make room on the file system of /usr/local"),
+        E::NoSystemd => diagnosis(Exit::Blocked, "--no-start installs without starting the service"),
+        E::Config(_) => diagnosis(Exit::Blocked, CONFIG),
+        E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
+    }
+}
+
+const UNATTENDED: &str = "without a terminal use --answers FILE and --admin-password-file FILE, \
+                          --admin-password-stdin or a systemd credential";
+
+fn of_ask(error: &ask::Error) -> Diagnosis {
+    use ask::Error as E;
+    match error {
+        E::NotATerminal => diagnosis(Exit::Usage, UNATTENDED),
+        E::Interrupted { signal } => diagnosis(Exit::Signal(*signal), ""),
+        E::PortInUse { .. } => diagnosis(Exit::Blocked, "choose another port, or stop what uses this one"),
+        E::Answer(inner) => of_prompt(inner),
+        E::Declined => diagnosis(Exit::Usage, "nothing was changed"),
+        _ => diagnosis(Exit::Usage, UNATTENDED),
+    }
+}
+
+fn of_prompt(error: &prompt::Error) -> Diagnosis {
+    match error {
+        prompt::Error::Missing { .. } => diagnosis(Exit::Usage, "docs/automation.md shows an answers file"),
+        prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
+        _ => diagnosis(Exit::Usage, ""),
+    }
+}
+
+fn of_release(error: &release::Error) -> Diagnosis {
+    use release::Error as E;
+    match error {
+        E::Refused(_) => refused(),
+        E::Manifest(_) => diagnosis(Exit::Refused, "use a newer demisto-install"),
+        E::Shape | E::Damaged { .. } | E::NoFile(_) => damaged_file(),
+        E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        E::Source(inner) => of_source(inner),
+        E::Sys(_) => diagnosis(Exit::Failed, ""),
+    }
+}
+
+fn damaged_file() -> Diagnosis {
+    diagnosis(
+        Exit::Refused,
+        "nothing was installed; get the file again and compare it with the vendor's signature",
+    )
+}
+
+fn of_source(error: &source::Error) -> Diagnosis {
+    match error {
+        source::Error::NotAFile(_) => diagnosis(Exit::Usage, ""),
+        source::Error::Bundle { source, .. } => of_bundle(source),
+        source::Error::Sys(_) => diagnosis(Exit::Failed, ""),
+    }
+}
+
+fn of_bundle(error: &bundle::Error) -> Diagnosis {
+    match error {
+        bundle::Error::NoTrailer => {
+            diagnosis(Exit::Refused, "name the file that carries the release: demisto-install install FILE")
+        }
+        _ => damaged_file(),
+    }
+}
+
+fn of_pack(error: &pack::Error) -> Diagnosis {
+    match error {
+        pack::Error::Description { .. } | pack::Error::Tree { .. } | pack::Error::Types(_) => {
+            diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
+        }
+        pack::Error::NotAProgram(_) | pack::Error::Output(_) => diagnosis(Exit::Usage, ""),
+        pack::Error::Signing(_) => {
+            diagnosis(Exit::Failed, "`demisto-install keys lint KEY.asc` checks the key")
+        }
+        _ => diagnosis(Exit::Failed, ""),
+    }
+}

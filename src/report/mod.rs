@@ -1,0 +1,210 @@
+//! Turns outcomes into words for people.
+//!
+//! In: plain data from the rooms below. Out: text. Pure: never prints, never looks anything up.
+#![forbid(unsafe_code)]
+
+use std::fmt::Write as _;
+
+use crate::manifest::{Kind, Manifest};
+use crate::pack::Packed;
+use crate::plan::Plan;
+use crate::types::human_bytes;
+use crate::workflow::inspect::Inspected;
+use crate::workflow::install::Installed;
+use crate::workflow::status::Status;
+use crate::workflow::verify::Report;
+
+/// A plan, step by step with reasons.
+#[must_use]
+pub fn plan(plan: &Plan) -> String {
+    let mut text = format!("Plan: {} {}\n\n", plan.title, plan.release);
+    for (number, planned) in plan.steps.iter().enumerate() {
+        let _ = writeln!(text, "  {:>2}. {}", number + 1, planned.step.describe());
+        let _ = writeln!(text, "      {}", planned.reason);
+    }
+    for note in &plan.notes {
+        let _ = writeln!(text, "   -  {note}");
+    }
+    if plan.space_bytes > 0 {
+        let _ = writeln!(text, "\nSpace needed: {}", human_bytes(plan.space_bytes));
+    }
+    let _ = writeln!(text, "Plan digest:  {}", plan.digest());
+    text
+}
+
+/// The summary at the end of an installation.
+#[must_use]
+pub fn installed(installed: &Installed) -> String {
+    let mut text = format!("\n{} {} is installed.\n\n", installed.title, installed.release);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<14} {value}");
+    };
+    line("Log in at", &installed.url);
+    line("as", &installed.admin_name);
+    line("Signed by", &installed.signers.join(", "));
+    line("Binaries", crate::product::INSTALL_DIR);
+    line("Data", crate::product::DATA_DIR);
+    line("Configuration", &installed.config);
+    line("Log", &installed.log);
+    text.push_str("\nNext steps:\n");
+    if installed.started {
+        text.push_str("  - replace the self-signed certificate by one from your CA\n");
+        text.push_str("  - upload the licence after logging in\n");
+    } else {
+        text.push_str("  - start it: systemctl start demisto; then: demisto-install wait-ready\n");
+    }
+    text.push_str("  - see how it is: demisto-install status\n");
+    text
+}
+
+/// One verdict per signature, then the whole.
+#[must_use]
+pub fn verdicts(report: &Report) -> String {
+    let mut text = format!("{}\n", report.file);
+    for (number, verdict) in report.judgement.verdicts.iter().enumerate() {
+        let mark = if verdict.accepted { "accepted" } else { "REFUSED" };
+        let _ = writeln!(text, "  signature {}: {mark}: {}", number + 1, verdict.reason);
+        let signer = verdict.signer.as_ref().map(|f| f.spaced()).or_else(|| verdict.key.clone());
+        if let Some(signer) = signer {
+            let name = verdict.user_id.as_deref().unwrap_or("nobody that is trusted here");
+            let _ = writeln!(text, "    key   {signer}\n    name  {name}");
+        }
+        if let Some(at) = verdict.signed_at {
+            let _ = writeln!(text, "    made  {at}");
+        }
+        if let Some(notice) = &verdict.notice {
+            let _ = writeln!(text, "    note  {notice}");
+        }
+    }
+    if let (Some(release), Some(title)) = (&report.release, &report.title) {
+        let _ = writeln!(text, "  release   {title} {release}");
+    }
+    match (&report.throughput, &report.problem) {
+        (Some(speed), _) => {
+            let _ =
+                writeln!(text, "  content   {} frames and the program are as signed: {speed}", report.frames);
+            text.push_str("VERIFIED\n");
+        }
+        (None, problem) => {
+            let _ = writeln!(text, "NOT VERIFIED: {}", problem.as_deref().unwrap_or("unknown"));
+        }
+    }
+    text
+}
+
+/// What is inside a file.
+#[must_use]
+pub fn inspected(inspected: &Inspected, files: bool) -> String {
+    let manifest = inspected.manifest();
+    let parts = inspected.candidate().parts();
+    let mut text = match inspected {
+        Inspected::Verified(_) => "Verified.\n".to_owned(),
+        Inspected::Unverified { .. } => "*** UNVERIFIED: what follows may be a lie ***\n".to_owned(),
+    };
+    let compression = serde_json::to_value(manifest.payload.compression).unwrap_or_default();
+    let rows = [
+        ("Title", manifest.title.clone()),
+        ("Release", manifest.release()),
+        ("Role", manifest.role.service().to_owned()),
+        ("Epoch", manifest.epoch.to_string()),
+        ("Replaces", format!("{} to {}", manifest.upgrades.from, manifest.upgrades.to)),
+        ("Packed", manifest.built_at.to_string()),
+        ("Program", format!("{} bytes", manifest.stub.length)),
+        (
+            "Payload",
+            format!(
+                "{} bytes from byte {} on, {compression}",
+                parts.payload_length,
+                parts.payload_offset + 1
+            ),
+        ),
+        (
+            "Content",
+            format!("{} in {} frames", human_bytes(manifest.payload.content_length), manifest.frames.len()),
+        ),
+        ("Files", format!("{} ({})", manifest.files().count(), human_bytes(manifest.total_size()))),
+        ("Units", manifest.units.iter().map(|u| u.name.as_str()).collect::<Vec<_>>().join(", ")),
+        ("Licence", manifest.eula.to_string()),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(text, "  {name:<9} {value}");
+    }
+    if files {
+        listing(manifest, &mut text);
+    }
+    text
+}
+
+fn listing(manifest: &Manifest, text: &mut String) {
+    for entry in &manifest.entries {
+        let _ = match &entry.kind {
+            Kind::Dir { mode } => {
+                writeln!(text, "d {mode} {:<15} {:>12} {}", entry.owner.to_string(), "", entry.path)
+            }
+            Kind::File { mode, size, .. } => {
+                writeln!(text, "- {mode} {:<15} {size:>12} {}", entry.owner.to_string(), entry.path)
+            }
+            Kind::Symlink { target } => {
+                writeln!(text, "l      {:<15} {:>12} {} -> {target}", entry.owner.to_string(), "", entry.path)
+            }
+        };
+    }
+}
+
+/// What is installed and how it is.
+#[must_use]
+pub fn status(status: &Status) -> String {
+    let mut text = String::new();
+    if status.unfinished {
+        text.push_str("An earlier run was cut off: run `demisto-install recover`.\n");
+    }
+    if !status.installed {
+        text.push_str("Nothing is installed here.\n");
+        return text;
+    }
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<10} {value}");
+    };
+    line(
+        "Release",
+        format!("{} {}", status.title.as_deref().unwrap_or(""), status.release.as_deref().unwrap_or("")),
+    );
+    line("Installed", status.installed_at.clone().unwrap_or_default());
+    status.signers.iter().for_each(|signer| line("Signed by", signer.clone()));
+    if let Some(state) = &status.service {
+        line(
+            "Service",
+            format!("{} ({}), pid {}, {} restarts", state.active, state.sub, state.pid, state.restarts),
+        );
+    }
+    if let Some(port) = status.port {
+        let answer = match &status.answers {
+            Some(probe) if probe.answers => "answers".to_owned(),
+            Some(probe) => probe.problem.clone().unwrap_or_default(),
+            None => "not asked".to_owned(),
+        };
+        line("Port", format!("{port}: {answer}"));
+    }
+    line("Drift", format!("{} files", status.drift.len()));
+    for drift in status.drift.iter().take(50) {
+        let _ = writeln!(text, "    {:<8} {}", drift.what, drift.path);
+    }
+    text
+}
+
+/// What was packed.
+#[must_use]
+pub fn packed(packed: &Packed) -> String {
+    format!(
+        "{}: {}, {} files in {} frames ({} unpacked), {} signatures\n\
+         payload: tail -c +{} FILE | head -c {}\n",
+        packed.output.display(),
+        human_bytes(packed.length),
+        packed.files,
+        packed.frames,
+        human_bytes(packed.content_length),
+        packed.signatures,
+        packed.payload_from,
+        packed.payload_length
+    )
+}
