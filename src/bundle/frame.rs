@@ -83,6 +83,7 @@ impl Checked<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests flip bytes by position")]
 mod tests {
     use std::io::Write as _;
 

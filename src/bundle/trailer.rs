@@ -152,6 +152,7 @@ fn limit(what: &'static str, found: u64, limit: u64) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests flip bytes by position")]
 mod tests {
     use super::*;
 

@@ -128,4 +128,25 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn every_verb_takes_the_common_arguments() {
+        let verbs = [
+            "install",
+            "plan",
+            "verify",
+            "inspect",
+            "status",
+            "wait-ready",
+            "uninstall",
+            "recover",
+            "keys list",
+            "pack --tree t --description d --signing-key k --out o",
+        ];
+        for verb in verbs {
+            let line = format!("demisto-install {verb} --root /srv --output json --color never --quiet");
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert!(cli.common.is_json() && cli.common.quiet, "{verb}");
+        }
+    }
 }

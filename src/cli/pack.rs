@@ -22,7 +22,7 @@ pub(super) struct Args {
     description: PathBuf,
     /// Where the installer goes
     #[arg(long, short, value_name = "FILE", default_value = "demisto-install")]
-    output: PathBuf,
+    out: PathBuf,
     /// OpenPGP secret key to sign with; may be given several times
     #[arg(long, value_name = "FILE", required_unless_present = "sign_with")]
     signing_key: Vec<PathBuf>,
@@ -77,14 +77,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         compression,
         level,
         built_at: sys::clock::build_time(),
-        output: &args.output,
+        output: &args.out,
     };
     let mut sign = |bytes: &[u8]| -> pack::Result<Vec<Vec<u8>>> {
         signers.iter_mut().map(|signer| Ok(signer.sign_detached(bytes, now)?)).collect()
     };
     let packed = pack::pack(&request, &mut sign, &*sink)?;
     if args.detached {
-        detached(&args.output, &mut signers, now)?;
+        detached(&args.out, &mut signers, now)?;
     }
     common.result(&report::packed(&packed), &packed);
     Ok(Exit::Done.into())
