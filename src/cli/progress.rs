@@ -19,6 +19,8 @@ use crate::types::human_bytes;
 pub const SCHEMA: u32 = 1;
 /// Progress is told at most this often.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// Without a terminal, work that ends sooner than this is told by its summary alone.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a run tells what it does
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -93,11 +95,13 @@ struct Text {
     live: bool,
     color: bool,
     quiet: bool,
+    patience: Duration,
     write: fn(&str),
 }
 
 /// The running piece of work.
 struct Task {
+    since: Watch,
     name: String,
     total: u64,
     unit: Unit,
@@ -108,7 +112,7 @@ struct Task {
 
 impl Text {
     fn new(live: bool, color: bool, quiet: bool, write: fn(&str)) -> Self {
-        Self { task: Mutex::new(None), live, color, quiet, write }
+        Self { task: Mutex::new(None), live, color, quiet, patience: PATIENCE, write }
     }
 
     /// Writes a line above the bar, if there is one.
@@ -128,7 +132,7 @@ impl Text {
             let of = if total == 0 { String::new() } else { format!(" ({})", amount(total, unit)) };
             self.line(slot, &format!("{name}{of}"));
         }
-        *slot = Some(Task { name, total, unit, done: 0, tenths: 0, bar });
+        *slot = Some(Task { since: Watch::start(), name, total, unit, done: 0, tenths: 0, bar });
     }
 
     fn advance(&self, slot: &mut Option<Task>, delta: u64) {
@@ -139,7 +143,7 @@ impl Text {
             return;
         }
         let tenths = tenths(task.done, task.total);
-        if tenths > task.tenths {
+        if tenths > task.tenths && task.since.elapsed() >= self.patience {
             task.tenths = tenths;
             let (done, total) = (amount(task.done, task.unit), amount(task.total, task.unit));
             let text = format!("{}: {} % ({done} of {total})", task.name, tenths * 10);
@@ -318,7 +322,9 @@ mod tests {
 
     #[test]
     fn without_a_terminal_there_is_a_line_for_each_tenth() {
-        let text = said(|| story(&Text::new(false, false, false, record)));
+        let mut sink = Text::new(false, false, false, record);
+        sink.patience = Duration::ZERO;
+        let text = said(|| story(&sink));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "[ 3/17] create user demisto");
         assert_eq!(lines[1], "verifying frames (2.0 KiB)");
@@ -326,6 +332,12 @@ mod tests {
         assert_eq!(lines[11], "verifying frames: 100 % (2.0 KiB of 2.0 KiB)");
         assert_eq!(lines[12], "warning: the clock is wrong\\u{1b}[2J");
         assert_eq!(lines[13..], ["verified 2 KiB", "done"]);
+    }
+
+    #[test]
+    fn short_work_without_a_terminal_is_told_by_its_summary() {
+        let text = said(|| story(&Text::new(false, false, false, record)));
+        assert_eq!(text.lines().count(), 5, "{text}");
     }
 
     #[test]

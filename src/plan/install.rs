@@ -207,6 +207,9 @@ fn directories(input: &Install, plan: &mut Plan) {
     wanted.extend(
         service.iter().map(|(path, why)| ((*path).to_owned(), Owner::Demisto, SERVICE_DIR_MODE, *why)),
     );
+    // the journal lies below these, so they exist before the first step
+    let above_state = ancestors(product::STATE_DIR);
+    wanted.retain(|(path, ..)| !above_state.contains(path));
     let mut seen = std::collections::BTreeSet::new();
     for (path, owner, mode, why) in wanted {
         let exists = input.survey.present.contains(&path);

@@ -42,8 +42,8 @@ pub fn installed(installed: &Installed) -> String {
     line("Log in at", &installed.url);
     line("as", &installed.admin_name);
     line("Signed by", &installed.signers.join(", "));
-    line("Binaries", crate::product::INSTALL_DIR);
-    line("Data", crate::product::DATA_DIR);
+    line("Binaries", &installed.binaries);
+    line("Data", &installed.data);
     line("Configuration", &installed.config);
     line("Log", &installed.log);
     text.push_str("\nNext steps:\n");

@@ -11,13 +11,13 @@ pub fn now() -> Timestamp {
 }
 
 /// The time to write into artefacts: `SOURCE_DATE_EPOCH` (seconds since 1970,
-/// reproducible-builds.org) when it is set and valid, else now.
+/// reproducible-builds.org) when it is set and valid, else now, in whole seconds.
 #[must_use]
 pub fn build_time() -> Timestamp {
     super::env::var("SOURCE_DATE_EPOCH")
         .and_then(|text| text.parse().ok())
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .unwrap_or_else(now)
+        .unwrap_or_else(|| Timestamp::from_second(now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 /// Sleeps, but wakes early when a signal asked the run to end.

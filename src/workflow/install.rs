@@ -73,6 +73,10 @@ pub struct Installed {
     pub log: String,
     /// The configuration.
     pub config: String,
+    /// The binaries.
+    pub binaries: String,
+    /// The data.
+    pub data: String,
 }
 
 /// Opens a release and compares all of it with what was signed.
@@ -245,6 +249,7 @@ fn receipt(offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
 fn installed(session: &Session, receipt: &Receipt, agreement: &Agreement) -> Installed {
     let host = if session.is_live() { sys::env::hostname() } else { "localhost".to_owned() };
     let port = if receipt.port == 443 { String::new() } else { format!(":{}", receipt.port) };
+    let at = |path: &str| under(&session.root, path).display().to_string();
     Installed {
         release: receipt.release(),
         title: receipt.title.clone(),
@@ -252,8 +257,10 @@ fn installed(session: &Session, receipt: &Receipt, agreement: &Agreement) -> Ins
         admin_name: receipt.admin_name.clone(),
         started: agreement.answers.start,
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        log: under(&session.root, product::INSTALL_LOG).display().to_string(),
-        config: under(&session.root, product::CONFIG_FILE).display().to_string(),
+        log: at(product::INSTALL_LOG),
+        config: at(product::CONFIG_FILE),
+        binaries: at(product::INSTALL_DIR),
+        data: at(product::DATA_DIR),
     }
 }
 
