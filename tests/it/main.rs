@@ -1,4 +1,6 @@
 //! Integration tests.
 
 mod policy;
+mod policy_sets;
+mod signer;
 mod support;
