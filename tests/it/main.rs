@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod keys;
 mod policy;
 mod policy_sets;
 mod signer;

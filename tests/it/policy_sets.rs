@@ -1,5 +1,14 @@
 //! Several signatures at once, thresholds, and files that are no signatures.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
+)]
+
 use demisto_install::trust::{Error, Origin, Policy, TrustStore};
 use demisto_install::types::Fingerprint;
 use demisto_install::verify::{self, Judgement, VerdictCode as Code};
@@ -94,7 +103,6 @@ fn thresholds_count_certificates() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
 fn the_policy_file_decides() {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;

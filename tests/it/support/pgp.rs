@@ -1,6 +1,13 @@
 //! Keys and signatures made by the real gpg and sq, at times of the test's choice.
 
-#![allow(clippy::disallowed_methods, reason = "tests prepare files and run tools themselves")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -83,6 +90,7 @@ impl Gpg {
     }
 
     /// Makes a key and returns its fingerprint.
+    #[allow(clippy::too_many_arguments, reason = "they are gpg's, in gpg's order")]
     pub(crate) fn key(&self, at: &str, name: &str, algorithm: &str, usage: &str, expire: &str) -> String {
         self.run(at, &["--quick-gen-key", name, algorithm, usage, expire]);
         self.fingerprints(name).remove(0)
