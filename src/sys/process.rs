@@ -239,6 +239,8 @@ mod tests {
         assert_eq!(output.text().lines().count(), 3, "{}", output.text());
         let output = Tool::system("cat").unwrap().stdin("hello").check().unwrap();
         assert_eq!(output.text(), "hello");
+        let file = super::super::fs::open_existing(Path::new("/proc/self/comm")).unwrap();
+        assert!(Tool::system("cat").unwrap().stdin_file(file).check().unwrap().text().ends_with('\n'));
     }
 
     #[test]

@@ -262,3 +262,67 @@ fn a_stream_is_judged_like_bytes() {
     let refused = verify::require_reader(short, &signature, &trusted, &policy, time(NOW)).unwrap_err();
     assert!(matches!(refused, verify::Error::Refused(judgement) if !judgement.accepted));
 }
+
+#[test]
+fn no_change_of_a_key_file_makes_a_panic_or_a_signer() {
+    for algorithm in ["ed25519", "rsa2048"] {
+        let gpg = Gpg::new();
+        let key = gpg.key(MADE, "Vendor", algorithm, "cert", "never");
+        gpg.run(MADE, &["--quick-add-key", &key, algorithm, "sign", "2y"]);
+        let (cert, signature) = (gpg.export(&key), gpg.sign(SIGNED, &key, DATA));
+        assert!(judge(DATA, &signature, &[&cert]).accepted);
+        let mut accepted = 0;
+        for at in 0..cert.len() {
+            for mask in [0x01, 0x80, 0xff] {
+                let mut changed = cert.clone();
+                changed[at] ^= mask;
+                let mut trusted = TrustStore::empty();
+                if trusted.add(&changed, Origin::BuiltIn("k".to_owned())).is_err() {
+                    continue;
+                }
+                for anchor in trusted.anchors() {
+                    let _ = (anchor.user_ids(), anchor.expires(), anchor.fault(time(NOW)));
+                }
+                let got = verify::judge(DATA, &signature, &trusted, &Policy::default(), time(NOW));
+                // What is not signed may change: lengths, hints, the trust packets of others.
+                accepted += usize::from(got.accepted);
+                assert!(!got.accepted || got.signers[0].fingerprint == fingerprint(&key), "byte {at}");
+            }
+        }
+        println!("{algorithm}: {accepted} of {} changes do not matter", cert.len() * 3);
+        assert!(accepted < cert.len() / 2);
+    }
+}
+
+#[test]
+fn version_6_signatures_are_judged() {
+    let at = std::time::SystemTime::from(time(MADE));
+    let (cert, _) = CertBuilder::new()
+        .set_profile(sequoia_openpgp::Profile::RFC9580)
+        .unwrap()
+        .add_userid("Vendor")
+        .set_creation_time(at)
+        .add_signing_subkey()
+        .generate()
+        .unwrap();
+    let key = cert.keys().subkeys().next().unwrap().key().fingerprint().to_hex();
+    let signature = craft(&cert, &key, SIGNED, DATA);
+    let public = bytes(cert.strip_secret_key_material());
+    let got = judge(DATA, &signature, &[&public]);
+    assert!(got.accepted && key.len() == 64, "{got:#?}");
+    assert!(!judge(b"other", &signature, &[&public]).accepted);
+}
+
+#[test]
+fn version_3_signatures_are_refused() {
+    let (gpg, [alice, ..]) = three();
+    let key_id: Vec<u8> =
+        (24..40).step_by(2).map(|i| u8::from_str_radix(&alice[i..i + 2], 16).unwrap()).collect();
+    // Old format packet, version 3, five hashed octets: type and time; key id, algorithms, prefix, MPIs.
+    let mut packet = vec![0x88, 0, 3, 5, 0x00, 0x67, 0x9d, 0x60, 0x00];
+    packet.extend(&key_id);
+    packet.extend([1, 8, 0xab, 0xcd, 0, 8, 0xff]);
+    packet[1] = u8::try_from(packet.len() - 2).unwrap();
+    let got = judge(DATA, &packet, &[&gpg.export(&alice)]);
+    assert!(!got.accepted && codes(&got) == [Code::Unsupported], "{got:#?}");
+}
