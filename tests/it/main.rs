@@ -11,6 +11,9 @@
 mod support;
 
 mod e2e;
+mod keys;
 mod policy;
+mod policy_sets;
 mod prompts;
 mod reference_product;
+mod signer;
