@@ -10,6 +10,7 @@
 
 mod support;
 
+mod crash;
 mod e2e;
 mod keys;
 mod policy;
