@@ -58,7 +58,17 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
 
 /// The outermost error that has a meaning decides.
 fn diagnose(error: &anyhow::Error) -> Diagnosis {
-    error.chain().find_map(of).unwrap_or_else(|| diagnosis(Exit::Failed, ""))
+    match error.chain().find_map(of) {
+        Some(found) if found.exit != Exit::Failed => found,
+        _ if is_full(error) => diagnosis(Exit::Failed, "make room on that file system and run it again"),
+        other => other.unwrap_or_else(|| diagnosis(Exit::Failed, "")),
+    }
+}
+
+fn is_full(error: &anyhow::Error) -> bool {
+    use std::io::{Error, ErrorKind};
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).map(Error::kind);
+    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
@@ -136,9 +146,6 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
             E::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
             E::Unhealthy { .. } => {
                 diagnosis(Exit::Failed, "the whole log of the run is in /tmp/demisto_install.log")
-            }
-            E::Sys(inner) if inner.source.kind() == std::io::ErrorKind::StorageFull => {
-                diagnosis(Exit::Failed, "make room on that file system and run it again")
             }
             _ => diagnosis(Exit::Failed, "run it again when the cause is gone; nothing has to be cleaned up"),
         },
