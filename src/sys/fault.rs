@@ -5,6 +5,7 @@
 //!
 //! `DEMISTO_INSTALL_FAULT_LOG=FILE` appends each point's number and name to a file.
 //! `DEMISTO_INSTALL_FAULT_AT=N` kills the process at the N-th point; `N:ERRNO` makes it fail there.
+//! Several, such as `20:5,31`, are parted by commas.
 
 use std::io;
 
@@ -44,17 +45,15 @@ pub fn point(name: &'static str) -> io::Result<()> {
     let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
     log(number, name);
     let Some(at) = super::env::var("DEMISTO_INSTALL_FAULT_AT") else { return Ok(()) };
-    let (at, errno) = at.split_once(':').map_or((at.as_str(), None), |(n, e)| (n, Some(e)));
-    if at.parse() != Ok(number) {
-        return Ok(());
-    }
-    match errno.map(str::parse) {
-        Some(Ok(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        _ => {
-            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
-            Ok(())
+    for at in at.split(',') {
+        let (at, errno) = at.split_once(':').map_or((at, None), |(n, e)| (n, Some(e)));
+        match errno.map(str::parse) {
+            _ if at.parse() != Ok(number) => {}
+            Some(Ok(errno)) => return Err(io::Error::from_raw_os_error(errno)),
+            _ => drop(nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)),
         }
     }
+    Ok(())
 }
 
 #[cfg(feature = "fault-injection")]

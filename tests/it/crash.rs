@@ -68,25 +68,25 @@ impl<'a> Sweep<'a> {
 
     /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
     fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+        let numbers: Vec<usize> = (1..=self.points.len()).step_by(step).collect();
+        self.these(what, &numbers, check)
+    }
+
+    /// As [`each`](Self::each), at these points.
+    fn these(&self, what: &str, numbers: &[usize], check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
         let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
-            loop {
-                let number = next.fetch_add(step, Ordering::SeqCst) + 1;
-                let Some(name) = self.points.get(number - 1) else { return };
-                if let Err(why) = check(number) {
+            while let Some(number) = numbers.get(next.fetch_add(1, Ordering::SeqCst)) {
+                if let Err(why) = check(*number) {
+                    let name = &self.points[number - 1];
                     broken.lock().unwrap().push(format!("point {number} ({name}): {why}"));
                 }
             }
         };
         std::thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
         let broken = broken.into_inner().unwrap();
-        let tested = self.points.len().div_ceil(step);
-        let text = format!(
-            "{}, {what}: {tested} of {} points, {} broken",
-            self.change.name,
-            self.points.len(),
-            broken.len()
-        );
+        let (name, tested, all) = (self.change.name, numbers.len(), self.points.len());
+        let text = format!("{name}, {what}: {tested} of {all} points, {} broken", broken.len());
         assert!(broken.is_empty(), "{text}\n{}", broken.join("\n"));
         text
     }
@@ -154,6 +154,21 @@ impl<'a> Sweep<'a> {
                 .and_then(|()| succeeds(&recover(&root).output().unwrap()))
                 .and_then(|()| self.is_either(&root))
                 .map_err(|why| format!("recovery failed at its point {second}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// A call fails, and the program is killed while it undoes what it did, or tidies up.
+    fn fails_and_is_killed(&self, number: usize) -> Verdict {
+        for second in (number + 1..number + 120).step_by(4) {
+            let root = (self.change.root)();
+            let output = self.run(&root, Some(&format!("{number}:{EIO},{second}")));
+            succeeds(&recover(&root).output().unwrap())
+                .and_then(|()| self.is_either(&root))
+                .map_err(|why| format!("killed at {second}: {why}"))?;
+            if output.status.signal() != Some(SIGKILL) {
+                break; // it had ended before that
+            }
         }
         Ok(())
     }
@@ -295,6 +310,43 @@ fn install_survives_a_kill_at_every_point() {
     summary("crash-install", &told.join("\n"));
 }
 
+/// Above all the points around the commit record: whether it counts must be the same to those who
+/// go on and to those who come after a kill.
+#[test]
+fn install_survives_a_kill_while_it_undoes() {
+    let sweep = Sweep::new(Change { name: "install", root: &Root::furnished, command: &install });
+    let all = sweep.points.len();
+    let numbers: Vec<usize> = (10..all - 24).step_by(29).chain(all - 24..=all).collect();
+    summary(
+        "crash-undo",
+        &sweep.these("i/o error, then killed", &numbers, &|number| sweep.fails_and_is_killed(number)),
+    );
+}
+
+/// With a certificate made on the host, which is another one each time.
+#[test]
+fn a_new_certificate_survives_a_kill() {
+    let command = |root: &Path| {
+        let vendor = Vendor::get();
+        let mut command = run("install", root);
+        command.arg(vendor.small()).arg("--no-owner").arg("--key").arg(vendor.file("release.asc"));
+        command.arg("--answers").arg(vendor.file("answers.json"));
+        command.arg("--admin-password-file").arg(vendor.file("password"));
+        command
+    };
+    let sweep =
+        Sweep::new(Change { name: "install, new certificate", root: &Root::fresh, command: &command });
+    let wanted = sweep.after.clone().only(|path| !path.contains("/cert."));
+    let recovered = |number: usize| {
+        let root = sweep.killed(number)?;
+        succeeds(&recover(&root).output().unwrap())?;
+        let Err(why) = sweep.is_before(&root) else { return Ok(()) };
+        let differences = wanted.differences(&root.snapshot().only(|path| !path.contains("/cert.")));
+        if differences.is_empty() && root.leftovers().is_empty() { Ok(()) } else { Err(why) }
+    };
+    summary("crash-certificate", &sweep.each("killed and recovered", 8, &recovered));
+}
+
 #[test]
 fn install_survives_an_error_at_every_point() {
     let fresh = Sweep::new(Change { name: "install", root: &Root::fresh, command: &install });
@@ -347,7 +399,7 @@ fn uninstall_survives_where_directories_were_rearranged() {
 
 /// With owners: accounts come and go as well. Their files are compared line by line.
 #[test]
-fn accounts_survive_at_every_fifth_point() {
+fn accounts_survive_at_every_fifth_point_as_root() {
     let told = [with_owners("install with owners", &Root::with_accounts, &install_with_owners), {
         let model = Root::with_accounts();
         succeeds(&install_with_owners(model.path()).output().unwrap()).unwrap();
