@@ -18,3 +18,4 @@ mod policy_sets;
 mod prompts;
 mod reference_product;
 mod signer;
+mod tamper;
