@@ -12,6 +12,7 @@ mod support;
 
 mod crash;
 mod e2e;
+mod install;
 mod keys;
 mod policy;
 mod policy_sets;
