@@ -18,5 +18,6 @@ mod policy;
 mod policy_sets;
 mod prompts;
 mod reference_product;
+mod secrets;
 mod signer;
 mod tamper;

@@ -1,0 +1,248 @@
+//! A password and a private key go from where they are given to where the product reads them, and
+//! nowhere else: not to a message, a record, a log, another program, or a file that others can read.
+
+use std::fs::{self, Permissions};
+use std::hash::{BuildHasher as _, RandomState};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::support::installer::{Root, Vendor, run, said};
+use crate::support::pgp::need;
+
+const ONE_TIME: &str = "var/lib/demisto/otc.conf.json";
+const KEY: &str = "usr/local/demisto/cert.key";
+
+/// A password that nothing else contains, in a file of its own.
+struct Marker {
+    dir: tempfile::TempDir,
+    text: String,
+}
+
+impl Marker {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("Zq9-Marker-{:016x}", RandomState::new().hash_one("marker"));
+        fs::write(dir.path().join("password"), format!("{text}\n")).unwrap();
+        fs::set_permissions(dir.path().join("password"), Permissions::from_mode(0o600)).unwrap();
+        Self { dir, text }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("password")
+    }
+
+    fn install(&self, root: &Root) -> Command {
+        let mut command = Vendor::get().offer("install", &Vendor::get().small(), root.path());
+        command.arg("--admin-password-file").arg(self.file());
+        command
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        holds(bytes, &self.text)
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// A line of the private key that is taken into use.
+fn key_line() -> String {
+    let key = fs::read_to_string(Vendor::get().file("cert.key")).unwrap();
+    key.lines().nth(5).unwrap().to_owned()
+}
+
+/// The files below `root` that hold `text`, with their modes.
+fn holders(root: &Root, text: &str) -> Vec<(String, u32)> {
+    let paths = root.all_paths();
+    let found = paths.into_iter().filter(|path| {
+        let full = root.at(path);
+        full.symlink_metadata().unwrap().is_file() && holds(&fs::read(full).unwrap(), text)
+    });
+    found.map(|path| (path.clone(), root.at(&path).metadata().unwrap().mode() & 0o777)).collect()
+}
+
+fn quiet_about(marker: &Marker, output: &Output) {
+    for bytes in [&output.stdout, &output.stderr] {
+        assert!(!marker.is_in(bytes) && !holds(bytes, &key_line()), "{}", said(output));
+    }
+}
+
+#[test]
+fn what_is_said_and_kept_holds_no_secret() {
+    let marker = Marker::new();
+    for format in ["text", "json"] {
+        let root = Root::fresh();
+        let plan = Vendor::get()
+            .offer("plan", &Vendor::get().small(), root.path())
+            .args(["--output", format])
+            .output();
+        quiet_about(&marker, &plan.unwrap());
+        let output = marker.install(&root).args(["--output", format]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        quiet_about(&marker, &output);
+        assert_eq!(holders(&root, &marker.text), [(ONE_TIME.to_owned(), 0o400)]);
+        assert_eq!(holders(&root, &key_line()), [(KEY.to_owned(), 0o400)]);
+        for kept in ["journal/last.jsonl", "receipt.json", "manifest.json"] {
+            assert!(root.at("var/lib/demisto-install").join(kept).exists(), "{kept} was not looked at");
+        }
+        assert!(root.at("var/log/demisto/install.log").exists());
+        quiet_about(&marker, &run("status", root.path()).args(["--output", format]).output().unwrap());
+        let removal =
+            run("uninstall", root.path()).args(["--yes", "--purge", "--output", format]).output().unwrap();
+        assert!(removal.status.success(), "{}", said(&removal));
+        quiet_about(&marker, &removal);
+        assert_eq!(holders(&root, &marker.text), []);
+        assert_eq!(holders(&root, &key_line()), []);
+    }
+    let report = Path::new("/tmp/demisto_install.log");
+    assert!(!report.exists() || !marker.is_in(&fs::read(report).unwrap()));
+}
+
+/// Also the refusal of a password does not repeat it.
+#[test]
+fn a_refused_password_is_not_repeated() {
+    let mut marker = Marker::new();
+    marker.text = marker.text.to_lowercase().replace("zq", "aa");
+    fs::write(marker.file(), &marker.text).unwrap();
+    let root = Root::fresh();
+    for format in ["text", "json"] {
+        let output = marker.install(&root).args(["--output", format]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        quiet_about(&marker, &output);
+    }
+    // a key where a password is expected, and the other way round
+    let mut command = Vendor::get().offer("install", &Vendor::get().small(), root.path());
+    command.arg("--admin-password-file").arg(Vendor::get().file("cert.key"));
+    quiet_about(&marker, &command.output().unwrap());
+    let mut command = run("install", root.path());
+    command
+        .arg(Vendor::get().small())
+        .args(["--no-owner", "--answers"])
+        .arg(Vendor::get().file("answers.json"));
+    command.arg("--key").arg(marker.file()).arg("--admin-password-file").arg(marker.file());
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    quiet_about(&marker, &output);
+}
+
+/// The calls of an installation with owners, other programs included.
+fn traced(marker: &Marker, root: &Root, fault: &str) -> (Output, String) {
+    need("strace", "strace");
+    let trace = marker.dir.path().join("trace");
+    let call = marker.install(root);
+    let mut strace = Command::new("/usr/bin/strace");
+    strace.args([
+        "-f",
+        "-v",
+        "-y",
+        "-s",
+        "4000",
+        "-e",
+        "trace=execve,%file,write,pwrite64,writev,fchmod,fchmodat,sendto",
+    ]);
+    strace.arg("-o").arg(&trace).arg(call.get_program());
+    strace.args(call.get_args().filter(|argument| *argument != "--no-owner")).stdin(Stdio::null());
+    if !fault.is_empty() {
+        strace.env("DEMISTO_INSTALL_FAULT_AT", fault);
+    }
+    let output = strace.output().unwrap();
+    (output, String::from_utf8_lossy(&fs::read(trace).unwrap()).into_owned())
+}
+
+#[test]
+fn no_call_shows_a_secret_as_root() {
+    let marker = Marker::new();
+    let root = Root::with_accounts();
+    let (output, trace) = traced(&marker, &root, "");
+    assert!(output.status.success(), "{}", said(&output));
+    quiet_about(&marker, &output);
+    let (mut writes, mut tools) = (Vec::new(), 0);
+    for line in trace.lines() {
+        tools += usize::from(line.contains("execve(") && line.contains("useradd"));
+        for secret in [&marker.text, &key_line()] {
+            if line.contains(secret.as_str()) {
+                assert!(line.contains("write("), "{line}");
+                writes.push(line);
+            }
+        }
+    }
+    assert!(tools > 0, "no other program was seen: nothing is proven");
+    let to = |name: &str| writes.iter().filter(|line| line.contains(name)).count();
+    assert_eq!(
+        (to(".otc.conf.json.demisto-install>"), to(".cert.key.demisto-install>")),
+        (1, 1),
+        "{writes:#?}"
+    );
+    assert_eq!(writes.len(), 2, "{writes:#?}");
+}
+
+/// From its first moment on nobody else can open the file that a secret is written to.
+#[test]
+fn a_file_with_a_secret_is_never_wider_than_its_owner_as_root() {
+    let marker = Marker::new();
+    let root = Root::with_accounts();
+    let (output, trace) = traced(&marker, &root, "");
+    assert!(output.status.success(), "{}", said(&output));
+    for name in ["otc.conf.json", "cert.key"] {
+        let temp = format!(".{name}.demisto-install");
+        let calls: Vec<&str> = trace.lines().filter(|line| line.contains(&temp)).collect();
+        let made: Vec<&&str> = calls.iter().filter(|line| line.contains("O_CREAT")).collect();
+        assert_eq!(made.len(), 1, "{name}: {calls:#?}");
+        assert!(made[0].contains("O_EXCL") && made[0].contains(", 0600"), "{}", made[0]);
+        let modes: Vec<&&str> = calls.iter().filter(|line| line.contains("chmod")).collect();
+        assert_eq!(modes.len(), 1, "{name}: {modes:#?}");
+        assert!(modes[0].contains("fchmod(") && modes[0].contains(", 0400)"), "{}", modes[0]);
+        let position = |what: &str| calls.iter().position(|line| line.contains(what)).unwrap();
+        assert!(
+            position("fchmod(") < position("write("),
+            "{name}: written before its mode was set: {calls:#?}"
+        );
+        assert!(position("write(") < position("rename"), "{name}");
+    }
+}
+
+/// Also when a call fails, or the program is killed: nothing is shown, nothing stays.
+#[test]
+fn a_failed_run_leaves_no_secret() {
+    let marker = Marker::new();
+    let log = marker.dir.path().join("points");
+    let model = Root::fresh();
+    assert!(marker.install(&model).env("DEMISTO_INSTALL_FAULT_LOG", &log).status().unwrap().success());
+    let count = fs::read_to_string(&log).unwrap().lines().count();
+    assert!(count > 100, "{count}");
+    for point in (1..count - 12).step_by(7) {
+        let root = Root::fresh();
+        let output =
+            marker.install(&root).env("DEMISTO_INSTALL_FAULT_AT", format!("{point}:5")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "point {point}: {}", said(&output));
+        quiet_about(&marker, &output);
+        assert_eq!(
+            (holders(&root, &marker.text), holders(&root, &key_line())),
+            (vec![], vec![]),
+            "point {point}"
+        );
+    }
+    let mut seen = 0;
+    for point in (1..=count).step_by(3) {
+        let root = Root::fresh();
+        marker.install(&root).env("DEMISTO_INSTALL_FAULT_AT", point.to_string()).output().unwrap();
+        for (path, mode) in [holders(&root, &marker.text), holders(&root, &key_line())].concat() {
+            seen += 1;
+            let name = path.rsplit('/').next().unwrap_or_default();
+            assert!(name.contains("otc.conf.json") || name.contains("cert.key"), "point {point}: {path}");
+            assert_eq!(mode, 0o400, "point {point}: {path}");
+        }
+        let output = run("recover", root.path()).output().unwrap();
+        quiet_about(&marker, &output);
+        if !root.at("var/lib/demisto-install/receipt.json").exists() {
+            assert_eq!(
+                (holders(&root, &marker.text), holders(&root, &key_line())),
+                (vec![], vec![]),
+                "point {point}"
+            );
+        }
+    }
+    assert!(seen > 0, "no kill came between the writing of a secret and the end");
+}
