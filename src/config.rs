@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// The key of the HTTPS port; its value is a string.
 pub const HTTPS_PORT: &str = "Server.HttpsPort";
 
+/// The key of the server's certificate file.
+pub const CERTIFICATE_FILE: &str = "security.certfile";
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -74,6 +77,16 @@ pub fn https_port(text: &str) -> Result<Option<u16>> {
     if port == 0 { Err(bad()) } else { Ok(Some(port)) }
 }
 
+/// The certificate file that a configuration names, if it names one.
+///
+/// # Errors
+/// When the text is no JSON object.
+pub fn certificate_file(text: &str) -> Result<Option<String>> {
+    let mut map = parse(text)?;
+    let value = find(&mut map, CERTIFICATE_FILE).and_then(|value| value.as_str().map(str::to_owned));
+    Ok(value.filter(|path| !path.is_empty()))
+}
+
 /// The text with the HTTPS port set; unchanged to the byte when it is that already. Other keys
 /// keep their order and spelling.
 ///
@@ -137,5 +150,12 @@ mod tests {
             assert!(https_port(&format!(r#"{{"Server":{{"HttpsPort":"{bad}"}}}}"#)).is_err(), "{bad}");
         }
         assert_eq!(https_port("{}").unwrap(), None);
+    }
+
+    #[test]
+    fn the_certificate_may_be_elsewhere() {
+        let named = certificate_file(r#"{"Security":{"CertFile":"/srv/cert.pem"}}"#).unwrap();
+        assert_eq!(named.as_deref(), Some("/srv/cert.pem"));
+        assert_eq!(certificate_file(r#"{"security.certfile":""}"#).unwrap(), None);
     }
 }

@@ -8,7 +8,7 @@ use super::ask;
 use super::common::Common;
 use super::exit::Exit;
 use crate::pack::signer;
-use crate::sys::fs::print_error;
+use crate::sys::{self, fs::print_error};
 use crate::workflow::keys;
 use crate::{
     apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
@@ -60,7 +60,12 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
 
 /// The outermost error that has a meaning decides.
 fn diagnose(error: &anyhow::Error) -> Diagnosis {
-    error.chain().find_map(of).unwrap_or_else(|| diagnosis(Exit::Failed, ""))
+    let mut found = error.chain().find_map(of).unwrap_or_else(|| diagnosis(Exit::Failed, ""));
+    let denied = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::PermissionDenied;
+    if !sys::env::is_root() && error.chain().any(|e| e.downcast_ref().is_some_and(denied)) {
+        found.hints.push("only root may look there or change it: try it with sudo".to_owned());
+    }
+    found
 }
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
@@ -113,6 +118,9 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
         }
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
+        E::RootLink(_) => {
+            diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
+        }
         E::PlanDiffers { .. } => {
             diagnosis(Exit::Blocked, "look at `demisto-install plan` again and approve its digest")
         }
@@ -235,6 +243,7 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
         pack::Error::Description { .. } | pack::Error::Tree { .. } | pack::Error::Types(_) => {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
+        pack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
         pack::Error::NotAProgram(_) | pack::Error::Output(_) => diagnosis(Exit::Usage, ""),
         pack::Error::Signing(signer::Error::PassphraseMissing) => {
             diagnosis(Exit::Usage, "give --passphrase-file")

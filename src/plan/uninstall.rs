@@ -85,7 +85,11 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
 
 fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [product::DATA_DIR, product::LOG_DIR] {
-        plan.push(Step::RemoveTree { trash: trash(path), path: path.to_owned() }, "--purge");
+        let (trash, why) = match input.survey.mounts.contains(path) {
+            false => (trash(path), "--purge"),
+            true => (format!("{path}/.{TRASH}"), "--purge; the mount point itself stays"),
+        };
+        plan.push(Step::RemoveTree { trash, path: path.to_owned() }, why);
     }
     plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
     if input.receipt.owners && input.receipt.created_user {
