@@ -10,7 +10,9 @@
 
 mod support;
 
+mod docs;
 mod e2e;
+mod floors;
 mod policy;
 mod prompts;
 mod reference_product;
