@@ -118,8 +118,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let known = args.target.known(&session)?;
     let password = password::from_sources(&args.password)?;
     let unattended = args.target.answers.is_some() && password.is_some();
-    if !unattended && !sys::tty::is_interactive() {
-        return Err(missing(&known, password.is_some()));
+    let can_ask = unattended || sys::tty::is_interactive();
+    if !can_ask && session.receipt()?.is_none() {
+        return Err(missing(&known, password.is_some())); // before the time is spent on verifying
     }
     if session.is_unfinished() {
         let (_lock, _) = session.begin_change()?; // also recovers
@@ -127,6 +128,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let mut offer = install::offer(&session, args.target.file.as_deref())?;
     if install::is_installed(&session, &offer)? {
         return Ok(nothing_to_do(common, &offer));
+    }
+    if !can_ask {
+        return Err(missing(&known, password.is_some()));
     }
     greet(common, &offer);
     let options = args.target.options(&session);

@@ -31,6 +31,7 @@ pub struct Tool {
     stdin: Vec<u8>,
     stdin_file: Option<File>,
     timeout: Duration,
+    foreground: bool,
 }
 
 /// What a program said.
@@ -61,8 +62,15 @@ impl Tool {
         let path = path.into();
         let mut command = Command::new(&path);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").env("HOME", "/");
-        command.current_dir("/").process_group(0);
-        Self { path, command, stdin: Vec::new(), stdin_file: None, timeout: Duration::from_secs(120) }
+        command.current_dir("/");
+        Self {
+            path,
+            command,
+            stdin: Vec::new(),
+            stdin_file: None,
+            timeout: Duration::from_secs(120),
+            foreground: false,
+        }
     }
 
     /// A call of the system tool `name`.
@@ -110,7 +118,7 @@ impl Tool {
     /// Stays in the caller's process group and terminal, for tools that ask the user something.
     #[must_use]
     pub fn foreground(mut self) -> Self {
-        self.command.process_group(nix::unistd::getpgrp().as_raw());
+        self.foreground = true;
         self
     }
 
@@ -140,7 +148,6 @@ impl Tool {
     /// # Errors
     /// When it cannot be started.
     pub fn interactive(mut self) -> Result<ExitStatus> {
-        self.command.process_group(nix::unistd::getpgrp().as_raw());
         self.command.status().context("run", &self.path)
     }
 
@@ -149,7 +156,7 @@ impl Tool {
     /// # Errors
     /// When it cannot be started.
     pub fn page(mut self, bytes: &[u8]) -> Result<ExitStatus> {
-        self.command.process_group(nix::unistd::getpgrp().as_raw()).stdin(Stdio::piped());
+        self.command.stdin(Stdio::piped());
         let mut child = self.command.spawn().context("run", &self.path)?;
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(bytes); // the reader may leave the pager before its end
@@ -169,6 +176,9 @@ impl Tool {
             None => Stdio::piped(),
         });
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !self.foreground {
+            self.command.process_group(0); // Ctrl-C is for us: a tool at work is never cut off half-way
+        }
         let mut child = self.command.spawn().context("run", &self.path)?;
         let stdin = child.stdin.take();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -239,6 +249,8 @@ mod tests {
         assert_eq!(output.text().lines().count(), 3, "{}", output.text());
         let output = Tool::system("cat").unwrap().stdin("hello").check().unwrap();
         assert_eq!(output.text(), "hello");
+        let file = super::super::fs::open_existing(Path::new("/proc/self/comm")).unwrap();
+        assert!(Tool::system("cat").unwrap().stdin_file(file).check().unwrap().text().ends_with('\n'));
     }
 
     #[test]

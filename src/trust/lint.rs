@@ -223,7 +223,7 @@ fn lost_history(cert: &Cert, found: &mut Vec<Finding>) {
                 severity: Severity::Warning,
                 what: format!("the key was made on {made}, but its first self-signature is of {first}"),
                 why: "sqv refuses every release that was signed in between: gpg drops the old self-signature when it changes an expiry date",
-                fix: "publish the certificate merged with a copy from before the change (gpg --import of both does not help; use sq keyring merge)",
+                fix: "give gpg the old copy back (gpg --import OLD), then export and publish the certificate again",
             });
             return;
         }

@@ -165,7 +165,9 @@ fn alive(
     let before = rules::life(anchor.cert(), key, at, signed_at).and_then(|life| life.expires);
     if signed_at >= end || before.is_none_or(|before| before > end) {
         let said = rules::date(life.said);
-        let why = format!("the issuer has retired this key: on {said} it set its end to {ended}");
+        let why = format!(
+            "the issuer has retired this key: on {said}, after this signature was made, it set the key's end to {ended}"
+        );
         return Err((VerdictCode::RetiredByIssuer, why));
     }
     if policy.accept_expired {

@@ -1,3 +1,5 @@
 //! End to end: the real program in a container with a booted systemd. `scripts/test --quick` leaves these out.
 
+mod bundle;
 mod container;
+mod service;

@@ -1,6 +1,13 @@
 //! Keys and signatures made by the real gpg and sq, at times of the test's choice.
 
-#![allow(clippy::disallowed_methods, reason = "tests prepare files and run tools themselves")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,6 +16,15 @@ use demisto_install::trust::{Origin, Policy, TrustStore};
 use demisto_install::types::Fingerprint;
 use demisto_install::verify::{self, Judgement};
 use jiff::Timestamp;
+use sequoia_openpgp as openpgp;
+
+use openpgp::Cert;
+use openpgp::crypto::KeyPair;
+use openpgp::packet::Packet;
+use openpgp::packet::signature::SignatureBuilder;
+use openpgp::parse::Parse as _;
+use openpgp::serialize::MarshalInto;
+use openpgp::types::{HashAlgorithm, SignatureType};
 
 /// The time at which every test verifies, unless it says otherwise.
 pub(crate) const NOW: &str = "2026-06-01T00:00:00Z";
@@ -35,7 +51,8 @@ impl Gpg {
     /// A home without keys.
     pub(crate) fn new() -> Self {
         need("gpg", "gnupg");
-        let home = tempfile::Builder::new().prefix("g").rand_bytes(6).tempdir_in("/tmp").unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let home = tempfile::Builder::new().prefix("g").permissions(private).tempdir_in("/tmp").unwrap();
         std::fs::write(home.path().join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
         Self { home }
     }
@@ -73,9 +90,35 @@ impl Gpg {
     }
 
     /// Makes a key and returns its fingerprint.
+    #[allow(clippy::too_many_arguments, reason = "they are gpg's, in gpg's order")]
     pub(crate) fn key(&self, at: &str, name: &str, algorithm: &str, usage: &str, expire: &str) -> String {
         self.run(at, &["--quick-gen-key", name, algorithm, usage, expire]);
         self.fingerprints(name).remove(0)
+    }
+
+    /// Takes a key back: reason 1 is compromised, 2 superseded, 3 no longer used.
+    pub(crate) fn revoke(&self, at: &str, key: &str, reason: u8, text: &str) {
+        let answers = self.file("answers", format!("y\n{reason}\n{text}\n\ny\n").as_bytes());
+        let at_text = time(at).strftime("%Y%m%dT%H%M%S!").to_string();
+        let output = Command::new("/usr/bin/gpg")
+            .env("GNUPGHOME", self.home())
+            .args(["--yes", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""])
+            .args(["--command-fd", "0", "--faked-system-time", &at_text, "--gen-revoke", key])
+            .stdin(std::fs::File::open(answers).unwrap())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success() || !output.stdout.is_empty(),
+            "gpg: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let path = self.file("revocation.asc", &output.stdout);
+        self.run(at, &["--import", path.to_str().unwrap()]);
+    }
+
+    /// The secret key, unprotected, as the library reads it.
+    pub(crate) fn secret(&self, key: &str) -> Cert {
+        Cert::from_bytes(&self.run(NOW, &["--export-secret-keys", key])).unwrap()
     }
 
     /// The fingerprints of a key: the primary one, then those of its subkeys.
@@ -111,6 +154,27 @@ impl Drop for Gpg {
         let _ =
             Command::new("/usr/bin/gpgconf").env("GNUPGHOME", self.home()).args(["--kill", "all"]).output();
     }
+}
+
+/// A binary signature over `data` by a key of `secret`, which the library makes as it is told.
+pub(crate) fn craft(secret: &Cert, key: &str, at: &str, data: &[u8]) -> Vec<u8> {
+    let builder = SignatureBuilder::new(SignatureType::Binary)
+        .set_hash_algo(HashAlgorithm::SHA256)
+        .set_signature_creation_time(time(at))
+        .unwrap();
+    bytes(Packet::from(builder.sign_message(&mut pair(secret, key), data).unwrap()))
+}
+
+/// The secret key with this fingerprint, ready to sign.
+pub(crate) fn pair(secret: &Cert, key: &str) -> KeyPair {
+    let mut keys = secret.keys().secret();
+    let key = keys.find(|ka| ka.key().fingerprint().to_hex() == key).unwrap();
+    key.key().clone().into_keypair().unwrap()
+}
+
+/// Something written down as OpenPGP packets.
+pub(crate) fn bytes(what: impl MarshalInto) -> Vec<u8> {
+    what.to_vec().unwrap()
 }
 
 /// Runs sq, which must succeed.
