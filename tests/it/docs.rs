@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use demisto_install::bundle::{MAX_CONTENT, MAX_FRAME, MAX_MANIFEST, MAX_SIGNATURES, TRAILER_LEN, WRAPPER_LEN};
+use demisto_install::bundle::{
+    MAX_CONTENT, MAX_FRAME, MAX_MANIFEST, MAX_SIGNATURES, TRAILER_LEN, WRAPPER_LEN,
+};
 use demisto_install::cli::CODES;
 use demisto_install::pack::Description;
 use demisto_install::prompt::Partial;
@@ -91,7 +93,7 @@ fn limits_are_those_of_the_reader() {
         ("a compressed frame", MAX_FRAME),
     ] {
         let row = rows.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name}"));
-        assert_eq!(row[1], human_bytes(bytes), "{name}");
+        assert!(row[1].starts_with(&human_bytes(bytes)), "{name}: {}", human_bytes(bytes));
     }
     assert!(page.contains(&format!("`{TRAILER_LEN}`")) && page.contains(&format!("`{WRAPPER_LEN}`")));
 }
@@ -330,7 +332,8 @@ fn fields(source: &str, head: &str) -> Vec<String> {
 
 /// The names of an enum's variants as they are serialized.
 fn variants(source: &str, head: &str) -> Vec<String> {
-    let is_variant = |line: &&str| line.starts_with("    ") && line.trim_start().starts_with(char::is_uppercase);
+    let is_variant =
+        |line: &&str| line.starts_with("    ") && line.trim_start().starts_with(char::is_uppercase);
     let lines = body(source, head).lines().filter(|line| is_variant(line) && !line.starts_with("     "));
     let names = lines.map(|line| {
         let line = line.trim();
@@ -358,7 +361,8 @@ fn test_names(source: &str) -> Vec<String> {
 
 #[test]
 fn pages_are_read_as_they_are_written() {
-    let page = "[a](b.md#c-d) `[x](y)`\n```\n[no](no)\n```\n# C: d\n| H | I |\n| --- | --- |\n| `a` | x \\| y |\n";
+    let page =
+        "[a](b.md#c-d) `[x](y)`\n```\n[no](no)\n```\n# C: d\n| H | I |\n| --- | --- |\n| `a` | x \\| y |\n";
     assert_eq!(links(page), ["b.md#c-d"]);
     assert_eq!(rows(page, "| H |"), [["`a`", "x | y"]]);
     assert_eq!(kebab("GoodExpiredSince"), "good-expired-since");
