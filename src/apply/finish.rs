@@ -1,5 +1,6 @@
 //! What is left to do after the commit: only removals, each of which can be repeated.
 
+use super::files::open;
 use super::{Context, Result, remove};
 use crate::manifest::Manifest;
 use crate::plan::{Plan, Step};
@@ -19,8 +20,8 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
             Step::SwitchTree { from, .. } => remove::whole(context, from)?,
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {
+                remove::prune(context, dir, trash)?;
                 remove::whole(context, trash)?;
-                remove::prune(context, dir)?;
             }
             _ => {}
         }
@@ -31,7 +32,11 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
 /// Removes the kept manifest when there is no receipt that it belongs to.
 pub(super) fn drop_orphans(context: &Context) -> Result<()> {
     let state = context.at(product::STATE_DIR);
-    if !sys::fs::exists(&state.join("receipt.json")) {
+    if !sys::fs::exists(&state.join("receipt.json")) && state.is_dir() {
+        let dir = open(context.root, product::STATE_DIR)?;
+        for name in [MANIFEST, SIGNATURES] {
+            dir.remove_leftover(name)?;
+        }
         for name in [MANIFEST, SIGNATURES] {
             remove::file(context, &format!("{}/{name}", product::STATE_DIR))?;
         }

@@ -132,29 +132,31 @@ fn merge_back(from: &Dir, to: &Dir) -> Result<()> {
     Ok(to.sync()?)
 }
 
-/// After the commit: removes the directories that the release brought and that are empty now.
-pub(super) fn prune(context: &Context, path: &str) -> Result<()> {
-    if !sys::fs::exists(&context.at(path)) {
+/// After the commit: removes the directories that the release brought, which are those that
+/// `trash` holds, where they are empty now.
+pub(super) fn prune(context: &Context, path: &str, trash: &str) -> Result<()> {
+    if !sys::fs::exists(&context.at(path)) || !sys::fs::exists(&context.at(trash)) {
         return Ok(());
     }
     let (above, name) = open_parent(context.root, path)?;
     let top = above.open_dir(&name)?;
-    if let Some(manifest) = finish::installed_manifest(context)? {
-        for entry in manifest.get().entries.iter().rev().filter(|e| matches!(e.kind, Entry::Dir { .. })) {
-            let parent =
-                entry.path.parent().map_or_else(|| top.try_clone(), |parent| top.open_beneath(&parent));
-            let Ok(parent) = parent else { continue };
-            let gone = parent
-                .open_dir(entry.path.name())
-                .and_then(|d| d.names())
-                .is_ok_and(|names| names.is_empty());
-            if gone {
-                parent.remove_dir(entry.path.name())?;
-            }
-        }
-    }
+    prune_like(&open(context.root, trash)?, &top)?;
     if top.names()?.is_empty() {
         above.remove_dir(&name)?;
     }
     Ok(above.sync()?)
+}
+
+fn prune_like(model: &Dir, dir: &Dir) -> Result<()> {
+    for name in model.names()? {
+        let both = [model.stat(&name)?, dir.stat(&name)?];
+        if both.iter().all(|stat| stat.is_some_and(|s| s.kind == Kind::Dir)) {
+            let inner = dir.open_dir(&name)?;
+            prune_like(&model.open_dir(&name)?, &inner)?;
+            if inner.names()?.is_empty() {
+                dir.remove_dir(&name)?;
+            }
+        }
+    }
+    Ok(())
 }

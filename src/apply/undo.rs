@@ -1,9 +1,12 @@
 //! Undoes one step. Every undoing can be repeated: it looks at the disk and does what is left.
 
+use std::path::Path;
+
 use super::files::{open_parent, put_back};
 use super::{Context, Result, accounts, finish, remove};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
+use crate::product::Owner;
 use crate::service;
 use crate::sys::dir::Ids;
 
@@ -14,6 +17,8 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         (Step::CreateUser { name, .. }, _) => accounts::remove_user(context, name),
         (Step::RemoveUser { name }, Before::Account { id }) => accounts::restore_user(context, name, *id),
         (Step::RemoveGroup { name }, Before::Account { id }) => accounts::restore_group(context, name, *id),
+        // all that is in the service's own directories came after their making, from the service
+        (Step::CreateDir { path, owner: Owner::Demisto, .. }, _) => remove::whole(context, path),
         (Step::CreateDir { path, .. }, _) => remove::dir(context, path),
         (Step::StageTree { path, .. }, _) => remove::whole(context, path),
         (Step::WriteReceipt { path }, before) => {
@@ -45,6 +50,10 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
 }
 
 fn file(path: &str, before: &Before, context: &Context, journal: &Journal) -> Result<()> {
+    if context.at(path).parent().is_some_and(Path::is_dir) {
+        let (dir, name) = open_parent(context.root, path)?;
+        dir.remove_leftover(&name)?; // it may hold a secret, and it keeps its directory from going
+    }
     match before {
         Before::File { copy, mode, uid, gid } => {
             let (dir, name) = open_parent(context.root, path)?;

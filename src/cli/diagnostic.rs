@@ -7,7 +7,9 @@ use serde_json::json;
 use super::ask;
 use super::common::Common;
 use super::exit::Exit;
+use crate::pack::signer;
 use crate::sys::fs::print_error;
+use crate::workflow::keys;
 use crate::{
     apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
     workflow,
@@ -77,6 +79,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
         .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
         .or_else(|| error.downcast_ref().map(of_pack))
+        .or_else(|| error.downcast_ref().map(of_keys))
 }
 
 const CERTIFICATE: &str =
@@ -233,9 +236,32 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
         pack::Error::NotAProgram(_) | pack::Error::Output(_) => diagnosis(Exit::Usage, ""),
+        pack::Error::Signing(signer::Error::PassphraseMissing) => {
+            diagnosis(Exit::Usage, "give --passphrase-file")
+        }
         pack::Error::Signing(_) => {
             diagnosis(Exit::Failed, "`demisto-install keys lint KEY.asc` checks the key")
         }
+        _ => diagnosis(Exit::Failed, ""),
+    }
+}
+
+fn of_keys(error: &keys::Error) -> Diagnosis {
+    use keys::Error as E;
+    match error {
+        E::ConsentNeeded { .. } => {
+            diagnosis(Exit::Usage, "give --fingerprint, from a source other than the key file")
+        }
+        E::FingerprintMismatch { .. } => {
+            diagnosis(Exit::Refused, "compare it with what the vendor published")
+        }
+        E::Unfit { .. } => {
+            diagnosis(Exit::Refused, "`demisto-install keys lint FILE` tells all that is wrong with it")
+        }
+        E::NotTrusted(_) | E::NoRpmKeys { .. } => {
+            diagnosis(Exit::Failed, "`demisto-install keys list` shows the trusted keys")
+        }
+        E::Trust(_) => untrusted(),
         _ => diagnosis(Exit::Failed, ""),
     }
 }

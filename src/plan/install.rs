@@ -297,7 +297,7 @@ fn service(input: &Install, plan: &mut Plan) {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
         return;
     }
-    plan.push(Step::EnableUnit { unit: unit.clone() }, "so that it starts with the host");
+    let enable = Step::EnableUnit { unit: unit.clone() };
     if input.answers.start {
         plan.push(Step::StartUnit { unit: unit.clone() }, "you asked for it");
         let health = Step::AwaitHealth {
@@ -310,4 +310,6 @@ fn service(input: &Install, plan: &mut Plan) {
     } else {
         plan.notes.push(format!("{unit} is not started"));
     }
+    // last: a host that loses power before the commit must not start what will be undone
+    plan.push(enable, "so that it starts with the host");
 }

@@ -265,8 +265,8 @@ impl Dir {
     /// # Errors
     /// When a part fails; `name` is as before then.
     pub fn replace_file(&self, name: &str, bytes: &[u8], mode: u32, owner: Option<Ids>) -> Result<()> {
+        self.remove_leftover(name)?;
         let temp = temp_name(name);
-        self.remove_file(&temp)?; // a leftover of a run that was killed here
         let path = self.path_of(name);
         let result = (|| {
             let mut file = self.create_file(&temp)?;
@@ -282,6 +282,14 @@ impl Dir {
         }
         result?;
         self.sync()
+    }
+
+    /// Removes what a [`Dir::replace_file`] of `name` left that was killed half-way.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_leftover(&self, name: &str) -> Result<()> {
+        self.remove_file(&temp_name(name))
     }
 
     /// Renames `from` to `to` in `target`, replacing what is there.

@@ -16,6 +16,7 @@ use demisto_install::verify::{self, Judgement, VerdictCode as Code};
 use sequoia_openpgp as openpgp;
 
 use openpgp::Cert;
+use openpgp::cert::CertBuilder;
 use openpgp::packet::key::{Key4, SubordinateRole};
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::packet::{Key, Packet};
@@ -282,6 +283,15 @@ fn revocation() {
             says,
         );
     }
+    let gpg = Gpg::new();
+    let key = gpg.key(MADE, "Vendor", "rsa3072", "sign", "never");
+    let signature = gpg.sign(SIGNED, &key, DATA);
+    gpg.file("gpg.conf", b"cert-digest-algo SHA1\n");
+    gpg.revoke("2025-06-01", &key, 1, "stolen");
+    let trusted = store(&[&gpg.export(&key)]);
+    let got = verify::judge(DATA, &signature, &trusted, &Policy::default(), time("2031-01-01"));
+    table.refuse("revoked with SHA-1, years ago", got, &[Code::Revoked], "stolen");
+
     let (gpg, key) = vendor("never");
     gpg.run(MADE, &["--quick-add-key", &key, "ed25519", "sign", "never"]);
     let subkey = gpg.fingerprints(&key).remove(1);
@@ -337,6 +347,14 @@ fn weakness() {
         &[Code::WeakBinding],
         "SHA-1",
     );
+    gpg.run(
+        "2011-01-01",
+        &["--cert-digest-algo", "SHA1", "--quick-gen-key", "Old", "rsa2048", "sign", "never"],
+    );
+    let key = gpg.fingerprints("Old").remove(0);
+    let signature = gpg.sign_with("2011-02-01", &key, DATA, &["--digest-algo", "SHA256"]);
+    let got = verify::judge(DATA, &signature, &store(&[&gpg.export(&key)]), &Policy::default(), past);
+    table.refuse("SHA-1 self-signature, and the clock says 2012", got, &[Code::WeakBinding], "SHA-1");
     for (name, hash, back_hash) in [
         ("SHA-1 subkey binding", HashAlgorithm::SHA1, HashAlgorithm::SHA256),
         ("SHA-1 back-signature", HashAlgorithm::SHA256, HashAlgorithm::SHA1),
@@ -360,6 +378,12 @@ fn weakness() {
         let signature = gpg.sign_with(SIGNED, &key, DATA, &["--digest-algo", "SHA256"]);
         table.refuse(name, judge(DATA, &signature, &[&gpg.export(&key)]), &[Code::WeakKey], says);
     }
+    let gpg = Gpg::new();
+    let key = gpg.key(MADE, "Vendor", "rsa3072", "cert", "never");
+    gpg.run(MADE, &["--quick-add-key", &key, "rsa1024", "sign", "never"]);
+    let signature = gpg.sign(SIGNED, &key, DATA);
+    let got = judge(DATA, &signature, &[&gpg.export(&key)]);
+    table.refuse("RSA-1024 subkey below RSA-3072", got, &[Code::WeakKey], "made with RSA with 1024");
     let gpg = Gpg::new();
     let key = gpg.key(MADE, "Vendor", "rsa1024", "cert", "never");
     gpg.run(MADE, &["--quick-add-key", &key, "rsa3072", "sign", "never"]);
@@ -468,6 +492,24 @@ fn keys_that_must_not_sign() {
         };
         table.refuse(name, got, &[code], "");
     }
+
+    // Flags of the certificate as a whole say nothing about a subkey that has none.
+    let (cert, _) = CertBuilder::new()
+        .add_userid("Vendor")
+        .set_creation_time(std::time::SystemTime::from(time(MADE)))
+        .set_primary_key_flags(KeyFlags::empty().set_signing().set_certification())
+        .generate()
+        .unwrap();
+    let mut primary = pair(&cert, &cert.fingerprint().to_hex());
+    let binding = SignatureBuilder::new(SignatureType::SubkeyBinding)
+        .set_signature_creation_time(time(MADE))
+        .unwrap()
+        .sign_subkey_binding(&mut primary, cert.primary_key().key(), &foreign_key)
+        .unwrap();
+    let packets: Vec<Packet> = vec![foreign_key.clone().into(), binding.into()];
+    let claimed = cert.strip_secret_key_material().insert_packets(packets).unwrap().0;
+    let got = judge(DATA, &signature, &[&bytes(claimed)]);
+    table.refuse("foreign subkey, flags on the certificate only", got, &[Code::NotSigningKey], "");
     table.check();
 }
 

@@ -14,7 +14,7 @@ use demisto_install::types::Fingerprint;
 use demisto_install::verify::{self, Judgement, VerdictCode as Code};
 use sequoia_openpgp::cert::CertBuilder;
 
-use crate::support::pgp::{Gpg, NOW, bytes, craft, fingerprint, judge, store, time};
+use crate::support::pgp::{Gpg, NOW, bytes, craft, fingerprint, judge, pair, store, time};
 
 const DATA: &[u8] = b"the manifest of a release\n";
 const MADE: &str = "2025-01-01";
@@ -146,6 +146,7 @@ fn what_is_no_signature_is_refused() {
         ("inline message", run(&["--sign"])),
         ("inline message, not compressed", run(&["--compress-algo", "none", "--sign"])),
         ("armoured signature", armoured.clone()),
+        ("armoured signature after a line of text", [b"Hello\n".as_slice(), &armoured].concat()),
         ("garbage after it", with(b"garbage")),
         ("one byte after it", with(b"\n")),
         ("zeroes after it", with(&[0; 64])),
@@ -169,6 +170,8 @@ fn what_is_no_signature_is_refused() {
         assert!(!got.accepted && got.verdicts.is_empty() && !got.reason.is_empty(), "{name}: {got:#?}");
     }
     assert!(judge(DATA, &good.repeat(16), &[&cert]).accepted);
+    assert!(judge(DATA, &good.repeat(1000), &[&cert]).reason.contains("64 KiB"));
+    assert!(judge(DATA, &armoured, &[&cert]).reason.contains("armour"));
     for cut in 0..good.len() {
         assert!(!judge(DATA, &good[..cut], &[&cert]).accepted, "cut at {cut}");
     }
@@ -183,13 +186,15 @@ fn what_is_no_signature_is_refused() {
 
 #[test]
 fn nobody_trusted_means_nothing_accepted() {
-    let (gpg, [alice, ..]) = three();
+    let (gpg, [alice, bob, _]) = three();
     let good = gpg.sign(SIGNED, &alice, DATA);
     let got = verify::judge(DATA, &good, &TrustStore::empty(), &Policy::default(), time(NOW));
     assert!(!got.accepted && got.reason.contains("no trusted key"), "{got:#?}");
     let none = Policy { threshold: 0, ..Policy::default() };
-    let got = verify::judge(DATA, b"", &store(&[&gpg.export(&alice)]), &none, time(NOW));
-    assert!(!got.accepted, "{got:#?}");
+    for signature in [good.as_slice(), b"", &gpg.sign(SIGNED, &bob, DATA)] {
+        let got = verify::judge(DATA, signature, &store(&[&gpg.export(&alice)]), &none, time(NOW));
+        assert!(!got.accepted, "{got:#?}");
+    }
 }
 
 #[test]
@@ -325,4 +330,32 @@ fn version_3_signatures_are_refused() {
     packet[1] = u8::try_from(packet.len() - 2).unwrap();
     let got = judge(DATA, &packet, &[&gpg.export(&alice)]);
     assert!(!got.accepted && codes(&got) == [Code::Unsupported], "{got:#?}");
+}
+
+#[test]
+fn an_appointed_revoker_counts_and_a_stranger_does_not() {
+    use sequoia_openpgp::cert::CertRevocationBuilder;
+    use sequoia_openpgp::types::ReasonForRevocation;
+
+    let at = std::time::SystemTime::from(time(MADE));
+    let make = |name: &str| CertBuilder::new().add_userid(name).set_creation_time(at);
+    let (revoker, _) = make("Revoker").generate().unwrap();
+    let (stranger, _) = make("Stranger").generate().unwrap();
+    let appointed = vec![(&revoker).into()];
+    let (cert, _) = make("Vendor").set_revocation_keys(appointed).add_signing_subkey().generate().unwrap();
+    let key = cert.keys().subkeys().next().unwrap().key().fingerprint().to_hex();
+    let signature = craft(&cert, &key, SIGNED, DATA);
+    for (by, accepted) in [(&stranger, true), (&revoker, false)] {
+        let revocation = CertRevocationBuilder::new()
+            .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"stolen")
+            .unwrap()
+            .set_signature_creation_time(time("2025-06-01").into())
+            .unwrap()
+            .build(&mut pair(by, &by.fingerprint().to_hex()), &cert, None)
+            .unwrap();
+        let revoked = cert.clone().strip_secret_key_material().insert_packets(revocation).unwrap().0;
+        let got = judge(DATA, &signature, &[&bytes(revoked)]);
+        assert_eq!(got.accepted, accepted, "{got:#?}");
+        assert!(accepted || codes(&got) == [Code::Revoked], "{got:#?}");
+    }
 }
