@@ -70,7 +70,7 @@ fn changed(bytes: &[u8], number: usize) -> Vec<u8> {
         next(); // the first few are alike for small numbers
     }
     let mut copy = bytes.to_vec();
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         copy.truncate(next() % bytes.len());
         return copy;
     }
