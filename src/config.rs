@@ -100,13 +100,10 @@ pub fn with_https_port(text: &str, port: u16) -> Result<String> {
     let value = Value::String(port.to_string());
     match find(&mut map, HTTPS_PORT) {
         Some(slot) => *slot = value,
-        None => match map.get_mut("Server").and_then(Value::as_object_mut) {
-            Some(server) => {
-                server.insert("HttpsPort".to_owned(), value);
-            }
-            None => {
-                map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }));
-            }
+        None => match map.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("Server")) {
+            Some((_, Value::Object(server))) => drop(server.insert("HttpsPort".to_owned(), value)),
+            Some(_) => drop(map.insert(HTTPS_PORT.to_owned(), value)), // no object: the dotted key is found first
+            None => drop(map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }))),
         },
     }
     let mut text = serde_json::to_string_pretty(&Value::Object(map))?;
@@ -140,6 +137,14 @@ mod tests {
         assert_eq!(keys, ["b", "Server", "a"]);
         assert_eq!(https_port(&new).unwrap(), Some(443));
         assert!(new.contains("\"ProxyMode\": true"));
+    }
+
+    #[test]
+    fn the_port_goes_where_it_is_read_from() {
+        for text in [r#"{"server":{"x":1}}"#, r#"{"server":"x"}"#, r#"{"SERVER":[],"Server":{}}"#] {
+            assert_eq!(https_port(&with_https_port(text, 8443).unwrap()).unwrap(), Some(8443), "{text}");
+        }
+        assert_eq!(parse(&with_https_port(r#"{"server":{"x":1}}"#, 8443).unwrap()).unwrap().len(), 1);
     }
 
     #[test]

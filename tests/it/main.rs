@@ -10,7 +10,10 @@
 
 mod support;
 
+mod docs;
 mod e2e;
+mod floors;
+mod fuzz;
 mod keys;
 mod policy;
 mod policy_sets;
