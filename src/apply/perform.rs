@@ -71,6 +71,12 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
     }
 }
 
+/// Whether a failed step left what it found: undoing it would then take away what is not ours.
+pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
+    let exists = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::AlreadyExists;
+    matches!((step, error), (Step::CreateDir { .. } | Step::StageTree { .. }, Error::Sys(e)) if exists(e))
+}
+
 /// Makes systemd read its units again, when it manages this root.
 pub(super) fn reload_units(context: &Context) -> Result<()> {
     if context.is_live() && sys::fs::exists(std::path::Path::new("/run/systemd/system")) {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::ask;
 use super::common::Common;
 use super::exit::Exit;
+use super::password;
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::workflow::keys;
@@ -84,9 +85,11 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
         .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
         .or_else(|| error.downcast_ref().map(of_pack))
+        .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
         .or_else(|| error.downcast_ref().map(of_keys))
 }
 
+const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";
 const CERTIFICATE: &str =
     "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
@@ -118,6 +121,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
         }
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
+        E::NotVerified => refused(),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }

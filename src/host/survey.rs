@@ -38,6 +38,8 @@ pub struct Survey {
     pub foreign_dirs: BTreeSet<String>,
     /// Those of the product's directories on which another file system is mounted.
     pub mounts: BTreeSet<String>,
+    /// The installed certificate chain, if there is one.
+    pub certificate: Option<String>,
     /// Free bytes where the release goes.
     pub free_bytes: u64,
     /// Whether the root has an account database.
@@ -59,6 +61,8 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         other => other.map(Some),
     };
     let config = optional(product::CONFIG_FILE, CONFIG_LIMIT)?;
+    let certificate = optional(&format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE), CONFIG_LIMIT)?;
+    let certificate = certificate.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let accounts = Accounts::look_up(root, product::SERVICE_USER)?;
     let mut foreign_dirs = BTreeSet::new();
@@ -77,6 +81,7 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         accounts,
         foreign_dirs,
         mounts,
+        certificate,
         install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
         config,
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),

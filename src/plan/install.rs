@@ -123,6 +123,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
         steps: Vec::new(),
         notes: Vec::new(),
     };
+    requirements(input, &mut plan);
     accounts(input, &mut plan);
     directories(input, &mut plan);
     tree(input, &mut plan);
@@ -177,6 +178,22 @@ fn fits(input: &Install) -> Result<()> {
         return Err(Error::NoSpace { needed, free: input.survey.free_bytes });
     }
     Ok(())
+}
+
+/// What the vendor recommends and the host does not have. The guide gives minimums, but test systems
+/// are smaller: it is said, not enforced.
+fn requirements(input: &Install, plan: &mut Plan) {
+    let (wanted, facts) = (&input.manifest.requirements, input.facts);
+    if facts.cpus < wanted.cpus {
+        plan.notes.push(format!("this host has {} processors; {} are the minimum", facts.cpus, wanted.cpus));
+    }
+    // what the kernel keeps for itself is not counted by it
+    if facts.memory_mib < wanted.memory_mib / 10 * 9 {
+        plan.notes.push(format!(
+            "this host has {} MiB of memory; {} are the minimum",
+            facts.memory_mib, wanted.memory_mib
+        ));
+    }
 }
 
 fn accounts(input: &Install, plan: &mut Plan) {

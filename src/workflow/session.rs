@@ -26,6 +26,9 @@ pub enum Error {
     /// The root does not exist.
     #[error("{} is not a directory", .0.display())]
     NoRoot(PathBuf),
+    /// Nothing of an unverified payload is decompressed.
+    #[error("the file is not verified, so nothing of its payload is decompressed")]
+    NotVerified,
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),

@@ -33,8 +33,8 @@ const HOUSE: &[Room] = &[
         5,
         "apply",
         &[
-            "bundle", "certs", "event", "host", "journal", "manifest", "plan", "product", "receipt",
-            "release", "service", "sys", "types", "verify",
+            "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
+            "receipt", "release", "service", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
