@@ -104,29 +104,45 @@ pub fn journal_dir(root: &Path) -> PathBuf {
 pub fn run(plan: &Plan, context: &Context) -> Result<()> {
     let _working = signal::Working::begin();
     let mut journal = Journal::begin(&journal_dir(context.root))?;
-    journal.append(&Entry::Begin {
+    let begin = Entry::Begin {
         at: clock::now(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Box::new(plan.clone()),
         owners: context.owners,
-    })?;
+    };
+    if let Err(cause) = journal.append(&begin) {
+        journal.discard();
+        return Err(Error::Restored(Box::new(cause.into())));
+    }
     let mut done: Vec<(usize, Before)> = Vec::new();
     let result = steps(plan, context, &mut journal, &mut done).and_then(|()| {
         journal.append(&Entry::Commit)?;
         Ok(())
     });
     match result {
-        Ok(()) => close(plan, context, journal, Ending::Done),
+        Ok(()) => {
+            tidy(plan, context, journal, Ending::Done);
+            Ok(())
+        }
         Err(cause) => {
             done.reverse();
             context.sink.warn(format!("{}; undoing what was done", error_chain(&cause)));
-            match back(plan, context, &mut journal, &done)
-                .and_then(|()| close(plan, context, journal, Ending::Restored))
-            {
-                Ok(()) => Err(Error::Restored(Box::new(cause))),
+            match back(plan, context, &mut journal, &done) {
+                Ok(()) => {
+                    tidy(plan, context, journal, Ending::Restored);
+                    Err(Error::Restored(Box::new(cause)))
+                }
                 Err(undo) => Err(Error::NotRestored { cause: Box::new(cause), undo: Box::new(undo) }),
             }
         }
+    }
+}
+
+/// Closes a run whose outcome is certain. What cannot be tidied up now is left to the next run.
+fn tidy(plan: &Plan, context: &Context, journal: Journal, ending: Ending) {
+    if let Err(error) = close(plan, context, journal, ending) {
+        let left = "what is left to tidy up is left to the next run, or to `demisto-install recover`";
+        context.sink.warn(format!("{}; {left}", error_chain(&error)));
     }
 }
 
@@ -162,7 +178,8 @@ fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, 
     for (number, before) in steps {
         let Some(planned) = plan.steps.get(*number) else { continue };
         undo::undo(&planned.step, before, context, journal)?;
-        journal.append(&Entry::Undone { step: *number })?;
+        // a full disk must not end the undoing; what is undone twice is undone all the same
+        let _ = journal.append(&Entry::Undone { step: *number });
     }
     if plan
         .steps
@@ -179,7 +196,7 @@ fn close(plan: &Plan, context: &Context, mut journal: Journal, ending: Ending) -
         finish::finish(plan, context)?;
     }
     journal.drop_backups()?;
-    journal.append(&Entry::End { ending })?;
+    let _ = journal.append(&Entry::End { ending }); // for people; the name of the file is what counts
     Ok(journal.end()?)
 }
 

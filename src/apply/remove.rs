@@ -118,15 +118,15 @@ fn move_entries(manifest: &Manifest, dir: &Dir, aside: &Dir) -> Result<()> {
     for entry in &manifest.entries {
         let (from, to) = match entry.path.parent() {
             None => (dir.try_clone()?, aside.try_clone()?),
-            Some(parent) => match dir.open_beneath(&parent) {
-                Ok(from) => (from, aside.open_beneath(&parent)?),
-                Err(e) if e.is_not_found() => continue,
+            Some(parent) => match aside.open_beneath(&parent) {
+                Ok(to) => (dir.open_beneath(&parent)?, to),
+                Err(e) if e.is_not_found() => continue, // its directory is no longer the release's
                 Err(e) => return Err(e.into()),
             },
         };
         let name = entry.path.name();
         match (&entry.kind, from.stat(name)?.map(|s| s.kind)) {
-            (Entry::Dir { .. }, _) => drop(to.create_dir(name, 0o700, None)?),
+            (Entry::Dir { .. }, Some(Kind::Dir)) => drop(to.create_dir(name, 0o700, None)?),
             (Entry::File { .. }, Some(Kind::File)) | (Entry::Symlink { .. }, Some(Kind::Symlink)) => {
                 from.rename_new(name, &to, name)?;
             }

@@ -129,7 +129,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             diagnosis(Exit::Blocked, "look at `demisto-install plan` again and approve its digest")
         }
         E::Drift { .. } => diagnosis(Exit::Blocked, "`demisto-install status` names them"),
-        E::Unrecovered => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
+        E::Unrecovered(cause) => match &**cause {
+            apply::Error::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
+        },
         E::NotReady(_) => {
             diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
         }

@@ -10,7 +10,7 @@
 mod record;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use record::{Before, Ending, Entry, Recovery, replay};
@@ -49,6 +49,8 @@ pub struct Journal {
     dir: Dir,
     file: File,
     path: PathBuf,
+    /// Bytes of whole records.
+    length: u64,
 }
 
 impl Journal {
@@ -59,8 +61,14 @@ impl Journal {
     pub fn begin(dir: &Path) -> Result<Self> {
         let dir = Dir::open(dir)?;
         let file = dir.create_file(NAME)?;
-        dir.sync()?;
-        Ok(Self { path: dir.path_of(NAME), dir, file })
+        let journal = Self { path: dir.path_of(NAME), dir, file, length: 0 };
+        match journal.dir.sync() {
+            Ok(()) => Ok(journal),
+            Err(e) => {
+                journal.discard();
+                Err(e.into())
+            }
+        }
     }
 
     /// Opens the journal that an earlier run left in `dir`, with its records; `None` when there is none.
@@ -75,11 +83,9 @@ impl Journal {
         };
         let (entries, good) = parse(&path, &bytes)?;
         let file = sys::fs::open_or_create_private(&path)?;
-        let failed = |e| sys::Error::new("repair", &path, e);
-        file.set_len(good as u64).map_err(failed)?; // a torn line must not swallow the next
-        let mut file = file;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(failed)?;
-        Ok(Some((Self { dir: Dir::open(dir)?, file, path }, entries)))
+        let mut journal = Self { dir: Dir::open(dir)?, file, path, length: good as u64 };
+        journal.cut().map_err(|e| sys::Error::new("repair", &journal.path, e))?;
+        Ok(Some((journal, entries)))
     }
 
     /// Whether `dir` holds an unfinished journal.
@@ -103,17 +109,41 @@ impl Journal {
     /// Appends a record and makes it durable before it returns.
     ///
     /// # Errors
-    /// When it cannot be written: what it announces must not be done then.
+    /// When it cannot be written: what it announces must not be done then, and the record counts
+    /// as not written.
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
         let text = serde_json::to_string(entry).unwrap_or_default();
         let line = format!("{} {text}\n", check(&text));
-        let failed = |e| sys::Error::new("write", &self.path, e);
-        fault::point("journal append").map_err(failed)?;
-        self.file.write_all(line.as_bytes()).map_err(failed)?;
-        fault::point("journal written").map_err(failed)?;
-        self.file.sync_data().map_err(failed)?;
-        fault::point("journal synced").map_err(failed)?;
-        Ok(())
+        match self.write(line.as_bytes()) {
+            Ok(()) => {
+                self.length += line.len() as u64;
+                Ok(())
+            }
+            Err(e) => {
+                let _ = self.cut(); // else a recovery would take a failed commit for a commit
+                Err(sys::Error::new("write", &self.path, e).into())
+            }
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        fault::point("journal append")?;
+        self.file.write_all(line)?;
+        fault::point("journal written")?;
+        self.file.sync_data()?;
+        fault::point("journal synced")
+    }
+
+    /// Cuts off what follows the last whole record: a torn line must not swallow the next.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.file.seek(io::SeekFrom::Start(self.length))?;
+        self.file.sync_data()
+    }
+
+    /// Drops a journal that announces nothing.
+    pub fn discard(self) {
+        let _ = self.dir.remove_file(NAME);
     }
 
     /// Ends the journal: it becomes the record of the last run.

@@ -48,7 +48,7 @@ pub enum Error {
     },
     /// An earlier run was cut off; it has to be recovered first.
     #[error("an earlier run was cut off and has not been recovered")]
-    Unrecovered,
+    Unrecovered(#[source] Box<apply::Error>),
     /// A service did not become ready.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
             Attempt::Held(lock) => lock,
             Attempt::Busy(path) => return Err(Error::Busy(path).into()),
         };
-        let recovered = apply::recover(&self.root, self.sink)?;
+        let recovered = apply::recover(&self.root, self.sink).map_err(|e| Error::Unrecovered(Box::new(e)))?;
         match recovered {
             Recovered::Nothing => {}
             Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),

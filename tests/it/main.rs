@@ -10,6 +10,7 @@
 
 mod support;
 
+mod crash;
 mod docs;
 mod e2e;
 mod floors;

@@ -1,4 +1,5 @@
 //! What the tests share.
 
 pub(crate) mod container;
+pub(crate) mod installer;
 pub(crate) mod pgp;

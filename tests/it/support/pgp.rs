@@ -36,7 +36,7 @@ pub(crate) fn time(text: &str) -> Timestamp {
 }
 
 /// Ends the test when a tool that it needs is not installed.
-fn need(tool: &str, package: &str) {
+pub(crate) fn need(tool: &str, package: &str) {
     let found = ["/usr/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(tool).exists());
     assert!(found, "{tool} is missing: apt-get install {package}");
 }

@@ -1,0 +1,409 @@
+//! Sudden death and failing calls at every point of a change. Whatever happened, the host is as it
+//! was or as it should be, and the next run ends well.
+//!
+//! The points are those of `sys::fault`: every change to the disk and every journal record passes one.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
+
+const SIGKILL: i32 = 9;
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+/// Workers of one sweep.
+const WORKERS: usize = 2;
+
+/// A change that is swept: how to begin, and what to run.
+struct Change<'a> {
+    name: &'a str,
+    root: &'a (dyn Fn() -> Root + Sync),
+    command: &'a (dyn Fn(&Path) -> Command + Sync),
+}
+
+/// A change together with how it goes when nobody disturbs it.
+struct Sweep<'a> {
+    change: Change<'a>,
+    points: Vec<String>,
+    before: Snapshot,
+    after: Snapshot,
+}
+
+type Verdict = Result<(), String>;
+
+impl<'a> Sweep<'a> {
+    /// Runs the change once, counting its points.
+    fn new(change: Change<'a>) -> Self {
+        let root = (change.root)();
+        let before = root.snapshot();
+        let points = points(&mut (change.command)(root.path()), change.name);
+        let after = root.snapshot();
+        assert!(!points.is_empty(), "no point was passed: build with --features fault-injection");
+        assert_ne!(before, after);
+        assert_eq!(root.leftovers(), [""; 0], "{} leaves something", change.name);
+        Self { change, points, before, after }
+    }
+
+    fn run(&self, root: &Root, fault: Option<&str>) -> Output {
+        let mut command = (self.change.command)(root.path());
+        if let Some(fault) = fault {
+            command.env("DEMISTO_INSTALL_FAULT_AT", fault);
+        }
+        command.output().unwrap()
+    }
+
+    /// A root in which the change was cut off at point `number`.
+    fn killed(&self, number: usize) -> Result<Root, String> {
+        let root = (self.change.root)();
+        let output = self.run(&root, Some(&number.to_string()));
+        match output.status.signal() {
+            Some(SIGKILL) => Ok(root),
+            _ => Err(format!("was not killed: {}", said(&output))),
+        }
+    }
+
+    /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
+    fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+        let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let work = || {
+            loop {
+                let number = next.fetch_add(step, Ordering::SeqCst) + 1;
+                let Some(name) = self.points.get(number - 1) else { return };
+                if let Err(why) = check(number) {
+                    broken.lock().unwrap().push(format!("point {number} ({name}): {why}"));
+                }
+            }
+        };
+        std::thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
+        let broken = broken.into_inner().unwrap();
+        let tested = self.points.len().div_ceil(step);
+        let text = format!(
+            "{}, {what}: {tested} of {} points, {} broken",
+            self.change.name,
+            self.points.len(),
+            broken.len()
+        );
+        assert!(broken.is_empty(), "{text}\n{}", broken.join("\n"));
+        text
+    }
+
+    fn is_before(&self, root: &Root) -> Verdict {
+        same(&self.before, root)
+    }
+
+    fn is_after(&self, root: &Root) -> Verdict {
+        same(&self.after, root)
+    }
+
+    /// All or nothing, and nothing of ours lies about.
+    fn is_either(&self, root: &Root) -> Verdict {
+        self.is_before(root)
+            .or_else(|why| self.is_after(root).map_err(|or| format!("neither {why}, nor {or}")))
+    }
+
+    /// Killed, and then run again: it ends as if nothing had happened.
+    fn again(&self, number: usize) -> Verdict {
+        let root = self.killed(number)?;
+        succeeds(&self.run(&root, None))?;
+        self.is_after(&root)
+    }
+
+    /// Killed, and then recovered: all or nothing.
+    fn recovered(&self, number: usize) -> Verdict {
+        let root = self.killed(number)?;
+        succeeds(&recover(&root).output().unwrap())?;
+        self.is_either(&root)?;
+        succeeds(&self.run(&root, None))?;
+        self.is_after(&root)
+    }
+
+    /// Killed, and the recovery is killed as well, at every third point of its own.
+    fn killed_twice(&self, number: usize) -> Verdict {
+        let count = points(&mut recover(&self.killed(number)?), "recover").len();
+        for second in (1..=count).step_by(3) {
+            let root = self.killed(number)?;
+            let output = recover(&root).env("DEMISTO_INSTALL_FAULT_AT", second.to_string()).output().unwrap();
+            if output.status.signal() != Some(SIGKILL) {
+                return Err(format!("recovery, point {second}: was not killed"));
+            }
+            succeeds(&recover(&root).output().unwrap())
+                .and_then(|()| self.is_either(&root))
+                .map_err(|why| format!("recovery killed at its point {second}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// A call of the recovery fails, at every third point: it says so with exit code 5, or it is
+    /// complete all the same, and a second recovery ends well.
+    fn recovery_fails(&self, number: usize) -> Verdict {
+        let count = points(&mut recover(&self.killed(number)?), "recover").len();
+        for second in (1..=count).step_by(3) {
+            let root = self.killed(number)?;
+            let fault = format!("{second}:{EIO}");
+            let output = recover(&root).env("DEMISTO_INSTALL_FAULT_AT", fault).output().unwrap();
+            let ended = match output.status.code() {
+                Some(5) => Ok(()),
+                Some(0) => self.is_either(&root),
+                _ => Err(said(&output)),
+            };
+            ended
+                .and_then(|()| succeeds(&recover(&root).output().unwrap()))
+                .and_then(|()| self.is_either(&root))
+                .map_err(|why| format!("recovery failed at its point {second}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// A call fails: exit 1, all as before, the message says what failed, and the next run ends well.
+    /// After the commit record the change stays: exit 0, and a warning if something is left to tidy up.
+    fn fails(&self, number: usize, errno: i32) -> Verdict {
+        let root = (self.change.root)();
+        let output = self.run(&root, Some(&format!("{number}:{errno}")));
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let cause = std::io::Error::from_raw_os_error(errno).to_string();
+        let told = stderr.contains(&cause) && stderr.contains("cannot ");
+        match output.status.code() {
+            Some(1) if told => same(&self.before, &root)?,
+            Some(0) if told && stderr.contains("tidy up") => same_product(&self.after, &root)?,
+            Some(0) => self.is_after(&root)?,
+            _ => return Err(format!("does not say what failed: {}", said(&output))),
+        }
+        succeeds(&self.run(&root, None))?;
+        self.is_after(&root)
+    }
+}
+
+fn same(wanted: &Snapshot, root: &Root) -> Verdict {
+    same_product(wanted, root)?;
+    let left = root.leftovers();
+    if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(", "))) }
+}
+
+/// As [`same`], but for what is put aside to be removed.
+fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
+    let found = root.snapshot().only(|path| !path.contains("/.demisto.demisto-install"));
+    let differences = wanted.differences(&found);
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
+}
+
+fn succeeds(output: &Output) -> Verdict {
+    if output.status.success() { Ok(()) } else { Err(format!("the next run failed: {}", said(output))) }
+}
+
+fn recover(root: &Root) -> Command {
+    run("recover", root.path())
+}
+
+/// Runs a command that must succeed, and gives the names of the points that it passes.
+fn points(command: &mut Command, name: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("points");
+    let output = command.env("DEMISTO_INSTALL_FAULT_LOG", &log).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", said(&output));
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.to_owned()).collect()
+}
+
+fn install(root: &Path) -> Command {
+    Vendor::get().install(root)
+}
+
+fn uninstall(root: &Path) -> Command {
+    let mut command = run("uninstall", root);
+    command.arg("--yes");
+    command
+}
+
+fn purge(root: &Path) -> Command {
+    let mut command = uninstall(root);
+    command.arg("--purge");
+    command
+}
+
+/// A root in which the release is installed and in use: others have put files into its directories.
+fn installed() -> Root {
+    let root = Root::furnished();
+    let output = install(root.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    fs::write(root.at("usr/local/demisto/lib/of-the-administrator"), "mine\n").unwrap();
+    fs::write(root.at("var/lib/demisto/data.db"), "data\n").unwrap();
+    root
+}
+
+/// The same, where the administrator took a directory of the release away and made a link of another.
+fn rearranged() -> Root {
+    let root = installed();
+    fs::remove_dir_all(root.at("usr/local/demisto/web")).unwrap();
+    fs::rename(root.at("usr/local/demisto/lib"), root.at("var/lib/elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../../../var/lib/elsewhere", root.at("usr/local/demisto/lib")).unwrap();
+    root
+}
+
+/// As [`install`], with owners.
+fn install_with_owners(root: &Path) -> Command {
+    let mut command = run("install", root);
+    let call = install(root);
+    command.args(call.get_args().skip(3).filter(|argument| *argument != "--no-owner"));
+    command
+}
+
+/// Accounts of the system: what matters is each line, not their order, nor the files' own copies.
+fn accounts(root: &Root) -> Vec<String> {
+    let files = ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"];
+    let text = |file: &&str| fs::read_to_string(root.at(file)).unwrap();
+    let mut lines: Vec<String> = files
+        .iter()
+        .flat_map(|file| text(file).lines().map(|l| format!("{file} {l}")).collect::<Vec<_>>())
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Status must agree: something is installed, nothing is unfinished, nothing differs.
+#[test]
+fn a_run_after_a_kill_is_whole_by_its_own_account() {
+    let sweep = Sweep::new(Change { name: "install", root: &Root::fresh, command: &install });
+    let status = |number: usize| -> Verdict {
+        let root = sweep.killed(number)?;
+        succeeds(&sweep.run(&root, None))?;
+        let output = run("status", root.path()).args(["--output", "json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
+        let good = status["installed"] == true
+            && status["unfinished"] == false
+            && status["drift"] == serde_json::json!([]);
+        if good { Ok(()) } else { Err(status.to_string()) }
+    };
+    summary("crash-status", &sweep.each("killed, run again, asked for its status", 5, &status));
+}
+
+#[test]
+fn install_survives_a_kill_at_every_point() {
+    let fresh = Sweep::new(Change { name: "install", root: &Root::fresh, command: &install });
+    let furnished =
+        Sweep::new(Change { name: "install over files", root: &Root::furnished, command: &install });
+    let told = [
+        fresh.each("killed and run again", 1, &|number| fresh.again(number)),
+        fresh.each("killed and recovered", 1, &|number| fresh.recovered(number)),
+        furnished.each("killed and recovered", 1, &|number| furnished.recovered(number)),
+        furnished.each("killed, and killed while recovering", 9, &|number| furnished.killed_twice(number)),
+        furnished.each("killed, and the recovery fails", 9, &|number| furnished.recovery_fails(number)),
+    ];
+    summary("crash-install", &told.join("\n"));
+}
+
+#[test]
+fn install_survives_an_error_at_every_point() {
+    let fresh = Sweep::new(Change { name: "install", root: &Root::fresh, command: &install });
+    let furnished =
+        Sweep::new(Change { name: "install over files", root: &Root::furnished, command: &install });
+    let told = [
+        fresh.each("no space", 1, &|number| fresh.fails(number, ENOSPC)),
+        furnished.each("i/o error", 1, &|number| furnished.fails(number, EIO)),
+    ];
+    summary("crash-install-errors", &told.join("\n"));
+}
+
+fn removal(name: &str, command: &(dyn Fn(&Path) -> Command + Sync), model: &Root) -> String {
+    let root = || Root::copy(model);
+    let sweep = Sweep::new(Change { name, root: &root, command });
+    let told = [
+        sweep.each("killed and run again", 1, &|number| sweep.again(number)),
+        sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
+        sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
+        sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
+        sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
+        sweep.each("no space", 1, &|number| sweep.fails(number, ENOSPC)),
+    ];
+    told.join("\n")
+}
+
+#[test]
+fn uninstall_survives_at_every_point() {
+    summary("crash-uninstall", &removal("uninstall", &uninstall, &installed()));
+}
+
+#[test]
+fn purge_survives_at_every_point() {
+    summary("crash-purge", &removal("uninstall --purge", &purge, &installed()));
+}
+
+#[test]
+fn uninstall_survives_where_directories_were_rearranged() {
+    let model = rearranged();
+    let root = || Root::copy(&model);
+    let sweep = Sweep::new(Change { name: "uninstall, rearranged", root: &root, command: &uninstall });
+    let kept = sweep.after.paths().any(|path| path == "var/lib/elsewhere/module-1");
+    assert!(kept, "what a link leads to is not the release's");
+    let told = [
+        sweep.each("killed and recovered", 3, &|number| sweep.recovered(number)),
+        sweep.each("i/o error", 3, &|number| sweep.fails(number, EIO)),
+    ];
+    summary("crash-rearranged", &told.join("\n"));
+}
+
+/// With owners: accounts come and go as well. Their files are compared line by line.
+#[test]
+fn accounts_survive_at_every_fifth_point() {
+    let told = [with_owners("install with owners", &Root::with_accounts, &install_with_owners), {
+        let model = Root::with_accounts();
+        succeeds(&install_with_owners(model.path()).output().unwrap()).unwrap();
+        with_owners("purge with owners", &|| Root::copy(&model), &purge)
+    }];
+    summary("crash-owners", &told.join("\n"));
+}
+
+fn with_owners(
+    name: &str,
+    root: &(dyn Fn() -> Root + Sync),
+    command: &(dyn Fn(&Path) -> Command + Sync),
+) -> String {
+    let model = root();
+    let before = accounts(&model);
+    let mut sweep = Sweep::new(Change { name, root, command });
+    succeeds(&sweep.run(&model, None)).unwrap();
+    let after = accounts(&model);
+    assert_ne!(before, after);
+    let ours = |path: &str| {
+        !["passwd", "group", "shadow", "gshadow"].iter().any(|file| path.starts_with(&format!("etc/{file}")))
+    };
+    (sweep.before, sweep.after) = (sweep.before.only(ours), sweep.after.only(ours));
+    let matches = |root: &Root| -> Verdict {
+        let found = accounts(root);
+        let product = root.snapshot().only(ours);
+        let is = |snapshot: &Snapshot, lines: &Vec<String>| {
+            let mut differences = snapshot.differences(&product);
+            differences.extend(
+                lines.iter().filter(|line| !found.contains(line)).map(|line| format!("missing {line}")),
+            );
+            differences
+                .extend(found.iter().filter(|line| !lines.contains(line)).map(|line| format!("new {line}")));
+            differences.extend(root.leftovers());
+            differences
+        };
+        let (as_before, as_after) = (is(&sweep.before, &before), is(&sweep.after, &after));
+        if as_before.is_empty() || as_after.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{as_before:?}, nor {as_after:?}"))
+        }
+    };
+    let recovered = |number: usize| {
+        let root = sweep.killed(number)?;
+        succeeds(&recover(&root).output().unwrap())?;
+        matches(&root)
+    };
+    let failing = |number: usize| {
+        let root = root();
+        let output = sweep.run(&root, Some(&format!("{number}:{EIO}")));
+        if !matches!(output.status.code(), Some(0 | 1)) {
+            return Err(said(&output));
+        }
+        succeeds(&recover(&root).output().unwrap())?;
+        matches(&root)
+    };
+    [sweep.each("killed and recovered", 5, &recovered), sweep.each("i/o error", 5, &failing)].join("\n")
+}

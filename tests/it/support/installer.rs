@@ -1,0 +1,382 @@
+//! Installers made by the program itself, signed by a key of the real gpg, and roots to install them in.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use demisto_install::types::Digest;
+use tempfile::TempDir;
+
+use super::pgp::{Gpg, NOW, need};
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_demisto-install");
+/// A password that the rule accepts.
+pub(crate) const PASSWORD: &str = "Zq9-Correct-Horse";
+/// A file without a payload that can stand in front of one: the verifying program is the one above.
+pub(crate) const STUB: &str = "/usr/bin/true";
+
+/// Where this program keeps its own state below a root.
+pub(crate) const STATE: &str = "var/lib/demisto-install";
+
+/// What all tests of one process share: a release key, a certificate, answers, and installers.
+#[derive(Debug)]
+pub(crate) struct Vendor {
+    dir: PathBuf,
+}
+
+impl Vendor {
+    /// Made at the first call.
+    pub(crate) fn get() -> &'static Self {
+        static VENDOR: OnceLock<Vendor> = OnceLock::new();
+        VENDOR.get_or_init(|| {
+            let vendor = Self { dir: fresh_dir() };
+            vendor.make_key();
+            vendor.make_certificate();
+            vendor.write("answers.json", br#"{"accept_eula":true,"port":18443,"admin_name":"admin"}"#, 0o644);
+            vendor.write("password", format!("{PASSWORD}\n").as_bytes(), 0o600);
+            vendor
+        })
+    }
+
+    /// A file of it: `release.key`, `release.asc`, `answers.json`, `password`, `cert.pem`, `cert.key`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], mode: u32) {
+        fs::write(self.file(name), bytes).unwrap();
+        fs::set_permissions(self.file(name), Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn make_key(&self) {
+        let gpg = Gpg::new();
+        let key = gpg.key("2025-01-01", "Release <release@example.org>", "rsa3072", "sign", "never");
+        self.write("release.asc", &gpg.run(NOW, &["--armor", "--export", &key]), 0o644);
+        self.write("release.key", &gpg.run(NOW, &["--armor", "--export-secret-keys", &key]), 0o600);
+    }
+
+    fn make_certificate(&self) {
+        need("openssl", "openssl");
+        let openssl = |args: &[&str]| {
+            let output = Command::new("/usr/bin/openssl").current_dir(&self.dir).args(args).output().unwrap();
+            assert!(output.status.success(), "openssl {args:?}: {}", said(&output));
+        };
+        let request = "req -x509 -newkey rsa:2048 -nodes -days 3650 -keyout pkcs8.key -out cert.pem \
+                       -subj /CN=localhost -addext subjectAltName=DNS:localhost";
+        openssl(&request.split_whitespace().collect::<Vec<_>>());
+        openssl(&["rsa", "-traditional", "-in", "pkcs8.key", "-out", "cert.key"]);
+        fs::set_permissions(self.file("cert.key"), Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Ten files in two directories and a link; the largest file lies in two frames.
+    pub(crate) fn small(&self) -> PathBuf {
+        static SMALL: OnceLock<PathBuf> = OnceLock::new();
+        let make = || {
+            let tree = Tree::new();
+            tree.pack("small", &[])
+        };
+        SMALL.get_or_init(make).clone()
+    }
+
+    /// The same, with the program under test in front: it installs itself.
+    pub(crate) fn whole(&self) -> PathBuf {
+        static WHOLE: OnceLock<PathBuf> = OnceLock::new();
+        WHOLE.get_or_init(|| Tree::new().pack("whole", &["--program", PROGRAM])).clone()
+    }
+
+    /// A call of `install` that asks nothing: the small installer into `root`, all files ours.
+    pub(crate) fn install(&self, root: &Path) -> Command {
+        let mut command = self.offer("install", &self.small(), root);
+        command.arg("--admin-password-file").arg(self.file("password"));
+        command
+    }
+
+    /// A call of `verb` (install or plan) of `bundle` into `root`, without a password.
+    pub(crate) fn offer(&self, verb: &str, bundle: &Path, root: &Path) -> Command {
+        let mut command = run(verb, root);
+        command.arg(bundle).arg("--no-owner").arg("--key").arg(self.file("release.asc"));
+        command.arg("--answers").arg(self.file("answers.json"));
+        command.arg("--cert").arg(self.file("cert.pem")).arg("--cert-key").arg(self.file("cert.key"));
+        command
+    }
+}
+
+/// A directory for this process below the target directory; those of processes that ended go.
+fn fresh_dir() -> PathBuf {
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in fs::read_dir(base).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(pid) = name.strip_prefix("vendor-")
+            && !Path::new("/proc").join(pid).exists()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let dir = base.join(format!("vendor-{}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    dir
+}
+
+/// A product's tree and its description.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    dir: TempDir,
+}
+
+impl Tree {
+    /// The usual one.
+    pub(crate) fn new() -> Self {
+        let tree = Self { dir: tempfile::tempdir().unwrap() };
+        for dir in ["tree", "tree/lib", "tree/web"] {
+            fs::create_dir(tree.path(dir)).unwrap();
+        }
+        tree.put("server", b"#!/bin/sh\nexec sleep 1000\n");
+        fs::set_permissions(tree.path("tree/server"), Permissions::from_mode(0o755)).unwrap();
+        tree.put("EULA.txt", b"1. Use it.\n");
+        tree.put("version.json", b"{\"version\": \"6.14.0\"}\n");
+        tree.put("lib/large.bin", &noise(5 << 20));
+        for number in 1..=4 {
+            tree.put(&format!("lib/module-{number}"), format!("module {number}\n").as_bytes());
+        }
+        tree.put("web/index.html", b"<!DOCTYPE html>\n<title>Small</title>\n");
+        tree.put("web/empty.css", b"");
+        symlink("web", tree.path("tree/current")).unwrap();
+        fs::write(tree.path("demisto.conf"), "{\n  \"Server\": {\n    \"HttpsPort\": \"443\"\n  }\n}\n")
+            .unwrap();
+        let unit =
+            "[Service]\nExecStart=/usr/local/demisto/server\n\n[Install]\nWantedBy=multi-user.target\n";
+        fs::write(tree.path("demisto.service"), unit).unwrap();
+        tree.describe(1);
+        tree
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Puts a file into the tree.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path("tree").join(name), bytes).unwrap();
+    }
+
+    /// Writes the description, with this build number.
+    pub(crate) fn describe(&self, build: u32) {
+        let text = format!(
+            "format = 1\nproduct = \"demisto\"\ntitle = \"Small\"\nrole = \"server\"\nversion = \"6.14.0\"\n\
+             build = {build}\nepoch = 1\nschema = 1\neula = \"EULA.txt\"\nconfig = \"demisto.conf\"\n\
+             units = [\"demisto.service\"]\nhealth_path = \"/health\"\n\
+             [upgrades]\nfrom = \"6.12\"\nto = \"6.14\"\n\
+             [requirements]\ncpus = 1\nmemory_mib = 1\ndisk_mib = 1\n"
+        );
+        fs::write(self.path("product.toml"), text).unwrap();
+    }
+
+    /// Packs and signs it; `name` tells the installers of one process apart.
+    pub(crate) fn pack(&self, name: &str, more: &[&str]) -> PathBuf {
+        let out = Vendor::get().file(name);
+        let mut command = Command::new(PROGRAM);
+        command.arg("pack").arg("--quiet").arg("--tree").arg(self.path("tree")).arg("--out").arg(&out);
+        command.arg("--description").arg(self.path("product.toml"));
+        command.arg("--signing-key").arg(Vendor::get().file("release.key")).args(more);
+        if !more.contains(&"--program") {
+            command.args(["--program", STUB]);
+        }
+        let output = command.env("SOURCE_DATE_EPOCH", "1780000000").output().unwrap();
+        assert!(output.status.success(), "pack: {}", said(&output));
+        out
+    }
+}
+
+/// Bytes that no compressor shrinks, the same at every call (xorshift).
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// A call of the program on `root`.
+pub(crate) fn run(verb: &str, root: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg(verb).arg("--root").arg(root).stdin(Stdio::null());
+    for name in ["DEMISTO_INSTALL_FAULT_AT", "DEMISTO_INSTALL_FAULT_LOG", "CREDENTIALS_DIRECTORY"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Both outputs and the exit status as text.
+pub(crate) fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// A directory that stands for a machine's root. In memory, so that a sweep does not wait for a disk.
+#[derive(Debug)]
+pub(crate) struct Root {
+    dir: TempDir,
+}
+
+impl Root {
+    /// With nothing but `/var/lib` in it.
+    pub(crate) fn fresh() -> Self {
+        let base = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm") } else { Path::new("/tmp") };
+        let root = Self { dir: tempfile::Builder::new().prefix("root-").tempdir_in(base).unwrap() };
+        fs::create_dir_all(root.at("var/lib")).unwrap();
+        root
+    }
+
+    /// With the directories of a machine, and files that the installation finds and replaces.
+    pub(crate) fn furnished() -> Self {
+        let root = Self::fresh();
+        for dir in ["etc/logrotate.d", "etc/systemd/system", "etc/sysusers.d", "usr/local/demisto", "var/log"]
+        {
+            fs::create_dir_all(root.at(dir)).unwrap();
+        }
+        root.put(
+            "etc/demisto.conf",
+            b"{\n  \"Server\": {\"HttpsPort\": \"8443\"},\n  \"mine\": true\n}\n",
+            0o604,
+        );
+        root.put("etc/logrotate.d/demisto", b"# of an older installation\n", 0o640);
+        root.put("etc/systemd/system/demisto.service", b"# of an older installation\n", 0o600);
+        root.put("etc/hosts", b"127.0.0.1 localhost\n", 0o644);
+        root
+    }
+
+    /// With an account database like a machine's, so that owners can be set.
+    pub(crate) fn with_accounts() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "this test gives files to another user: run it as root");
+        need("useradd", "passwd");
+        let root = Self::furnished();
+        root.put(
+            "etc/passwd",
+            b"root:x:0:0:root:/root:/bin/bash\nbin:x:2:2:bin:/bin:/usr/sbin/nologin\n",
+            0o644,
+        );
+        root.put("etc/group", b"root:x:0:\nbin:x:2:\n", 0o644);
+        root.put("etc/shadow", b"root:*:20000:0:99999:7:::\nbin:*:20000:0:99999:7:::\n", 0o640);
+        root.put("etc/gshadow", b"root:*::\nbin:*::\n", 0o640);
+        root
+    }
+
+    /// A copy of another root.
+    pub(crate) fn copy(other: &Self) -> Self {
+        let root = Self::fresh();
+        fs::remove_dir_all(root.at("var")).unwrap();
+        let from = other.path().join(".");
+        let status = Command::new("/bin/cp").arg("-a").arg(from).arg(root.path()).status().unwrap();
+        assert!(status.success());
+        root
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A path in it.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.path().join(path)
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn put(&self, path: &str, bytes: &[u8], mode: u32) {
+        fs::write(self.at(path), bytes).unwrap();
+        fs::set_permissions(self.at(path), Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Everything in it but the program's own state and its log: kind, mode, owner and content.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut entries = BTreeMap::new();
+        look(self.path(), "", &mut entries);
+        entries.retain(|path, _| !path.starts_with(STATE) && path != "var/log/demisto/install.log");
+        Snapshot(entries)
+    }
+
+    /// Every path in it, its own state included.
+    pub(crate) fn all_paths(&self) -> Vec<String> {
+        let mut entries = BTreeMap::new();
+        look(self.path(), "", &mut entries);
+        entries.into_keys().collect()
+    }
+
+    /// What a run must never leave behind, and what of its own state it must not have.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let mut entries = BTreeMap::new();
+        look(self.path(), "", &mut entries);
+        let mut allowed: Vec<String> =
+            ["", "/lock", "/journal", "/journal/last.jsonl"].map(|name| format!("{STATE}{name}")).into();
+        if entries.contains_key(&format!("{STATE}/receipt.json")) {
+            let names = ["/receipt.json", "/manifest.json", "/manifest.sig"];
+            allowed.extend(names.map(|name| format!("{STATE}{name}")));
+        }
+        let bad = |path: &String| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let hidden = name.starts_with('.') && name.contains("demisto-install");
+            hidden || (path.starts_with(STATE) && !allowed.contains(path))
+        };
+        entries.into_keys().filter(bad).collect()
+    }
+}
+
+/// What is in a root, path by path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot(BTreeMap<String, String>);
+
+impl Snapshot {
+    /// What differs, for people; empty when nothing does.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let paths: std::collections::BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        let differ = paths.into_iter().filter(|path| self.0.get(*path) != other.0.get(*path));
+        differ.map(|path| format!("{path}: {:?} became {:?}", self.0.get(path), other.0.get(path))).collect()
+    }
+
+    /// The paths.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// Without what `wanted` refuses.
+    pub(crate) fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|path, _| wanted(path));
+        self
+    }
+}
+
+fn look(dir: &Path, prefix: &str, entries: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{prefix}{}", entry.file_name().into_string().unwrap());
+        let meta = entry.path().symlink_metadata().unwrap();
+        let attributes = format!("{:o} {}:{}", meta.mode(), meta.uid(), meta.gid());
+        let content = if meta.is_symlink() {
+            fs::read_link(entry.path()).unwrap().display().to_string()
+        } else if meta.is_file() {
+            Digest::of(&fs::read(entry.path()).unwrap()).to_string()
+        } else {
+            String::new()
+        };
+        if meta.is_dir() {
+            look(&entry.path(), &format!("{path}/"), entries);
+        }
+        entries.insert(path, format!("{attributes} {content}"));
+    }
+}
+
+/// Tells how a sweep went: on standard error, and in a file below the target directory.
+pub(crate) fn summary(name: &str, text: &str) {
+    eprintln!("{text}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.txt"));
+    fs::write(path, format!("{text}\n")).unwrap();
+}
