@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{
@@ -21,6 +22,8 @@ use crate::types::{Digest, Secret};
 
 /// RSA modulus in bits (guide: 2048 or higher; 3072 holds beyond 2030, NIST SP 800-57).
 const KEY_BITS: u32 = 3072;
+/// By this name in the subject a certificate that was made here is known again.
+const ORGANIZATION: &str = "self-signed by demisto-install";
 /// Validity of a self-signed certificate in days.
 pub const SELF_SIGNED_DAYS: u32 = 730;
 
@@ -71,7 +74,7 @@ fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509>
     let mut name = X509NameBuilder::new()?;
     let common: String = names.first().map_or("localhost", String::as_str).chars().take(64).collect();
     name.append_entry_by_text("CN", &common)?;
-    name.append_entry_by_text("O", "self-signed by demisto-install")?;
+    name.append_entry_by_text("O", ORGANIZATION)?;
     let name = name.build();
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
@@ -100,6 +103,14 @@ fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509>
     builder.append_extension(key_id)?;
     builder.sign(key, MessageDigest::sha256())?;
     Ok(builder.build())
+}
+
+/// Whether a certificate is one that [`self_signed`] made.
+#[must_use]
+pub fn is_self_made(chain: &str) -> bool {
+    let Ok(leaf) = X509::from_pem(chain.as_bytes()) else { return false };
+    let entry = leaf.subject_name().entries_by_nid(Nid::ORGANIZATIONNAME).next();
+    entry.is_some_and(|entry| entry.data().as_slice() == ORGANIZATION.as_bytes())
 }
 
 /// Checks that chain and key are PEM, belong together and have the form that the product reads.
@@ -157,6 +168,7 @@ mod tests {
         assert_eq!(san.iter().filter_map(|n| n.ipaddress()).count(), 2);
         assert!(pair.key.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
         check_pair(&pair.chain, &pair.key, None).unwrap();
+        assert!(is_self_made(&pair.chain));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// The key of the HTTPS port; its value is a string.
 pub const HTTPS_PORT: &str = "Server.HttpsPort";
 
+/// The key of the server's certificate file.
+pub const CERTIFICATE_FILE: &str = "security.certfile";
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -74,6 +77,16 @@ pub fn https_port(text: &str) -> Result<Option<u16>> {
     if port == 0 { Err(bad()) } else { Ok(Some(port)) }
 }
 
+/// The certificate file that a configuration names, if it names one.
+///
+/// # Errors
+/// When the text is no JSON object.
+pub fn certificate_file(text: &str) -> Result<Option<String>> {
+    let mut map = parse(text)?;
+    let value = find(&mut map, CERTIFICATE_FILE).and_then(|value| value.as_str().map(str::to_owned));
+    Ok(value.filter(|path| !path.is_empty()))
+}
+
 /// The text with the HTTPS port set; unchanged to the byte when it is that already. Other keys
 /// keep their order and spelling.
 ///
@@ -87,13 +100,10 @@ pub fn with_https_port(text: &str, port: u16) -> Result<String> {
     let value = Value::String(port.to_string());
     match find(&mut map, HTTPS_PORT) {
         Some(slot) => *slot = value,
-        None => match map.get_mut("Server").and_then(Value::as_object_mut) {
-            Some(server) => {
-                server.insert("HttpsPort".to_owned(), value);
-            }
-            None => {
-                map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }));
-            }
+        None => match map.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("Server")) {
+            Some((_, Value::Object(server))) => drop(server.insert("HttpsPort".to_owned(), value)),
+            Some(_) => drop(map.insert(HTTPS_PORT.to_owned(), value)), // no object: the dotted key is found first
+            None => drop(map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }))),
         },
     }
     let mut text = serde_json::to_string_pretty(&Value::Object(map))?;
@@ -130,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn the_port_goes_where_it_is_read_from() {
+        for text in [r#"{"server":{"x":1}}"#, r#"{"server":"x"}"#, r#"{"SERVER":[],"Server":{}}"#] {
+            assert_eq!(https_port(&with_https_port(text, 8443).unwrap()).unwrap(), Some(8443), "{text}");
+        }
+        assert_eq!(parse(&with_https_port(r#"{"server":{"x":1}}"#, 8443).unwrap()).unwrap().len(), 1);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         assert!(matches!(https_port("{"), Err(Error::Syntax(_))));
         assert!(matches!(https_port("[]"), Err(Error::NotAnObject)));
@@ -137,5 +155,12 @@ mod tests {
             assert!(https_port(&format!(r#"{{"Server":{{"HttpsPort":"{bad}"}}}}"#)).is_err(), "{bad}");
         }
         assert_eq!(https_port("{}").unwrap(), None);
+    }
+
+    #[test]
+    fn the_certificate_may_be_elsewhere() {
+        let named = certificate_file(r#"{"Security":{"CertFile":"/srv/cert.pem"}}"#).unwrap();
+        assert_eq!(named.as_deref(), Some("/srv/cert.pem"));
+        assert_eq!(certificate_file(r#"{"security.certfile":""}"#).unwrap(), None);
     }
 }

@@ -58,6 +58,15 @@ impl Role {
     }
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::Engine => "engine",
+        })
+    }
+}
+
 /// Who owns a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +86,19 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// Whether a text is 1 to 64 letters, digits, `-` and `_`: fit to be part of a path.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether a text names a unit that a release may bring: `NAME.service` or `NAME.timer`.
+#[must_use]
+pub fn is_unit_name(text: &str) -> bool {
+    text.strip_suffix(".service").or_else(|| text.strip_suffix(".timer")).is_some_and(is_word)
+}
+
 /// Where `path`, absolute as the installed system sees it, lies below `root`.
 #[must_use]
 pub fn under(root: &Path, path: &str) -> PathBuf {
@@ -86,6 +108,14 @@ pub fn under(root: &Path, path: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unit_names_never_lead_away() {
+        assert!(is_unit_name("demisto.service") && is_unit_name("d1_x.timer"));
+        for bad in ["", ".service", "../x.service", "a/b.service", "x.mount", "x@y.service"] {
+            assert!(!is_unit_name(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn roots_are_prefixed() {

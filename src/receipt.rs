@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::product::Role;
+use crate::product::{self, Role};
 use crate::types::{Digest, Version};
 use crate::verify::Signer;
 
@@ -69,10 +69,12 @@ impl Receipt {
     /// When it is no receipt, or one of a form that this program must not guess at.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let receipt: Self = serde_json::from_slice(bytes).map_err(|e| Error(e.to_string()))?;
-        if receipt.schema == SCHEMA {
-            Ok(receipt)
-        } else {
-            Err(Error(format!("it has form {}, this program reads form {SCHEMA}", receipt.schema)))
+        if receipt.schema != SCHEMA {
+            return Err(Error(format!("it has form {}, this program reads form {SCHEMA}", receipt.schema)));
+        }
+        match receipt.units.iter().find(|name| !product::is_unit_name(name)) {
+            Some(name) => Err(Error(format!("{name:?} is no unit name"))),
+            None => Ok(receipt),
         }
     }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{certs, journal, release, sys};
+use crate::{certs, config, journal, release, sys};
 
 /// A plan that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum Error {
         log: Vec<String>,
     },
     /// Something is there that was not when the plan was made.
-    #[error("{} appeared after the plan was made", .0.display())]
+    #[error("{} is not as it was when the plan was made", .0.display())]
     Appeared(PathBuf),
     /// A step needs something that was not given: a fault of this program.
     #[error("a step lacks {0}")]
@@ -43,6 +43,9 @@ pub enum Error {
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used")]
+    Config(#[from] config::Error),
     /// The certificate cannot be made.
     #[error(transparent)]
     Certs(#[from] certs::Error),

@@ -32,16 +32,15 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
 /// Removes the kept manifest when there is no receipt that it belongs to.
 pub(super) fn drop_orphans(context: &Context) -> Result<()> {
     let state = context.at(product::STATE_DIR);
-    if !sys::fs::exists(&state.join("receipt.json")) && state.is_dir() {
-        let dir = open(context.root, product::STATE_DIR)?;
-        for name in [MANIFEST, SIGNATURES] {
-            dir.remove_leftover(name)?;
-        }
-        for name in [MANIFEST, SIGNATURES] {
-            remove::file(context, &format!("{}/{name}", product::STATE_DIR))?;
-        }
+    if sys::fs::exists(&state.join("receipt.json")) || !state.is_dir() {
+        return Ok(());
     }
-    Ok(())
+    let dir = open(context.root, product::STATE_DIR)?;
+    for name in [MANIFEST, SIGNATURES] {
+        dir.remove_leftover(name)?;
+        dir.remove_file(name)?;
+    }
+    Ok(dir.sync()?)
 }
 
 /// The manifest of the installed release: the bytes whose digest the receipt recorded when their

@@ -158,7 +158,13 @@ fn steps(
         let before = prepare::before(&planned.step, number, context, journal)?;
         journal.append(&Entry::Intent { step: number, before: before.clone() })?;
         done.push((number, before.clone()));
-        perform::perform(&planned.step, &before, context)?;
+        if let Err(error) = perform::perform(&planned.step, &before, context) {
+            if perform::changed_nothing(&planned.step, &error) {
+                journal.append(&Entry::Undone { step: number })?;
+                done.pop();
+            }
+            return Err(error);
+        }
         journal.append(&Entry::Done { step: number })?;
         if let Some(signal) = signal::pending() {
             return Err(Error::Interrupted(signal));

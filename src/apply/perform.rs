@@ -1,5 +1,6 @@
 //! Does one step.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use openssl::x509::X509;
@@ -9,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{Context, Error, Result, accounts, remove, stage};
-use crate::certs;
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -17,6 +17,7 @@ use crate::service::{self, Wanted};
 use crate::sys;
 use crate::sys::process::Tool;
 use crate::types::{Digest, Mode};
+use crate::{certs, config};
 
 const PRIVATE: u32 = 0o400;
 const LOG_LINES: usize = 20;
@@ -43,6 +44,11 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
             Ok(())
         }
+        Step::SetConfigPort { path, port, was } => set_config_port(context, path, *port, *was),
+        Step::TakeDir { path, owner, mode } => {
+            let dir = open(context.root, path)?;
+            Ok(dir.set_owner_and_mode(context.ids(*owner)?, mode.bits())?)
+        }
         Step::WriteOneTimeConfig { path, user, keypass } => write_one_time(context, path, user, *keypass),
         Step::SwitchTree { from, to } => switch(context, from, to, before),
         Step::RestoreLabels { paths } => restore_labels(paths),
@@ -63,6 +69,12 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
         Step::RemoveDir { path } => remove::dir(context, path),
     }
+}
+
+/// Whether a failed step left what it found: undoing it would then take away what is not ours.
+pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
+    let exists = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::AlreadyExists;
+    matches!((step, error), (Step::CreateDir { .. } | Step::StageTree { .. }, Error::Sys(e)) if exists(e))
 }
 
 /// Makes systemd read its units again, when it manages this root.
@@ -88,6 +100,21 @@ fn write_pair(context: &Context, dir: &str, chain: &str, key: &str) -> Result<()
     dir.replace_file(product::CERTIFICATE, chain.as_bytes(), PRIVATE, owner)?;
     dir.replace_file(product::CERTIFICATE_KEY, key.as_bytes(), PRIVATE, owner)?;
     Ok(())
+}
+
+/// Keeps owner and mode of the file; refuses when it is not the file that the plan saw.
+fn set_config_port(context: &Context, path: &str, port: u16, was: Digest) -> Result<()> {
+    let (dir, name) = open_parent(context.root, path)?;
+    let stat = dir.stat(&name)?.ok_or(Error::Lacks("the configuration"))?;
+    let mut text = Zeroizing::new(String::new());
+    let mut file = dir.open_file(&name)?;
+    file.read_to_string(&mut text).map_err(|e| sys::Error::new("read", &dir.path_of(&name), e))?;
+    if Digest::of(text.as_bytes()) != was {
+        return Err(Error::Appeared(dir.path_of(&name)));
+    }
+    let text = Zeroizing::new(config::with_https_port(&text, port)?);
+    let owner = context.owners.then_some(stat.ids);
+    Ok(dir.replace_file(&name, text.as_bytes(), stat.mode & 0o777, owner)?)
 }
 
 /// One-time configuration, as the server reads it (Administrator Guide, "Change the
@@ -175,14 +202,23 @@ fn await_health(context: &Context, unit: &str, port: u16, path: &str, seconds: u
         Some(signal) => Error::Interrupted(signal),
         None => unhealthy(context, unit, why),
     })?;
-    let chain = sys::fs::read_limited(&context.at(product::INSTALL_DIR).join(product::CERTIFICATE), 1 << 20)?;
-    let ours = X509::from_pem(&chain).and_then(|leaf| leaf.to_der()).map(|der| Digest::of(&der)).ok();
+    let ours = served_certificate(context)?;
     if service::probe(port, path).certificate != ours {
         let why = format!("port {port} is answered with another certificate than the installed one");
         return Err(unhealthy(context, unit, why));
     }
     context.sink.note(format!("{unit} answers on port {port} after {} ms", took.as_millis()));
     Ok(())
+}
+
+/// The certificate that the server should show: the installed one, unless the configuration names
+/// another.
+fn served_certificate(context: &Context) -> Result<Option<Digest>> {
+    let text = Zeroizing::new(sys::fs::read_limited(&context.at(product::CONFIG_FILE), 4 << 20)?);
+    let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
+    let path = named.unwrap_or_else(|| format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE));
+    let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
+    Ok(X509::from_pem(&chain).and_then(|leaf| leaf.to_der()).map(|der| Digest::of(&der)).ok())
 }
 
 fn write_receipt(context: &Context, path: &str) -> Result<()> {

@@ -22,6 +22,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         }
         Step::WriteFile { path, .. }
         | Step::WriteOneTimeConfig { path, .. }
+        | Step::SetConfigPort { path, .. }
         | Step::RemoveFile { path }
         | Step::WriteReceipt { path } => file(path, number, context, journal),
         Step::SwitchTree { from, to } => switch(from, to, context),
@@ -29,7 +30,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::DisableUnit { unit }
         | Step::StartUnit { unit }
         | Step::StopUnit { unit } => unit_state(unit, context),
-        Step::RemoveDir { path } => removed_dir(path, context),
+        Step::RemoveDir { path } | Step::TakeDir { path, .. } => attributes(path, context),
         Step::StageTree { path, .. } => match sys::fs::exists(&context.at(path)) {
             true => Err(Error::Appeared(context.at(path))),
             false => Ok(Before::Absent),
@@ -84,7 +85,7 @@ fn unit_state(unit: &str, context: &Context) -> Result<Before> {
     Ok(Before::Unit { enabled: service::is_enabled(context.root, unit), active })
 }
 
-fn removed_dir(path: &str, context: &Context) -> Result<Before> {
+fn attributes(path: &str, context: &Context) -> Result<Before> {
     let Some(stat) = sys::fs::stat(&context.at(path))? else { return Ok(Before::Kept) };
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy: String::new(), mode, uid: stat.ids.uid, gid: stat.ids.gid })

@@ -56,9 +56,27 @@ pub(super) fn tree(context: &Context, path: &str, trash: &str) -> Result<()> {
     if !sys::fs::exists(&context.at(path)) {
         return Ok(());
     }
+    if let Some(inner) = inside(path, trash) {
+        return empty(&open(context.root, path)?, inner);
+    }
     let (dir, name) = open_parent(context.root, path)?;
     let (trash_dir, trash) = open_parent(context.root, trash)?;
     dir.rename_new(&name, &trash_dir, &trash)?;
+    Ok(dir.sync()?)
+}
+
+/// The name of a trash directory that lies in the tree itself: a mount point cannot be moved.
+fn inside<'a>(path: &str, trash: &'a str) -> Option<&'a str> {
+    trash.strip_prefix(path)?.strip_prefix('/')
+}
+
+/// Moves all that a directory holds into `trash` in it.
+fn empty(dir: &Dir, trash: &str) -> Result<()> {
+    let aside = dir.create_dir(trash, 0o700, None)?;
+    for name in dir.names()?.iter().filter(|name| *name != trash) {
+        dir.rename_new(name, &aside, name)?;
+    }
+    aside.sync()?;
     Ok(dir.sync()?)
 }
 
@@ -66,6 +84,15 @@ pub(super) fn tree(context: &Context, path: &str, trash: &str) -> Result<()> {
 pub(super) fn tree_back(context: &Context, path: &str, trash: &str) -> Result<()> {
     if !sys::fs::exists(&context.at(trash)) {
         return Ok(());
+    }
+    if let Some(inner) = inside(path, trash) {
+        let dir = open(context.root, path)?;
+        let aside = dir.open_dir(inner)?;
+        for name in aside.names()? {
+            aside.rename_new(&name, &dir, &name)?;
+        }
+        dir.remove_dir(inner)?;
+        return Ok(dir.sync()?);
     }
     let (dir, name) = open_parent(context.root, path)?;
     let (trash_dir, trash) = open_parent(context.root, trash)?;

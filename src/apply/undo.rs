@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::{open_parent, put_back};
+use super::files::{open, open_parent, put_back};
 use super::{Context, Result, accounts, finish, remove};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
@@ -26,9 +26,16 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
             finish::drop_orphans(context)
         }
         (
-            Step::WriteFile { path, .. } | Step::WriteOneTimeConfig { path, .. } | Step::RemoveFile { path },
+            Step::WriteFile { path, .. }
+            | Step::SetConfigPort { path, .. }
+            | Step::WriteOneTimeConfig { path, .. }
+            | Step::RemoveFile { path },
             before,
         ) => file(path, before, context, journal),
+        (Step::TakeDir { path, .. }, Before::File { mode, uid, gid, .. }) => {
+            let dir = open(context.root, path)?;
+            Ok(dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?)
+        }
         (Step::SwitchTree { from, to }, Before::Tree { inode, exchanged }) => {
             switch_back(context, (from, to), *inode, *exchanged)
         }

@@ -5,7 +5,7 @@ use crate::types::Digest;
 #[non_exhaustive]
 pub enum Error {
     /// No trailer at the end.
-    #[error("the file carries no payload: it does not end in a bundle trailer")]
+    #[error("it does not end in a bundle trailer: it carries no release, or bytes were cut off or added")]
     NoTrailer,
     /// The trailer contradicts itself or the file.
     #[error("the bundle is damaged: {0}")]

@@ -1,4 +1,4 @@
-use std::io::Read as _;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,11 +39,19 @@ impl Frame {
     /// # Errors
     /// When the digest differs.
     pub fn check<'a>(&self, number: usize, bytes: &'a [u8]) -> Result<Checked<'a>> {
-        let found = Digest::of(bytes);
-        if found != self.sha256 {
-            return Err(Error::Digest { what: format!("frame {number}"), expected: self.sha256, found });
-        }
+        self.compare(number, Digest::of(bytes))?;
         Ok(Checked { number, bytes, content_length: self.content_length })
+    }
+
+    /// Compares the digest of its bytes with the signed one.
+    ///
+    /// # Errors
+    /// When they differ.
+    pub fn compare(&self, number: usize, found: Digest) -> Result<()> {
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::Digest { what: format!("frame {number}"), expected: self.sha256, found })
     }
 }
 
@@ -55,30 +63,59 @@ pub struct Checked<'a> {
     content_length: u64,
 }
 
+/// What decompressing needs, kept from one frame to the next.
+#[derive(Default)]
+pub struct Decompressor {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+impl std::fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decompressor")
+    }
+}
+
+impl Decompressor {
+    fn zstd(&mut self, bytes: &[u8], room: &mut [u8]) -> io::Result<usize> {
+        let decompressor = match &mut self.zstd {
+            Some(decompressor) => decompressor,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(bytes, room)
+    }
+}
+
+fn gzip(bytes: &[u8], mut room: &mut [u8]) -> io::Result<usize> {
+    let length = room.len();
+    io::copy(&mut flate2::read::MultiGzDecoder::new(bytes), &mut room)?; // fails when there is no room
+    Ok(length.saturating_sub(room.len()))
+}
+
 impl Checked<'_> {
-    /// Decompresses into `content`, which is cleared first. Never writes more than the length that
-    /// the manifest gives, which is at most [`MAX_CONTENT`].
+    /// Decompresses into the beginning of `room`, and gives that. Never writes more than the length
+    /// that the manifest gives, which is at most [`MAX_CONTENT`].
     ///
     /// # Errors
-    /// When the content is shorter or longer than that, or the bytes are no such frame.
-    pub fn decompress(&self, compression: Compression, content: &mut Vec<u8>) -> Result<()> {
+    /// When the content is shorter or longer than that, the bytes are no such frame, or the room is
+    /// too small.
+    pub fn decompress<'a>(
+        &self,
+        compression: Compression,
+        decompressor: &mut Decompressor,
+        room: &'a mut [u8],
+    ) -> Result<&'a [u8]> {
         let expected = self.content_length;
         let bad = || Error::Content { number: self.number, expected };
-        let length = usize::try_from(expected.min(MAX_CONTENT)).map_err(|_| bad())?;
-        content.clear();
-        match compression {
-            Compression::Zstd => {
-                content.resize(length, 0);
-                let written = zstd::bulk::decompress_to_buffer(self.bytes, content.as_mut_slice());
-                content.truncate(written.map_err(|_| bad())?);
-            }
-            Compression::Gzip => {
-                let mut reader =
-                    flate2::read::MultiGzDecoder::new(self.bytes).take(expected.saturating_add(1));
-                reader.read_to_end(content).map_err(|_| bad())?;
-            }
+        if expected > MAX_CONTENT {
+            return Err(bad());
         }
-        if content.len() == length && expected <= MAX_CONTENT { Ok(()) } else { Err(bad()) }
+        let length = usize::try_from(expected).map_err(|_| bad())?;
+        let room = room.get_mut(..length).ok_or_else(bad)?;
+        let written = match compression {
+            Compression::Zstd => decompressor.zstd(self.bytes, room),
+            Compression::Gzip => gzip(self.bytes, room),
+        };
+        if written.ok() == Some(length) { Ok(room) } else { Err(bad()) }
     }
 }
 
@@ -108,10 +145,16 @@ mod tests {
             (Compression::Gzip, gzip(&content)),
         ];
         for (compression, bytes) in packed {
-            let mut out = vec![1, 2, 3];
+            let mut room = vec![1; 7000];
             let frame = frame(&bytes, 6000);
-            frame.check(0, &bytes).unwrap().decompress(compression, &mut out).unwrap();
-            assert_eq!(out, content);
+            let checked = frame.check(0, &bytes).unwrap();
+            let mut decompressor = Decompressor::default();
+            for _ in 0..2 {
+                let out = checked.decompress(compression, &mut decompressor, &mut room).unwrap();
+                assert_eq!(out, content);
+            }
+            assert_eq!(room[6000..], [1; 1000]);
+            assert!(checked.decompress(compression, &mut decompressor, &mut room[..5999]).is_err());
         }
     }
 
@@ -134,11 +177,13 @@ mod tests {
             (Compression::Gzip, gzip(&content)),
         ] {
             for stated in [0, 10, (1 << 20) - 1, (1 << 20) + 1, u64::MAX] {
-                let mut out = Vec::new();
+                let mut room = vec![1; 2 << 20];
                 let frame = frame(&bytes, stated);
-                let result = frame.check(0, &bytes).unwrap().decompress(compression, &mut out);
+                let checked = frame.check(0, &bytes).unwrap();
+                let result = checked.decompress(compression, &mut Decompressor::default(), &mut room);
                 assert!(matches!(result, Err(Error::Content { .. })), "{compression:?} {stated}");
-                assert!(out.len() <= (1 << 20) + 1);
+                let untouched = usize::try_from(stated).map_or(0, |stated| stated.min(room.len()));
+                assert!(room[untouched..].iter().all(|&byte| byte == 1), "{compression:?} {stated}");
             }
         }
     }

@@ -15,5 +15,5 @@ mod frame;
 mod trailer;
 
 pub use error::{Error, Result};
-pub use frame::{Checked, Compression, Frame, MAX_CONTENT, MAX_FRAME};
+pub use frame::{Checked, Compression, Decompressor, Frame, MAX_CONTENT, MAX_FRAME};
 pub use trailer::{MAX_MANIFEST, MAX_SIGNATURES, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN, seal, wrapper};

@@ -135,6 +135,17 @@ pub fn start_question(default: bool) -> Result<bool> {
     confirm("Start the server?", default)
 }
 
+/// Asks for a secret, which is not shown.
+///
+/// # Errors
+/// When nobody can be asked or the input ends.
+pub fn secret(question: &str) -> Result<Secret> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    read_hidden(&tty::Hidden::begin().map_err(Error::Terminal)?, question)
+}
+
 /// The known answers, each as good as if it had been typed.
 fn validate(q: &Question<'_>) -> Result<Partial> {
     if q.known.accept_eula == Some(false) {

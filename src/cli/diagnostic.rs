@@ -7,7 +7,10 @@ use serde_json::json;
 use super::ask;
 use super::common::Common;
 use super::exit::Exit;
-use crate::sys::fs::print_error;
+use super::password;
+use crate::pack::signer;
+use crate::sys::{self, fs::print_error};
+use crate::workflow::keys;
 use crate::{
     apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
     workflow,
@@ -56,19 +59,26 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
     found.exit.into()
 }
 
+const ROOM: &str = "make room on that file system and run it again";
+
 /// The outermost error that has a meaning decides.
 fn diagnose(error: &anyhow::Error) -> Diagnosis {
-    match error.chain().find_map(of) {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, StorageFull};
+
+    let mut found = match error.chain().find_map(of) {
         Some(found) if found.exit != Exit::Failed => found,
-        _ if is_full(error) => diagnosis(Exit::Failed, "make room on that file system and run it again"),
+        _ if is(error, StorageFull) || is(error, QuotaExceeded) => diagnosis(Exit::Failed, ROOM),
         other => other.unwrap_or_else(|| diagnosis(Exit::Failed, "")),
+    };
+    if !sys::env::is_root() && is(error, PermissionDenied) {
+        found.hints.push("only root may look there or change it: try it with sudo".to_owned());
     }
+    found
 }
 
-fn is_full(error: &anyhow::Error) -> bool {
-    use std::io::{Error, ErrorKind};
-    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).map(Error::kind);
-    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+/// Whether the operating system refused for this reason.
+fn is(error: &anyhow::Error, kind: std::io::ErrorKind) -> bool {
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(|e: &std::io::Error| e.kind() == kind))
 }
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
@@ -87,8 +97,11 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
         .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
         .or_else(|| error.downcast_ref().map(of_pack))
+        .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
+        .or_else(|| error.downcast_ref().map(of_keys))
 }
 
+const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";
 const CERTIFICATE: &str =
     "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
@@ -120,6 +133,11 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
         }
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
+        E::NotVerified => refused(),
+        E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
+        E::RootLink(_) => {
+            diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
+        }
         E::PlanDiffers { .. } => {
             diagnosis(Exit::Blocked, "look at `demisto-install plan` again and approve its digest")
         }
@@ -242,10 +260,34 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
         pack::Error::Description { .. } | pack::Error::Tree { .. } | pack::Error::Types(_) => {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
+        pack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
         pack::Error::NotAProgram(_) | pack::Error::Output(_) => diagnosis(Exit::Usage, ""),
+        pack::Error::Signing(signer::Error::PassphraseMissing) => {
+            diagnosis(Exit::Usage, "give --passphrase-file")
+        }
         pack::Error::Signing(_) => {
             diagnosis(Exit::Failed, "`demisto-install keys lint KEY.asc` checks the key")
         }
+        _ => diagnosis(Exit::Failed, ""),
+    }
+}
+
+fn of_keys(error: &keys::Error) -> Diagnosis {
+    use keys::Error as E;
+    match error {
+        E::ConsentNeeded { .. } => {
+            diagnosis(Exit::Usage, "give --fingerprint, from a source other than the key file")
+        }
+        E::FingerprintMismatch { .. } => {
+            diagnosis(Exit::Refused, "compare it with what the vendor published")
+        }
+        E::Unfit { .. } => {
+            diagnosis(Exit::Refused, "`demisto-install keys lint FILE` tells all that is wrong with it")
+        }
+        E::NotTrusted(_) | E::NoRpmKeys { .. } => {
+            diagnosis(Exit::Failed, "`demisto-install keys list` shows the trusted keys")
+        }
+        E::Trust(_) => untrusted(),
         _ => diagnosis(Exit::Failed, ""),
     }
 }

@@ -171,7 +171,13 @@ mod erased {
     }
 
     fn line(report: &impl serde::Serialize) -> serde_json::Result<String> {
-        serde_json::to_string(report).map(|text| text + "\n")
+        let mut line = serde_json::json!({ "schema": crate::cli::progress::SCHEMA, "event": "result" });
+        if let (Some(line), serde_json::Value::Object(fields)) =
+            (line.as_object_mut(), serde_json::to_value(report)?)
+        {
+            line.extend(fields);
+        }
+        serde_json::to_string(&line).map(|text| text + "\n")
     }
 
     impl Report for Vec<KeyReport> {

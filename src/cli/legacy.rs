@@ -31,37 +31,32 @@ const fn old(old: &'static str, new: Option<&'static str>, say: &'static str) ->
 const ROLES: &str = "only a single server with a local database is installed";
 const ELASTIC: &str = "Elasticsearch is configured in /etc/demisto.conf, not by the installer";
 const REMOTE_DB: &str = "a remote database is not set up by this installer";
-const PACKAGES: &str = "no operating system packages are installed; preflight says what is missing";
+const PACKAGES: &str = "no operating system packages are installed or removed";
 const ACCOUNT: &str = "the service always runs as user and group demisto";
 const INTERNAL: &str = "an internal option of the vendor, without a counterpart";
 
-const CONFIG_SET: Option<&str> = Some("demisto-install config set KEY VALUE");
-const PREFLIGHT: Option<&str> = Some("demisto-install preflight");
+const CONFIG_FILE: Option<&str> = Some("a key in /etc/demisto.conf");
 const ANSWERS: Option<&str> = Some("demisto-install install --answers FILE");
 
 /// Options of the vendor's installer, in the order of its help text. `-h` is not among them: it works.
 const INSTALLER: [Old; 55] = [
-    old(
-        "backup",
-        Some("demisto-install snapshot"),
-        "an upgrade keeps the old release for rollback by itself",
-    ),
+    old("backup", None, "nothing that exists is overwritten, and a change that fails is undone by itself"),
     old("backup-tenants", None, ROLES),
     old("conffile", None, "the configuration file is always /etc/demisto.conf"),
-    old(
-        "otc",
-        Some("demisto-install otc"),
-        "the one-time configuration is always /var/lib/demisto/otc.conf.json",
-    ),
+    old("otc", None, "the one-time configuration is always /var/lib/demisto/otc.conf.json"),
     old("data-dir", None, "the data directory is always /var/lib/demisto; mount another file system there"),
-    old("temp-folder", CONFIG_SET, "files are staged beside the installation, never in a temporary folder"),
-    old("external-address", CONFIG_SET, "the external address is a key of the configuration"),
-    old("do-not-start-server", ANSWERS, "\"start\": false in the answers file leaves the server stopped"),
-    old("tools", PREFLIGHT, PACKAGES),
-    old("git", PREFLIGHT, PACKAGES),
-    old("distro", PREFLIGHT, "the distribution is always detected"),
-    old("container-engine", PREFLIGHT, "the container engine is always detected"),
-    old("C", PREFLIGHT, PACKAGES),
+    old("temp-folder", CONFIG_FILE, "files are staged beside the installation, never in a temporary folder"),
+    old(
+        "external-address",
+        Some("demisto-install install --external-address NAME"),
+        "the certificate is made for that name, too",
+    ),
+    old("do-not-start-server", Some("demisto-install install --no-start"), "the server stays stopped"),
+    old("tools", None, PACKAGES),
+    old("git", None, PACKAGES),
+    old("distro", None, "the distribution is always detected"),
+    old("container-engine", None, "the container engine is always detected"),
+    old("C", None, PACKAGES),
     old("demisto-no-gpg-check", Some("demisto-install keys import FILE"), "the signature is always checked"),
     old("add-system-user", None, ACCOUNT),
     old("system-user-name", None, ACCOUNT),
@@ -79,22 +74,18 @@ const INSTALLER: [Old; 55] = [
     old("db-any-certificate", None, REMOTE_DB),
     old("db-node", None, REMOTE_DB),
     old("cluster-address", None, ROLES),
-    old("elasticsearch-url", CONFIG_SET, ELASTIC),
-    old("elasticsearch-username", CONFIG_SET, ELASTIC),
-    old("elasticsearch-password", CONFIG_SET, ELASTIC),
-    old("elasticsearch-api-key", CONFIG_SET, ELASTIC),
-    old("elasticsearch-prefix", CONFIG_SET, ELASTIC),
-    old("elasticsearch-master-prefix", CONFIG_SET, ELASTIC),
-    old("elasticsearch-proxy", CONFIG_SET, ELASTIC),
-    old("elasticsearch-insecure", CONFIG_SET, ELASTIC),
-    old("elasticsearch-timeout", CONFIG_SET, ELASTIC),
-    old(
-        "overwrite-elastic-config",
-        None,
-        "an upgrade merges the configuration key by key and keeps your values",
-    ),
-    old("index-entries", CONFIG_SET, "indexing is a matter of the configuration"),
-    old("restore-entries", CONFIG_SET, "indexing is a matter of the configuration"),
+    old("elasticsearch-url", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-username", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-password", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-api-key", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-prefix", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-master-prefix", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-proxy", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-insecure", CONFIG_FILE, ELASTIC),
+    old("elasticsearch-timeout", CONFIG_FILE, ELASTIC),
+    old("overwrite-elastic-config", None, "the configuration that exists is kept"),
+    old("index-entries", CONFIG_FILE, "indexing is a matter of the configuration"),
+    old("restore-entries", CONFIG_FILE, "indexing is a matter of the configuration"),
     old("prev-uninstall-script", None, "no script of an older release is run"),
     old("use-prev-uninstall-script", None, "no script of an older release is run"),
     old("purge", Some("demisto-install uninstall --purge"), "removing the product is a command of its own"),
@@ -142,7 +133,7 @@ const MAKESELF: [Old; 27] = [
     old("nochown", None, "owners are what the signed manifest says"),
     old("chown", None, "owners are what the signed manifest says"),
     old("preserve", None, "owners are what the signed manifest says"),
-    old("nodiskspace", PREFLIGHT, "free space is always checked"),
+    old("nodiskspace", None, "free space is always checked"),
     old("nooverwrite", None, "a run never unpacks over existing files"),
     old("cleanup", None, "nothing is left to clean up"),
     old("cleanup-args", None, "no script inside the file is run"),
@@ -340,7 +331,7 @@ mod tests {
             asked("-- -multi-tenant -data-dir /xsoar -elasticsearch-password=hunter2 -dr -dr").unwrap();
         assert_eq!(legacy.message.lines().count(), 4, "{legacy:?}");
         assert!(!legacy.message.contains("hunter2"));
-        assert_eq!(legacy.hint, "use `demisto-install config set KEY VALUE`");
+        assert_eq!(legacy.hint, "use `a key in /etc/demisto.conf`");
         assert!(asked("uninstall -purge").unwrap().hint.contains("uninstall --purge"));
     }
 

@@ -3,12 +3,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
+use super::ask;
 use super::common::Common;
 use super::exit::Exit;
 use crate::bundle::Compression;
-use crate::pack::signer::{Form, Signer, SigningKey};
+use crate::pack::signer::{Error as SignerError, Form, Signer, SigningKey};
 use crate::pack::{self, Description, Request};
+use crate::trust::KEY_FILE_LIMIT;
 use crate::{report, sys};
 
 /// Arguments of `pack`
@@ -101,7 +104,16 @@ fn signers(args: &Args, now: Timestamp) -> Result<Vec<Signer>> {
 
 /// Opens a key; asks for its passphrase when it needs one and nobody gave it.
 fn open(key: &SigningKey, now: Timestamp) -> Result<Signer> {
-    Ok(key.open(now).map_err(pack::Error::from)?)
+    match (key.open(now), key) {
+        (Err(SignerError::PassphraseMissing), SigningKey::File { path, .. })
+            if sys::tty::is_interactive() =>
+        {
+            let passphrase = ask::secret(&format!("Passphrase of {}", path.display()))?;
+            let bytes = Zeroizing::new(sys::fs::read_secret(path, KEY_FILE_LIMIT)?);
+            Ok(Signer::open_file(&bytes, Some(&passphrase), now).map_err(pack::Error::from)?)
+        }
+        (opened, _) => Ok(opened.map_err(pack::Error::from)?),
+    }
 }
 
 /// Signs the whole file: for people who check it with gpg before they run anything of it.

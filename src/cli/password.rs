@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::prompt::password::MAX_BYTES;
 use crate::sys::{env, fs, tty};
@@ -25,6 +25,19 @@ pub struct PasswordArgs {
     pub admin_password_stdin: bool,
 }
 
+/// A source of the password that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot take the admin password from {source_name}")]
+pub struct Error {
+    source_name: &'static str,
+    #[source]
+    source: crate::sys::Error,
+}
+
+fn unusable(source_name: &'static str) -> impl FnOnce(crate::sys::Error) -> Error {
+    move |source| Error { source_name, source }
+}
+
 /// Reads the password from the source that was named, else from the systemd credential
 /// `demisto-install.admin-password` if there is one. Whether it is good is not looked at here.
 ///
@@ -32,16 +45,15 @@ pub struct PasswordArgs {
 /// When the source cannot be read, is not private, or is no text.
 pub fn from_sources(args: &PasswordArgs) -> anyhow::Result<Option<Secret>> {
     let bytes = if let Some(path) = &args.admin_password_file {
-        fs::read_secret(path, LIMIT).context("cannot take the admin password from the file")?
+        fs::read_secret(path, LIMIT).map_err(unusable("the file"))?
     } else if args.admin_password_stdin {
         if tty::stdin_is_terminal() {
             bail!("--admin-password-stdin reads from a pipe or file, but standard input is a terminal");
         }
-        fs::read_stdin(LIMIT).context("cannot take the admin password from standard input")?
+        fs::read_stdin(LIMIT).map_err(unusable("standard input"))?
     } else if let Some(path) = credential() {
         // systemd may grant its reader access by a group bit, so only writers are ruled out.
-        fs::read_trusted(&path, LIMIT)
-            .context("cannot take the admin password from the systemd credential")?
+        fs::read_trusted(&path, LIMIT).map_err(unusable("the systemd credential"))?
     } else {
         return Ok(None);
     };

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::install::{Target, plan_of};
 use crate::prompt::{self, Answers};
 use crate::report;
-use crate::workflow::install;
+use crate::workflow::{Error, install};
 
 /// Arguments of `plan`
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,9 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.target.keys, &*sink)?;
+    if session.is_unfinished() {
+        return Err(Error::Unfinished.into()); // what is there now is neither old nor new
+    }
     let known = args.target.known(&session)?;
     let offer = install::offer(&session, args.target.file.as_deref())?;
     let answers = Answers {

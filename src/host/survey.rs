@@ -34,6 +34,12 @@ pub struct Survey {
     pub config: Option<String>,
     /// Those of the asked-for paths that exist.
     pub present: BTreeSet<String>,
+    /// The service's own directories that exist but belong to somebody else.
+    pub foreign_dirs: BTreeSet<String>,
+    /// Those of the product's directories on which another file system is mounted.
+    pub mounts: BTreeSet<String>,
+    /// The installed certificate chain, if there is one.
+    pub certificate: Option<String>,
     /// Free bytes where the release goes.
     pub free_bytes: u64,
     /// Whether the root has an account database.
@@ -55,10 +61,27 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         other => other.map(Some),
     };
     let config = optional(product::CONFIG_FILE, CONFIG_LIMIT)?;
+    let certificate = optional(&format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE), CONFIG_LIMIT)?;
+    let certificate = certificate.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let accounts = Accounts::look_up(root, product::SERVICE_USER)?;
+    let mut foreign_dirs = BTreeSet::new();
+    let mut mounts = BTreeSet::new();
+    for path in [product::DATA_DIR, product::LOG_DIR] {
+        let stat = sys::fs::stat(&under(root, path))?;
+        if stat.is_some_and(|stat| Some(stat.ids) != accounts.ids()) {
+            foreign_dirs.insert(path.to_owned());
+        }
+        if is_mount_point(&under(root, path))? {
+            mounts.insert(path.to_owned());
+        }
+    }
     Ok(Survey {
         root: root.to_owned(),
-        accounts: Accounts::look_up(root, product::SERVICE_USER)?,
+        accounts,
+        foreign_dirs,
+        mounts,
+        certificate,
         install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
         config,
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
@@ -81,12 +104,16 @@ fn install_dir(path: &Path) -> sys::Result<Directory> {
     if stat.kind != Kind::Dir {
         return Ok(Directory::NotADirectory);
     }
-    let above = path.parent().map(sys::fs::stat).transpose()?.flatten();
-    if above.is_some_and(|above| above.dev != stat.dev) {
+    if is_mount_point(path)? {
         return Ok(Directory::MountPoint);
     }
     let names = Dir::open(path)?.names()?;
     Ok(if names.is_empty() { Directory::Empty } else { Directory::Occupied(names) })
+}
+
+fn is_mount_point(path: &Path) -> sys::Result<bool> {
+    let Some(parent) = path.parent() else { return Ok(true) };
+    Ok(sys::fs::stat(path)?.zip(sys::fs::stat(parent)?).is_some_and(|(this, above)| this.dev != above.dev))
 }
 
 /// The nearest directory on the way up that exists.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{Entry, Error, Kind, Manifest, Place, Result};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
+use crate::product;
 use crate::types::RelPath;
 
 /// More than any product has; each entry costs memory.
@@ -22,12 +23,7 @@ pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
 }
 
 fn names(manifest: &Manifest) -> Result<()> {
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 64
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    if !word(&manifest.product) {
+    if !product::is_word(&manifest.product) {
         return bad("product", "it must be letters, digits, - and _");
     }
     if manifest.title.is_empty() || manifest.title.len() > 120 || manifest.title.chars().any(char::is_control)
@@ -44,8 +40,7 @@ fn names(manifest: &Manifest) -> Result<()> {
         return bad("config", "it is too long");
     }
     for unit in &manifest.units {
-        let stem = unit.name.strip_suffix(".service").or_else(|| unit.name.strip_suffix(".timer"));
-        if !stem.is_some_and(word) || unit.text.len() > MAX_TEXT {
+        if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
         }
     }

@@ -22,6 +22,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// A signal asked the run to end.
+    #[error("ended by signal {0}; nothing was written")]
+    Interrupted(i32),
     /// The program to put in front is none.
     #[error("{} is not a Linux program (ELF)", .0.display())]
     NotAProgram(PathBuf),

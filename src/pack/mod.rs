@@ -74,6 +74,7 @@ pub type Sign<'a> = dyn FnMut(&[u8]) -> Result<Vec<Vec<u8>>> + 'a;
 /// # Errors
 /// When an input cannot be read or is unfit, signing fails, or the output cannot be written.
 pub fn pack(request: &Request, sign: &mut Sign, sink: &dyn EventSink) -> Result<Packed> {
+    let _working = sys::signal::Working::begin(); // so that Ctrl-C leaves no half-written file
     let (temp, file) = temporary(request.output)?;
     let result = write_bundle(request, sign, sink, file);
     match result {

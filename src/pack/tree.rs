@@ -135,6 +135,9 @@ fn content<W: Write>(
     let mut buffer = vec![0; 256 << 10];
     let mut seen = 0;
     loop {
+        if let Some(signal) = sys::signal::pending() {
+            return Err(Error::Interrupted(signal));
+        }
         let count = file.read(&mut buffer).map_err(failed)?;
         let piece = buffer.get(..count).unwrap_or_default();
         seen += count as u64;

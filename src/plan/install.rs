@@ -123,6 +123,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
         steps: Vec::new(),
         notes: Vec::new(),
     };
+    requirements(input, &mut plan);
     accounts(input, &mut plan);
     directories(input, &mut plan);
     tree(input, &mut plan);
@@ -179,6 +180,22 @@ fn fits(input: &Install) -> Result<()> {
     Ok(())
 }
 
+/// What the vendor recommends and the host does not have. The guide gives minimums, but test systems
+/// are smaller: it is said, not enforced.
+fn requirements(input: &Install, plan: &mut Plan) {
+    let (wanted, facts) = (&input.manifest.requirements, input.facts);
+    if facts.cpus < wanted.cpus {
+        plan.notes.push(format!("this host has {} processors; {} are the minimum", facts.cpus, wanted.cpus));
+    }
+    // what the kernel keeps for itself is not counted by it
+    if facts.memory_mib < wanted.memory_mib / 10 * 9 {
+        plan.notes.push(format!(
+            "this host has {} MiB of memory; {} are the minimum",
+            facts.memory_mib, wanted.memory_mib
+        ));
+    }
+}
+
 fn accounts(input: &Install, plan: &mut Plan) {
     if !input.owners {
         plan.notes.push("owners are not set: all files belong to whoever runs this".to_owned());
@@ -215,6 +232,12 @@ fn directories(input: &Install, plan: &mut Plan) {
         let exists = input.survey.present.contains(&path);
         if exists && owner == Owner::Demisto {
             plan.notes.push(format!("{path} exists and is kept with what it holds"));
+            if input.owners && input.survey.foreign_dirs.contains(&path) {
+                plan.push(
+                    Step::TakeDir { path: path.clone(), owner, mode },
+                    "the service has to write there",
+                );
+            }
         }
         if !exists && seen.insert(path.clone()) {
             plan.push(Step::CreateDir { path, owner, mode }, why);
@@ -246,21 +269,28 @@ fn tree(input: &Install, plan: &mut Plan) {
     );
 }
 
-fn files(input: &Install, plan: &mut Plan) -> Result<()> {
-    let port = input.answers.port;
-    let (base, reason) = match &input.survey.config {
-        Some(mine) => (mine.as_str(), format!("your configuration, with HTTPS port {port}")),
+/// An existing configuration may hold secrets, so its text never becomes part of a plan.
+fn configuration(input: &Install, plan: &mut Plan) -> Result<()> {
+    let (path, port) = (product::CONFIG_FILE.to_owned(), input.answers.port);
+    match &input.survey.config {
         None => {
-            (input.manifest.config.as_str(), format!("the default configuration, with HTTPS port {port}"))
+            let text = config::with_https_port(&input.manifest.config, port)?;
+            let reason = format!("the default configuration, with HTTPS port {port}");
+            plan.push(Step::WriteFile { path, owner: Owner::Demisto, mode: CONFIG_MODE, text }, reason);
         }
-    };
-    let text = config::with_https_port(base, port)?;
-    if input.survey.config.as_deref() == Some(text.as_str()) {
-        plan.notes.push(format!("{} is kept as it is", product::CONFIG_FILE));
-    } else {
-        let path = product::CONFIG_FILE.to_owned();
-        plan.push(Step::WriteFile { path, owner: Owner::Demisto, mode: CONFIG_MODE, text }, reason);
+        Some(mine) if config::https_port(mine)? == Some(port) => {
+            plan.notes.push(format!("{path} is kept as it is"));
+        }
+        Some(mine) => {
+            let was = Digest::of(mine.as_bytes());
+            plan.push(Step::SetConfigPort { path, port, was }, "the rest of your configuration is kept");
+        }
     }
+    Ok(())
+}
+
+fn files(input: &Install, plan: &mut Plan) -> Result<()> {
+    configuration(input, plan)?;
     for (path, text, why) in host_files() {
         let (path, text) = (path.to_owned(), text.to_owned());
         plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text }, why);

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::product::Owner;
-use crate::types::{Mode, human_bytes};
+use crate::types::{Digest, Mode, human_bytes};
 
 /// One step of a plan, as large as what is undone together. Paths are absolute as the installed
 /// system sees them. No variant holds a secret.
@@ -16,6 +16,8 @@ pub enum Step {
     MakeCertificate { dir: String, names: Vec<String>, days: u32 },
     TakeCertificate { dir: String, chain: String },
     WriteFile { path: String, owner: Owner, mode: Mode, text: String },
+    SetConfigPort { path: String, port: u16, was: Digest },
+    TakeDir { path: String, owner: Owner, mode: Mode },
     WriteOneTimeConfig { path: String, user: String, keypass: bool },
     SwitchTree { from: String, to: String },
     RestoreLabels { paths: Vec<String> },
@@ -51,6 +53,10 @@ impl Step {
             }
             Self::TakeCertificate { chain, .. } => format!("take the certificate {chain} and its key"),
             Self::WriteFile { path, owner, mode, .. } => format!("write {path} ({owner}, {mode})"),
+            Self::SetConfigPort { path, port, .. } => format!("set the HTTPS port in {path} to {port}"),
+            Self::TakeDir { path, owner, mode } => {
+                format!("set owner and mode of {path} to {owner}, {mode} (not of what it holds)")
+            }
             Self::WriteOneTimeConfig { path, user, keypass } => {
                 let with = if *keypass { " and the passphrase of the certificate's key" } else { "" };
                 format!("write {path} with the administrator {user}{with} (demisto:demisto, 0400)")

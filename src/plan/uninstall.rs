@@ -2,6 +2,7 @@
 
 use super::install::unit_path;
 use super::{Action, Plan, Step};
+use crate::certs;
 use crate::host::Survey;
 use crate::product::{self, SERVICE_USER};
 use crate::receipt::Receipt;
@@ -73,6 +74,13 @@ fn units(input: &Uninstall, plan: &mut Plan) {
 }
 
 fn removal(input: &Uninstall, plan: &mut Plan) {
+    let self_made = input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
+    if self_made && !input.purge {
+        for name in [product::CERTIFICATE, product::CERTIFICATE_KEY] {
+            let path = format!("{}/{name}", product::INSTALL_DIR);
+            plan.push(Step::RemoveFile { path }, "the certificate was made for this installation");
+        }
+    }
     let dir = product::INSTALL_DIR.to_owned();
     let step = if input.purge {
         Step::RemoveTree { trash: trash(&dir), path: dir }
@@ -85,7 +93,11 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
 
 fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [product::DATA_DIR, product::LOG_DIR] {
-        plan.push(Step::RemoveTree { trash: trash(path), path: path.to_owned() }, "--purge");
+        let (trash, why) = match input.survey.mounts.contains(path) {
+            false => (trash(path), "--purge"),
+            true => (format!("{path}/.{TRASH}"), "--purge; the mount point itself stays"),
+        };
+        plan.push(Step::RemoveTree { trash, path: path.to_owned() }, why);
     }
     plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
     if input.receipt.owners && input.receipt.created_user {

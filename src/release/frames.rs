@@ -1,8 +1,10 @@
 //! Walks the content of frames, and cuts the payload into runs that workers can take.
 
 use super::{Release, Result};
+use crate::bundle::{Decompressor, MAX_CONTENT, MAX_FRAME};
 use crate::manifest::{Entry, Manifest, Place};
 use crate::sys;
+use crate::sys::io::Buffer;
 
 /// Frames that belong together and the files in them. A file may go on over several frames; a run
 /// never shares a frame with another run.
@@ -55,16 +57,20 @@ fn end_frame(manifest: &Manifest, at: Place, size: u64) -> usize {
 #[derive(Debug)]
 pub struct FrameReader<'a> {
     release: &'a Release,
-    held: Option<usize>,
-    packed: Vec<u8>,
-    content: Vec<u8>,
+    decompressor: Decompressor,
+    /// Number and length of the frame whose content is in `content`.
+    held: Option<(usize, usize)>,
+    packed: Buffer,
+    content: Buffer,
 }
 
 impl<'a> FrameReader<'a> {
     /// A reader that holds nothing yet.
     #[must_use]
     pub fn new(release: &'a Release) -> Self {
-        Self { release, held: None, packed: Vec::new(), content: Vec::new() }
+        let room = |bytes| Buffer::new(usize::try_from(bytes).unwrap_or(0));
+        let (packed, content) = (room(MAX_FRAME), room(MAX_CONTENT));
+        Self { release, decompressor: Decompressor::default(), held: None, packed, content }
     }
 
     /// Gives `size` bytes of content from `at` on to `take`, in pieces.
@@ -91,16 +97,22 @@ impl<'a> FrameReader<'a> {
     }
 
     fn frame(&mut self, number: usize) -> Result<&[u8]> {
-        if self.held != Some(number) {
-            self.held = None;
-            let manifest = self.release.manifest();
-            let frame = manifest.frames.get(number).ok_or(super::Error::Shape)?;
-            self.release.candidate().read_frame(frame, &mut self.packed)?;
-            let checked = frame.check(number, &self.packed).map_err(|e| self.release.damaged(e))?;
-            let done = checked.decompress(manifest.payload.compression, &mut self.content);
-            done.map_err(|e| self.release.damaged(e))?;
-            self.held = Some(number);
+        if let Some((held, length)) = self.held
+            && held == number
+        {
+            return Ok(self.content.first(length));
         }
-        Ok(&self.content)
+        self.held = None;
+        let damaged = |error| self.release.damaged(error);
+        let manifest = self.release.manifest();
+        let frame = manifest.frames.get(number).ok_or(super::Error::Shape)?;
+        let packed = self.packed.first_mut(usize::try_from(frame.length).unwrap_or(usize::MAX));
+        self.release.candidate().read_payload(packed, frame.offset)?;
+        let checked = frame.check(number, packed).map_err(damaged)?;
+        let room = self.content.first_mut(usize::MAX);
+        let content = checked.decompress(manifest.payload.compression, &mut self.decompressor, room);
+        let content = content.map_err(damaged)?;
+        self.held = Some((number, content.len()));
+        Ok(content)
     }
 }

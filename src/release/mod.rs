@@ -7,9 +7,6 @@
 mod error;
 mod frames;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 pub use error::{Error, Result};
 pub use frames::{FrameReader, Run, runs};
 use jiff::Timestamp;
@@ -17,11 +14,14 @@ use jiff::Timestamp;
 use crate::bundle;
 use crate::event::{EventSink, Unit};
 use crate::manifest::{Entry, Kind, Manifest};
-use crate::source::Candidate;
+use crate::source::{self, Candidate};
 use crate::sys;
 use crate::trust::{Policy, TrustStore};
 use crate::types::{Digest, Hasher, human_bytes};
 use crate::verify::{self, Signer, Verified};
+
+/// As much is read before it is hashed: still in the processor's cache then.
+const PIECE: usize = 256 << 10;
 
 /// A candidate whose manifest is signed by those we trust.
 #[derive(Debug)]
@@ -103,59 +103,26 @@ impl Release {
         result.map(|()| speed)
     }
 
+    /// The program is the first piece of work, each frame is another.
     fn verify_parallel(&self, sink: &dyn EventSink) -> Result<()> {
         let frames = &self.manifest().frames;
-        let next = AtomicUsize::new(0);
-        let failure: Mutex<Option<Error>> = Mutex::new(None);
-        let fail = |error| {
-            next.store(frames.len(), Ordering::Relaxed);
-            if let Ok(mut slot) = failure.lock() {
-                slot.get_or_insert(error);
-            }
-        };
-        std::thread::scope(|scope| {
-            for worker in 0..sys::env::workers(8) {
-                let (next, fail) = (&next, &fail);
-                scope.spawn(move || {
-                    if worker == 0 {
-                        self.verify_stub(sink).unwrap_or_else(fail);
-                    }
-                    self.verify_frames(next, sink).unwrap_or_else(fail);
-                });
-            }
-        });
-        failure.into_inner().ok().flatten().map_or(Ok(()), Err)
-    }
-
-    fn verify_frames(&self, next: &AtomicUsize, sink: &dyn EventSink) -> Result<()> {
-        let mut buffer = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(frame) = self.manifest().frames.get(number) else { return Ok(()) };
+        let work = |buffer: &mut Vec<u8>, number: usize| {
             if let Some(signal) = sys::signal::pending() {
                 return Err(Error::Interrupted(signal));
             }
-            self.candidate.read_frame(frame, &mut buffer)?;
-            frame.check(number, &buffer).map_err(|source| self.damaged(source))?;
-            sink.advance(frame.length);
-        }
+            let Some(number) = number.checked_sub(1) else { return self.verify_stub(buffer, sink) };
+            let frame = frames.get(number).ok_or(Error::Shape)?;
+            let found = digest(frame.length, buffer, sink, &|piece, offset| {
+                self.candidate.read_payload(piece, frame.offset.saturating_add(offset))
+            })?;
+            frame.compare(number, found).map_err(|source| self.damaged(source))
+        };
+        sys::parallel::each(sys::env::workers(8), frames.len() + 1, || vec![0; PIECE], work)
     }
 
-    fn verify_stub(&self, sink: &dyn EventSink) -> Result<()> {
+    fn verify_stub(&self, buffer: &mut [u8], sink: &dyn EventSink) -> Result<()> {
         let stub = &self.manifest().stub;
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut offset = 0;
-        while offset < stub.length {
-            let length =
-                usize::try_from(stub.length - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
-            let piece = buffer.get_mut(..length).unwrap_or_default();
-            self.candidate.read_stub(piece, offset)?;
-            hasher.update(piece);
-            offset += length as u64;
-            sink.advance(length as u64);
-        }
-        let found = hasher.finish();
+        let found = digest(stub.length, buffer, sink, &|piece, at| self.candidate.read_stub(piece, at))?;
         if found == stub.sha256 {
             return Ok(());
         }
@@ -211,4 +178,24 @@ impl Release {
         })?;
         String::from_utf8(text).map_err(|_| Error::NoFile(manifest.eula.clone()))
     }
+}
+
+/// The digest of `length` bytes, which `read` gives by their offset.
+fn digest(
+    length: u64,
+    buffer: &mut [u8],
+    sink: &dyn EventSink,
+    read: &dyn Fn(&mut [u8], u64) -> source::Result<()>,
+) -> Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut offset = 0;
+    while offset < length {
+        let count = usize::try_from(length - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let piece = buffer.get_mut(..count).unwrap_or_default();
+        read(piece, offset)?;
+        hasher.update(piece);
+        offset += piece.len() as u64;
+    }
+    sink.advance(length);
+    Ok(hasher.finish())
 }

@@ -105,7 +105,7 @@ pub fn inspected(inspected: &Inspected, files: bool) -> String {
     let rows = [
         ("Title", manifest.title.clone()),
         ("Release", manifest.release()),
-        ("Role", manifest.role.service().to_owned()),
+        ("Role", manifest.role.to_string()),
         ("Epoch", manifest.epoch.to_string()),
         ("Replaces", format!("{} to {}", manifest.upgrades.from, manifest.upgrades.to)),
         ("Packed", manifest.built_at.to_string()),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
 
-use crate::bundle::{self, Frame, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN};
+use crate::bundle::{self, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN};
 use crate::sys;
 
 /// A file that says it holds a release.
@@ -112,16 +112,12 @@ impl Candidate {
         read_at(&self.file, &self.path, buffer, offset)
     }
 
-    /// Reads the compressed bytes of a frame into `buffer`, which is cleared first.
+    /// Fills `buffer` with bytes of the payload from `offset` on, counted from the payload's start.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn read_frame(&self, frame: &Frame, buffer: &mut Vec<u8>) -> Result<()> {
-        let length = frame.length.min(bundle::MAX_FRAME);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        buffer.resize(length, 0);
-        let offset = self.parts.payload_offset.saturating_add(frame.offset);
-        read_at(&self.file, &self.path, buffer, offset)
+    pub fn read_payload(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        read_at(&self.file, &self.path, buffer, self.parts.payload_offset.saturating_add(offset))
     }
 }
 

@@ -212,14 +212,22 @@ impl Dir {
         Ok(File::from(fd))
     }
 
+    /// Creates a directory that nobody else may enter, and does not open it.
+    ///
+    /// # Errors
+    /// When it exists or cannot be created.
+    pub fn make_private_dir(&self, name: &str) -> Result<()> {
+        let path = self.path_of(name);
+        fault::point("create directory").context("create the directory", &path)?;
+        mkdirat(&self.fd, name, Mode::from_bits_truncate(0o700)).context("create the directory", &path)
+    }
+
     /// Creates a directory with exactly this mode and owner.
     ///
     /// # Errors
     /// When it exists or cannot be created.
     pub fn create_dir(&self, name: &str, mode: u32, owner: Option<Ids>) -> Result<Self> {
-        let path = self.path_of(name);
-        fault::point("create directory").context("create the directory", &path)?;
-        mkdirat(&self.fd, name, Mode::from_bits_truncate(0o700)).context("create the directory", &path)?;
+        self.make_private_dir(name)?;
         let dir = self.open_dir(name)?;
         dir.set_owner_and_mode(owner, mode)?;
         Ok(dir)
@@ -399,6 +407,43 @@ impl Dir {
     }
 }
 
+/// The way from a directory down to the one that was used last, held open. The next is mostly on
+/// the same way, when paths come sorted.
+#[derive(Debug)]
+pub struct Trail<'a> {
+    top: &'a Dir,
+    below: Vec<(String, Dir)>,
+}
+
+impl<'a> Trail<'a> {
+    /// A way that does not lead anywhere yet.
+    #[must_use]
+    pub fn new(top: &'a Dir) -> Self {
+        Self { top, below: Vec::new() }
+    }
+
+    /// The directory that holds `path`, reached as by [`Dir::open_beneath`].
+    ///
+    /// # Errors
+    /// When a component cannot be opened or is a link.
+    pub fn holder_of(&mut self, path: &RelPath) -> Result<&Dir> {
+        let path = path.as_str();
+        let parts = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let parts = || parts.split('/').filter(|part| !part.is_empty());
+        let known = self.below.iter().zip(parts()).take_while(|((name, _), part)| name == part).count();
+        self.below.truncate(known);
+        for part in parts().skip(known) {
+            let dir = self.end().open_dir(part)?;
+            self.below.push((part.to_owned(), dir));
+        }
+        Ok(self.end())
+    }
+
+    fn end(&self) -> &Dir {
+        self.below.last().map_or(self.top, |(_, dir)| dir)
+    }
+}
+
 /// The temporary name beside `name`: fixed, so that a leftover is found again. Hidden, so that
 /// programs that read a directory of configuration files pass over it.
 fn temp_name(name: &str) -> String {
@@ -437,6 +482,28 @@ mod tests {
         dir.remove_tree("link").unwrap();
         assert!(outside.path().join("precious").exists());
         assert!(dir.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_trail_leads_where_the_path_does() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = Dir::open(temp.path()).unwrap();
+        for path in ["a", "a/b", "a/bc", "a/b/c", "b"] {
+            let path: RelPath = path.parse().unwrap();
+            Trail::new(&top).holder_of(&path).unwrap().make_private_dir(path.name()).unwrap();
+        }
+        top.create_symlink("a", "link", None).unwrap();
+        let mut trail = Trail::new(&top);
+        for path in ["f", "a/f", "a/b/c/f", "a/b/g", "a/bc/f", "b/f", "g", "a/b/c/h"] {
+            let path: RelPath = path.parse().unwrap();
+            let dir = trail.holder_of(&path).unwrap();
+            assert_eq!(dir.path_of(path.name()), temp.path().join(path.as_path()));
+            drop(dir.create_file(path.name()).unwrap());
+            assert!(temp.path().join(path.as_path()).exists());
+        }
+        assert!(trail.holder_of(&"a/none/f".parse().unwrap()).unwrap_err().is_not_found());
+        assert!(trail.holder_of(&"link/f".parse().unwrap()).is_err());
+        assert_eq!(trail.holder_of(&"a/f".parse().unwrap()).unwrap().path(), temp.path().join("a"));
     }
 
     #[test]

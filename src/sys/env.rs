@@ -65,3 +65,10 @@ pub fn workers(cap: usize) -> usize {
     }
     std::thread::available_parallelism().map_or(1, usize::from).clamp(1, cap)
 }
+
+/// As [`workers`], for work that waits for a device in between: one more, so that the processors
+/// have something to do meanwhile.
+#[must_use]
+pub fn waiting_workers(cap: usize) -> usize {
+    if super::fault::active() { 1 } else { workers(cap).saturating_add(1).min(cap) }
+}

@@ -108,7 +108,8 @@ fn open_guarded(path: &Path, forbidden: u32, why: &str) -> Result<File> {
 }
 
 fn read_file(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // room for all of a small file at once: a buffer that grows leaves copies of secrets behind
+    let mut bytes = Vec::with_capacity(usize::try_from(limit.min(64 << 10)).unwrap_or(0) + 64);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).context("read", path)?;
     if bytes.len() as u64 > limit {
         return Err(Error::rule("read", path, &format!("it is larger than {limit} bytes")));
@@ -122,7 +123,7 @@ fn read_file(file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// When it cannot be read or is larger.
 pub fn read_stdin(limit: u64) -> Result<Vec<u8>> {
     let path = Path::new("standard input");
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(limit.min(64 << 10)).unwrap_or(0) + 64);
     std::io::stdin().lock().take(limit.saturating_add(1)).read_to_end(&mut bytes).context("read", path)?;
     if bytes.len() as u64 > limit {
         return Err(Error::rule("read", path, &format!("it is larger than {limit} bytes")));

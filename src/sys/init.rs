@@ -14,5 +14,7 @@ pub fn process() {
     #[allow(unsafe_code, reason = "no safe wrapper passes these flags")]
     // SAFETY: called once at the start of main with a documented flag and no settings (null).
     let _ok: c_int = unsafe { openssl_sys::OPENSSL_init_ssl(NO_LOAD_CONFIG, std::ptr::null()) };
+    // a core file would hold secrets; where the limit cannot be set, it is no looser than before
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
 }

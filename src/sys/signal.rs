@@ -12,6 +12,9 @@ use signal_hook::iterator::Signals;
 
 use super::tty;
 
+/// How long an interrupted read may take to let go of the terminal.
+const SETTLE: std::time::Duration = std::time::Duration::from_millis(30);
+
 static PENDING: AtomicI32 = AtomicI32::new(0);
 static WORKING: AtomicBool = AtomicBool::new(false);
 
@@ -33,6 +36,9 @@ pub fn watch() -> io::Result<()> {
 fn note(signal: i32) {
     PENDING.store(signal, Ordering::SeqCst);
     if !WORKING.load(Ordering::SeqCst) {
+        tty::restore();
+        // the read that the signal ended may still be putting its own settings on the terminal
+        std::thread::park_timeout(SETTLE);
         tty::restore();
         if tty::stderr_is_terminal() {
             super::fs::print_error("\n"); // the shell's prompt does not follow the open question

@@ -1,7 +1,7 @@
 //! Compares what is installed with the signed manifest.
 
-use std::io::Read as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,8 +10,14 @@ use crate::host::Accounts;
 use crate::manifest::{Entry, Kind, Manifest};
 use crate::product::{self, Owner, under};
 use crate::sys;
-use crate::sys::dir::{Dir, Ids, Kind as FileKind, Stat};
+use crate::sys::dir::{Dir, Ids, Kind as FileKind, Stat, Trail};
+use crate::sys::io::Buffer;
 use crate::types::Hasher;
+
+/// Most files that are read at once.
+const WORKERS: usize = 8;
+/// As much is read at once: large enough that the device is busy, and little beside the other memory.
+const PIECE: usize = 1 << 20;
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,27 +41,34 @@ pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> 
         Err(e) => return Err(e.into()),
     };
     let demisto = if owners { Accounts::look_up(root, product::SERVICE_USER)?.ids() } else { None };
-    let mut found = Vec::new();
-    let mut buffer = vec![0; 1 << 20];
-    for entry in &manifest.entries {
-        if let Some(what) = entry_drift(&top, entry, owners.then_some(demisto), &mut buffer)? {
-            found.push(Drift { path: entry.path.to_string(), what });
-        }
-    }
-    Ok(found)
+    let found = Mutex::new(Vec::new());
+    let start = || (Trail::new(&top), Buffer::new(PIECE));
+    let entries = &manifest.entries;
+    sys::parallel::each(
+        sys::env::waiting_workers(WORKERS),
+        entries.len(),
+        start,
+        |(trail, buffer), number| {
+            let Some(entry) = entries.get(number) else { return Ok(()) };
+            if let Some(what) = entry_drift(trail, entry, owners.then_some(demisto), buffer)? {
+                let drift = Drift { path: entry.path.to_string(), what };
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((number, drift));
+            }
+            anyhow::Ok(())
+        },
+    )?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_by_key(|(number, _)| *number);
+    Ok(found.into_iter().map(|(_, drift)| drift).collect())
 }
 
 fn entry_drift(
-    top: &Dir,
+    trail: &mut Trail,
     entry: &Entry,
     owners: Option<Option<Ids>>,
-    buffer: &mut [u8],
+    buffer: &mut Buffer,
 ) -> Result<Option<&'static str>> {
-    let holder = match entry.path.parent() {
-        None => top.try_clone(),
-        Some(parent) => top.open_beneath(&parent),
-    };
-    let Ok(holder) = holder else { return Ok(Some("missing")) };
+    let Ok(holder) = trail.holder_of(&entry.path) else { return Ok(Some("missing")) };
     let name = entry.path.name();
     let Some(stat) = holder.stat(name)? else { return Ok(Some("missing")) };
     if let Some(demisto) = owners {
@@ -67,7 +80,7 @@ fn entry_drift(
             return Ok(Some("owner"));
         }
     }
-    kind_drift(&holder, name, &entry.kind, stat, buffer)
+    kind_drift(holder, name, &entry.kind, stat, buffer)
 }
 
 fn kind_drift(
@@ -75,7 +88,7 @@ fn kind_drift(
     name: &str,
     kind: &Kind,
     stat: Stat,
-    buffer: &mut [u8],
+    buffer: &mut Buffer,
 ) -> Result<Option<&'static str>> {
     match (kind, stat.kind) {
         (Kind::Dir { mode }, FileKind::Dir) => Ok((mode.bits() != stat.mode).then_some("mode")),
@@ -88,14 +101,8 @@ fn kind_drift(
             }
             let mut file = holder.open_file(name)?;
             let mut hasher = Hasher::new();
-            loop {
-                let count =
-                    file.read(buffer).map_err(|e| sys::Error::new("read", &holder.path_of(name), e))?;
-                if count == 0 {
-                    break;
-                }
-                hasher.update(buffer.get(..count).unwrap_or_default());
-            }
+            sys::io::read(&mut file, *size, buffer, &mut |piece| hasher.update(piece))
+                .map_err(|e| sys::Error::new("read", &holder.path_of(name), e))?;
             if hasher.finish() != *sha256 {
                 return Ok(Some("content"));
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::Session;
+use super::{Error, Session};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
 use crate::source::Candidate;
@@ -51,9 +51,7 @@ impl Inspected {
     /// # Errors
     /// When the file is not verified, has no such entry, or is damaged.
     pub fn print_file(&self, path: &RelPath) -> Result<()> {
-        let Self::Verified(release) = self else {
-            bail!("the file is not verified, so nothing of its payload is decompressed");
-        };
+        let Self::Verified(release) = self else { return Err(Error::NotVerified.into()) };
         let entry = release.manifest().entries.iter().find(|entry| entry.path == *path);
         let Some(entry) = entry else { bail!("the payload has no {path}") };
         release.read_file(entry, &mut |_| Ok(()))?; // all of it is checked before any is shown

@@ -9,8 +9,8 @@ use crate::product::{self, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::source::Candidate;
-use crate::sys;
 use crate::sys::lock::{Attempt, Lock};
+use crate::sys::{self, dir::Kind};
 use crate::trust::{self, Policy, TrustStore};
 
 /// A request that cannot be met, for reasons that no room below knows.
@@ -26,6 +26,15 @@ pub enum Error {
     /// The root does not exist.
     #[error("{} is not a directory", .0.display())]
     NoRoot(PathBuf),
+    /// Nothing of an unverified payload is decompressed.
+    #[error("the file is not verified, so nothing of its payload is decompressed")]
+    NotVerified,
+    /// An earlier run was cut off, so what is there is neither old nor new.
+    #[error("an earlier run was cut off and has not been recovered")]
+    Unfinished,
+    /// A link in another root would lead out of it.
+    #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
+    RootLink(PathBuf),
     /// The host changed between planning and applying, or the plan is not the approved one.
     #[error("the plan is {found}, not the approved {approved}")]
     PlanDiffers {
@@ -66,6 +75,28 @@ impl std::fmt::Debug for Session<'_> {
     }
 }
 
+/// In another root no directory that is used may be a link: an absolute one leads into this host.
+fn refuse_links(root: &Path) -> Result<(), anyhow::Error> {
+    let used = [
+        product::STATE_DIR,
+        product::DATA_DIR,
+        product::LOG_DIR,
+        product::STAGE_DIR,
+        product::UNIT_DIR,
+        product::SETTINGS_DIR,
+    ];
+    for path in used {
+        let mut place = root.to_owned();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            place.push(part);
+            if sys::fs::stat(&place)?.is_some_and(|stat| stat.kind == Kind::Symlink) {
+                return Err(Error::RootLink(place).into());
+            }
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Session<'a> {
     /// A session on `root`, which exists.
     ///
@@ -73,6 +104,12 @@ impl<'a> Session<'a> {
     /// When the root does not exist.
     pub fn new(root: &Path, keys: Vec<PathBuf>, sink: &'a dyn EventSink) -> Result<Self, anyhow::Error> {
         let root = sys::fs::canonical(root).map_err(|_| Error::NoRoot(root.to_owned()))?;
+        if !root.is_dir() {
+            return Err(Error::NoRoot(root).into());
+        }
+        if root != Path::new("/") {
+            refuse_links(&root)?;
+        }
         Ok(Self { root, keys, now: sys::clock::now(), sink })
     }
 

@@ -11,7 +11,10 @@
 mod support;
 
 mod crash;
+mod docs;
 mod e2e;
+mod floors;
+mod fuzz;
 mod install;
 mod keys;
 mod policy;

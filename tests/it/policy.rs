@@ -1,6 +1,6 @@
 //! The trust policy, row by row, with keys and signatures made by the real gpg and sq.
 //!
-//! The rows are those of the comparison of OpenPGP verifiers in docs/threats.md.
+//! The rows are those of "Signature cases" in docs/threats.md, and more.
 
 #![allow(
     clippy::unwrap_used,

@@ -100,6 +100,23 @@ fn what_is_said_and_kept_holds_no_secret() {
     assert!(!report.exists() || !marker.is_in(&fs::read(report).unwrap()));
 }
 
+/// Keys of other services may stand in it.
+#[test]
+fn an_existing_configuration_is_in_no_record() {
+    let marker = Marker::new();
+    let root = Root::furnished();
+    let text =
+        format!("{{\"Server\": {{\"HttpsPort\": \"8443\"}}, \"mail.password\": \"{}\"}}\n", marker.text);
+    root.put("etc/demisto.conf", text.as_bytes(), 0o600);
+    let plan =
+        Vendor::get().offer("plan", &Vendor::get().small(), root.path()).args(["--output", "json"]).output();
+    quiet_about(&marker, &plan.unwrap());
+    let output = Vendor::get().install(root.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    quiet_about(&marker, &output);
+    assert_eq!(holders(&root, &marker.text), [("etc/demisto.conf".to_owned(), 0o600)]);
+}
+
 /// Also the refusal of a password does not repeat it.
 #[test]
 fn a_refused_password_is_not_repeated() {

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use demisto_install::bundle::{self, Compression, Error, Frame, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN};
+use demisto_install::bundle::{
+    self, Compression, Decompressor, Error, Frame, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN,
+};
 use demisto_install::types::Digest;
 
 use crate::support::installer::{Root, Tree, Vendor, run, said, summary};
@@ -298,8 +300,12 @@ fn a_frame_is_not_unpacked_before_its_digest_held() {
         assert!(matches!(refused, Error::Digest { .. }), "{refused:?}");
         // the same bytes under their own digest get as far as the decompressor, and no further
         let lying = Frame { sha256: Digest::of(&bad), ..frame.clone() };
-        let mut content = Vec::new();
-        let refused = lying.check(1, &bad).unwrap().decompress(Compression::Zstd, &mut content).unwrap_err();
+        let mut room = vec![0; 4 << 20];
+        let refused = lying
+            .check(1, &bad)
+            .unwrap()
+            .decompress(Compression::Zstd, &mut Decompressor::default(), &mut room)
+            .unwrap_err();
         assert!(matches!(refused, Error::Content { .. }), "{refused:?}");
     }
 }

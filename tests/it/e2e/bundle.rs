@@ -17,7 +17,6 @@ pub(super) const PASSWORD: &str = "Kq7-marker-Vw";
 
 /// A signing key made by gpg for this test process.
 struct Key {
-    _gpg: Gpg,
     dir: TempDir,
     fingerprint: String,
 }
@@ -32,7 +31,7 @@ fn key() -> &'static Key {
         let secret = gpg.run(&now, &["--armor", "--export-secret-keys", &fingerprint]);
         write(&dir.path().join("key.asc"), &secret, 0o600);
         write(&dir.path().join("release.asc"), &gpg.run(&now, &["--armor", "--export", &fingerprint]), 0o644);
-        Key { _gpg: gpg, dir, fingerprint }
+        Key { dir, fingerprint }
     })
 }
 

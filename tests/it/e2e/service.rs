@@ -107,8 +107,7 @@ fn uninstall_takes_what_it_brought_and_purge_the_rest() {
     host.sh("echo keep > /usr/local/demisto/demisto.lic; ln -s /etc/shadow /usr/local/demisto/stray");
     host.sh("/root/demisto-install uninstall --yes");
     let left = host.sh("find /usr/local/demisto | sort | tr '\\n' ' '");
-    let wanted = "/usr/local/demisto /usr/local/demisto/cert.key /usr/local/demisto/cert.pem \
-                  /usr/local/demisto/demisto.lic /usr/local/demisto/stray ";
+    let wanted = "/usr/local/demisto /usr/local/demisto/demisto.lic /usr/local/demisto/stray ";
     assert_eq!(left, wanted);
     host.sh("test -s /etc/shadow; test -f /etc/demisto.conf; test -d /var/lib/demisto/data; id demisto");
     assert!(host.sh("/root/demisto-install uninstall").contains("nothing to do"));

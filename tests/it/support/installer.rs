@@ -267,6 +267,9 @@ impl Root {
         root.put("etc/group", b"root:x:0:\nbin:x:2:\n", 0o644);
         root.put("etc/shadow", b"root:*:20000:0:99999:7:::\nbin:*:20000:0:99999:7:::\n", 0o640);
         root.put("etc/gshadow", b"root:*::\nbin:*::\n", 0o640);
+        // of an older installation, and not the service's
+        fs::create_dir(root.at("var/log/demisto")).unwrap();
+        fs::set_permissions(root.at("var/log/demisto"), Permissions::from_mode(0o700)).unwrap();
         root
     }
 

@@ -1,0 +1,73 @@
+//! What is fuzzed: every reader of bytes that come from outside. Each function takes any bytes and
+//! must neither panic nor break the promise that it checks. `fuzz_targets/` hands them to libFuzzer,
+//! `tests/it/fuzz.rs` replays the corpus.
+
+use std::path::PathBuf;
+
+use demisto_install::bundle::Trailer;
+use demisto_install::config;
+use demisto_install::journal::{self, Journal};
+use demisto_install::manifest::Unverified;
+use demisto_install::prompt::Partial;
+use demisto_install::trust::{Origin, Policy, TrustStore};
+use demisto_install::verify;
+
+/// The last 80 bytes are a trailer, what is before them the rest of the file.
+pub(crate) fn trailer(bytes: &[u8]) {
+    let Some((rest, end)) = bytes.split_last_chunk::<80>() else { return };
+    let Ok(trailer) = Trailer::parse(end, bytes.len() as u64) else { return };
+    let parts = trailer.parts;
+    let total = parts.payload_offset + parts.payload_length + parts.manifest_length + parts.signatures_length;
+    assert_eq!(total + 8, rest.len() as u64, "lengths that add up to the file");
+    let at = |start: u64, length: u64| &bytes[start as usize..(start + length) as usize];
+    let header = at(parts.manifest_offset - 8, 8);
+    let manifest = at(parts.manifest_offset, parts.manifest_length);
+    let signatures = at(parts.manifest_offset + parts.manifest_length, parts.signatures_length);
+    let _ = trailer.check(header, manifest, signatures);
+}
+
+/// A manifest that nobody vouches for. What is accepted is written and read back as the same.
+pub(crate) fn manifest(bytes: &[u8]) {
+    let Ok(read) = Unverified::parse(bytes) else { return };
+    let written = read.look().to_bytes().expect("what was accepted can be written");
+    assert_eq!(Unverified::parse(&written).expect("and read again").look(), read.look());
+}
+
+/// Records of a run that was cut off.
+pub(crate) fn journal(bytes: &[u8]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("current.jsonl"), bytes).expect("a file");
+    if let Ok(Some(entries)) = Journal::peek(dir.path()) {
+        let _ = journal::replay(&entries);
+    }
+}
+
+/// An answers file.
+pub(crate) fn answers(bytes: &[u8]) {
+    match Partial::parse(bytes) {
+        Ok(partial) => drop(partial.complete()),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A configuration. After the port was set, it is the port.
+pub(crate) fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = config::https_port(text);
+    if let Ok(changed) = config::with_https_port(text, 8443) {
+        assert_eq!(config::https_port(&changed).expect("a readable port"), Some(8443), "{changed}");
+    }
+}
+
+/// A set of signatures. Nobody is trusted, so nothing is accepted.
+pub(crate) fn signatures(bytes: &[u8]) {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    assert!(!verify::judge(b"data", bytes, &TrustStore::empty(), &Policy::default(), now).accepted);
+}
+
+/// A key file. One that is refused leaves nothing behind.
+pub(crate) fn keys(bytes: &[u8]) {
+    let mut store = TrustStore::empty();
+    let added = store.add(bytes, Origin::ThisRun(PathBuf::from("fuzz")));
+    assert_eq!(added.is_ok(), !store.is_empty());
+}
