@@ -122,6 +122,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         }
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
         E::NotVerified => refused(),
+        E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }

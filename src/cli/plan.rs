@@ -24,7 +24,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.target.keys, &*sink)?;
     if session.is_unfinished() {
-        return Err(Error::Unrecovered.into()); // what is there now is neither old nor new
+        return Err(Error::Unfinished.into()); // what is there now is neither old nor new
     }
     let known = args.target.known(&session)?;
     let offer = install::offer(&session, args.target.file.as_deref())?;

@@ -29,6 +29,9 @@ pub enum Error {
     /// Nothing of an unverified payload is decompressed.
     #[error("the file is not verified, so nothing of its payload is decompressed")]
     NotVerified,
+    /// An earlier run was cut off, so what is there is neither old nor new.
+    #[error("an earlier run was cut off and has not been recovered")]
+    Unfinished,
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),
@@ -46,8 +49,8 @@ pub enum Error {
         /// How many.
         count: usize,
     },
-    /// An earlier run was cut off; it has to be recovered first.
-    #[error("an earlier run was cut off and has not been recovered")]
+    /// An earlier run was cut off, and its recovery failed.
+    #[error("an earlier run was cut off and could not be recovered")]
     Unrecovered(#[source] Box<apply::Error>),
     /// A service did not become ready.
     #[error("not ready: {0}")]
