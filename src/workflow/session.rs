@@ -49,8 +49,8 @@ pub enum Error {
         /// How many.
         count: usize,
     },
-    /// An earlier run was cut off; it has to be recovered first.
-    #[error("an earlier run was cut off and has not been recovered")]
+    /// An earlier run was cut off, and its recovery failed.
+    #[error("an earlier run was cut off and could not be recovered")]
     Unrecovered(#[source] Box<apply::Error>),
     /// A service did not become ready.
     #[error("not ready: {0}")]
