@@ -54,13 +54,27 @@ pub enum Error {
 /// A result of this room.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Makes a key and a self-signed certificate for `names` (DNS names and addresses, all in the SAN:
-/// the product ignores the common name).
+/// A new private key. Finding its primes takes a time that nobody knows before: up to seconds.
+#[derive(Debug)]
+pub struct NewKey(Rsa<Private>);
+
+impl NewKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn make() -> Result<Self> {
+        Ok(Self(Rsa::generate(KEY_BITS)?))
+    }
+}
+
+/// Makes a self-signed certificate for `names` (DNS names and addresses, all in the SAN: the
+/// product ignores the common name).
 ///
 /// # Errors
 /// When OpenSSL fails.
-pub fn self_signed(names: &[String], days: u32) -> Result<Pair> {
-    let rsa = Rsa::generate(KEY_BITS)?;
+pub fn self_signed(key: NewKey, names: &[String], days: u32) -> Result<Pair> {
+    let NewKey(rsa) = key;
     let key_pem = Zeroizing::new(String::from_utf8(rsa.private_key_to_pem()?).unwrap_or_default());
     let key = PKey::from_rsa(rsa)?;
     let certificate = certificate(&key, names, days)?;
@@ -158,7 +172,7 @@ mod tests {
 
     #[test]
     fn names_are_in_the_san() {
-        let pair = self_signed(&names(), 30).unwrap();
+        let pair = self_signed(NewKey::make().unwrap(), &names(), 30).unwrap();
         let x509 = X509::from_pem(pair.chain.as_bytes()).unwrap();
         let san = x509.subject_alt_names().unwrap();
         assert_eq!(
@@ -173,7 +187,10 @@ mod tests {
 
     #[test]
     fn unfit_pairs_are_named() {
-        let (one, two) = (self_signed(&names(), 30).unwrap(), self_signed(&names(), 30).unwrap());
+        let (one, two) = (
+            self_signed(NewKey::make().unwrap(), &names(), 30).unwrap(),
+            self_signed(NewKey::make().unwrap(), &names(), 30).unwrap(),
+        );
         let why = |chain: &str, key: &str, pass: Option<&Secret>| {
             check_pair(chain, key, pass).unwrap_err().to_string()
         };
