@@ -37,7 +37,7 @@ pub(crate) fn manifest(bytes: &[u8]) {
 pub(crate) fn journal(bytes: &[u8]) {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("current.jsonl"), bytes).expect("a file");
-    if let Ok(Some(entries)) = Journal::peek(dir.path()) {
+    if let Ok(Some((_, entries))) = Journal::reopen(dir.path()) {
         let _ = journal::replay(&entries);
     }
 }

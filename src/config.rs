@@ -17,7 +17,7 @@ pub const CERTIFICATE_FILE: &str = "security.certfile";
 #[non_exhaustive]
 pub enum Error {
     /// No JSON.
-    #[error("it is not valid JSON: {0}")]
+    #[error("it is not valid JSON")]
     Syntax(#[from] serde_json::Error),
     /// JSON, but no object.
     #[error("it is JSON, but not an object")]

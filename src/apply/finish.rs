@@ -26,7 +26,37 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
             _ => {}
         }
     }
+    raise_floor(context)?;
     drop_orphans(context)
+}
+
+/// The highest security epoch that was ever installed here. It outlives an uninstallation: to go
+/// back below it takes more than removing and installing again.
+const FLOOR: &str = "epoch-floor";
+
+/// The lowest security epoch that may be installed.
+///
+/// # Errors
+/// When the record of it exists but cannot be read.
+pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
+    let path = product::under(root, product::STATE_DIR).join(FLOOR);
+    let bytes = match sys::fs::read_trusted(&path, 64) {
+        Err(e) if e.is_not_found() => return Ok(0),
+        other => other?,
+    };
+    let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+    number.ok_or_else(|| sys::Error::rule("read", &path, "it holds no number").into())
+}
+
+fn raise_floor(context: &Context) -> Result<()> {
+    let receipt = context.at(product::STATE_DIR).join("receipt.json");
+    let Ok(bytes) = sys::fs::read_trusted(&receipt, 16 << 20) else { return Ok(()) };
+    let Ok(receipt) = Receipt::parse(&bytes) else { return Ok(()) };
+    if receipt.epoch > epoch_floor(context.root)? {
+        let text = format!("{}\n", receipt.epoch);
+        open(context.root, product::STATE_DIR)?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
+    }
+    Ok(())
 }
 
 /// Removes the kept manifest when there is no receipt that it belongs to.

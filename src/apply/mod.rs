@@ -17,7 +17,7 @@ mod undo;
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
-pub use finish::installed;
+pub use finish::{epoch_floor, installed};
 use zeroize::Zeroizing;
 
 use crate::certs;

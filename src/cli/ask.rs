@@ -7,12 +7,12 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use dialoguer::Input;
 use dialoguer::theme::Theme;
-use dialoguer::{Confirm, Input};
 use secrecy::ExposeSecret as _;
 
 use super::mask::{Line, Typed};
-use crate::prompt::{self, Answers, DEFAULT_ADMIN, DEFAULT_PORT, Partial, password};
+use crate::prompt::{self, Answers, DEFAULT_ADMIN, Partial, password};
 use crate::sys::fs::print_error;
 use crate::sys::process::{self, Tool};
 use crate::sys::{signal, tty};
@@ -20,6 +20,9 @@ use crate::types::Secret;
 
 /// How often a password may be refused or mistyped: a script that sends the same one would go on for ever.
 const PASSWORD_TRIES: usize = 5;
+
+/// How often something else than yes or no may be said.
+const WORD_TRIES: usize = 10;
 
 /// A question without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,9 @@ pub enum Error {
     /// The licence agreement was declined.
     #[error("the End User License Agreement was not accepted")]
     Declined,
+    /// What was shown was not confirmed.
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
     /// The input ended where an answer was expected.
     #[error("the input ended before the question {question:?} was answered")]
     Ended {
@@ -74,6 +80,8 @@ pub struct Question<'a> {
     pub eula: &'a str,
     /// Answers that are known and are not asked for.
     pub known: Partial,
+    /// The port that Enter takes.
+    pub default_port: u16,
     /// Says who uses a port, as a whole sentence; `None` when it is free.
     pub port_in_use: &'a dyn Fn(u16) -> Option<String>,
     /// The password comes from elsewhere and is not asked for.
@@ -108,7 +116,7 @@ pub fn guided(q: &Question<'_>) -> Result<Asked> {
     licence(q.eula, known.accept_eula)?;
     let port = match known.port {
         Some(port) => port,
-        None => ask_port(q.port_in_use)?,
+        None => ask_port(q)?,
     };
     let admin_name = match known.admin_name {
         Some(name) => name,
@@ -210,12 +218,12 @@ fn pager() -> Option<Tool> {
     Some(tool.pass_env("TERM").env("LESSSECURE", "1").env("LESSHISTFILE", "-").env("LESSCHARSET", "utf-8"))
 }
 
-fn ask_port(port_in_use: &dyn Fn(u16) -> Option<String>) -> Result<u16> {
+fn ask_port(q: &Question<'_>) -> Result<u16> {
     let check = |text: &String| -> std::result::Result<(), String> {
         let port = prompt::check_port(text).map_err(|e| e.to_string())?;
-        (port_in_use)(port).map_or(Ok(()), Err)
+        (q.port_in_use)(port).map_or(Ok(()), Err)
     };
-    let text = ask_text("Server HTTPS Port", &DEFAULT_PORT.to_string(), check)?;
+    let text = ask_text("Server HTTPS Port", &q.default_port.to_string(), check)?;
     Ok(prompt::check_port(&text)?)
 }
 
@@ -297,11 +305,17 @@ fn yes_or_no(text: &str, default: Option<bool>) -> Result<bool> {
     if !tty::is_interactive() {
         return Err(Error::NotATerminal);
     }
-    let mut question = Confirm::with_theme(&Words).with_prompt(text).wait_for_newline(true);
-    if let Some(default) = default {
-        question = question.default(default);
+    for _ in 0..WORD_TRIES {
+        let question = Input::<String>::with_theme(&YesNo).with_prompt(text).allow_empty(true);
+        let word = question.interact_text().map_err(|e| failed(e, text))?;
+        match (word.trim().to_ascii_lowercase().as_str(), default) {
+            ("y" | "yes", _) => return Ok(true),
+            ("n" | "no", _) => return Ok(false),
+            ("", Some(default)) => return Ok(default),
+            _ => print_error("Please answer yes or no.\n"),
+        }
     }
-    question.interact().map_err(|e| failed(e, text))
+    Err(Error::Ended { question: text.to_owned() })
 }
 
 fn ask_text(
@@ -333,25 +347,21 @@ fn failed(dialoguer::Error::IO(e): dialoguer::Error, question: &str) -> Error {
 struct Words;
 
 impl Theme for Words {
-    fn format_confirm_prompt(&self, f: &mut dyn fmt::Write, text: &str, now: Option<bool>) -> fmt::Result {
-        write!(f, "{text} [yes no] {}", now.map(yes_no).unwrap_or_default())
-    }
-
-    fn format_confirm_prompt_selection(
-        &self,
-        f: &mut dyn fmt::Write,
-        text: &str,
-        chosen: Option<bool>,
-    ) -> fmt::Result {
-        self.format_confirm_prompt(f, text, chosen)
-    }
-
     fn format_input_prompt(&self, f: &mut dyn fmt::Write, text: &str, default: Option<&str>) -> fmt::Result {
         write!(f, "{text}: ")?;
         default.map_or(Ok(()), |default| write!(f, " (default: '{default}') "))
     }
 }
 
-fn yes_no(answer: bool) -> &'static str {
-    if answer { "yes" } else { "no" }
+/// The look of the vendor's yes-or-no questions.
+struct YesNo;
+
+impl Theme for YesNo {
+    fn format_input_prompt(&self, f: &mut dyn fmt::Write, text: &str, _: Option<&str>) -> fmt::Result {
+        write!(f, "{text} [yes no] ")
+    }
+
+    fn format_input_prompt_selection(&self, f: &mut dyn fmt::Write, text: &str, word: &str) -> fmt::Result {
+        write!(f, "{text} [yes no] {word}")
+    }
 }

@@ -93,7 +93,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
         .or_else(|| error.downcast_ref().map(|_: &journal::Error| damaged_journal()))
-        .or_else(|| error.downcast_ref().map(|_: &certs::Error| diagnosis(Exit::Usage, CERTIFICATE)))
+        .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
         .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
         .or_else(|| error.downcast_ref().map(of_pack))
@@ -106,6 +106,16 @@ const CERTIFICATE: &str =
     "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
 const RECEIPT: &str = "use the version of demisto-install that wrote it, or a newer one";
+
+fn of_certs(error: &certs::Error) -> Diagnosis {
+    match error {
+        certs::Error::Key(why) if why.contains("PKCS#8") => diagnosis(Exit::Usage, CERTIFICATE),
+        certs::Error::Key(why) if why.contains("no passphrase") => {
+            diagnosis(Exit::Usage, "give --cert-passphrase-file FILE")
+        }
+        _ => diagnosis(Exit::Usage, ""),
+    }
+}
 
 fn refused() -> Diagnosis {
     let mut found =
@@ -135,13 +145,19 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
         E::NotVerified => refused(),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
+        E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
+        E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or --plan-digest from `uninstall --dry-run`"),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }
-        E::PlanDiffers { .. } => {
-            diagnosis(Exit::Blocked, "look at `demisto-install plan` again and approve its digest")
-        }
-        E::Drift { .. } => diagnosis(Exit::Blocked, "`demisto-install status` names them"),
+        E::PlanDiffers { .. } => diagnosis(
+            Exit::Blocked,
+            "look at the plan again (`plan`, `uninstall --dry-run`) and approve its digest",
+        ),
+        E::Drift { .. } => diagnosis(
+            Exit::Blocked,
+            "`demisto-install status` names them; uninstall and install put them right and keep data and configuration",
+        ),
         E::Unrecovered(cause) => match &**cause {
             apply::Error::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
             _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
@@ -206,14 +222,17 @@ fn of_ask(error: &ask::Error) -> Diagnosis {
         E::Interrupted { signal } => diagnosis(Exit::Signal(*signal), ""),
         E::PortInUse { .. } => diagnosis(Exit::Blocked, "choose another port, or stop what uses this one"),
         E::Answer(inner) => of_prompt(inner),
-        E::Declined => diagnosis(Exit::Usage, "nothing was changed"),
-        _ => diagnosis(Exit::Usage, UNATTENDED),
+        E::Declined => {
+            diagnosis(Exit::Usage, "nothing was changed; in an answers file: \"accept_eula\": true")
+        }
+        E::NotConfirmed => diagnosis(Exit::Usage, ""),
+        _ => diagnosis(Exit::Usage, "nothing was changed; run it again"),
     }
 }
 
 fn of_prompt(error: &prompt::Error) -> Diagnosis {
     match error {
-        prompt::Error::Missing { .. } => diagnosis(Exit::Usage, "docs/automation.md shows an answers file"),
+        prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
         prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
         _ => diagnosis(Exit::Usage, ""),
     }
@@ -261,13 +280,19 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
         pack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
-        pack::Error::NotAProgram(_) | pack::Error::Output(_) => diagnosis(Exit::Usage, ""),
+        pack::Error::NotAProgram(_) | pack::Error::Output(_) | pack::Error::Level => {
+            diagnosis(Exit::Usage, "")
+        }
         pack::Error::Signing(signer::Error::PassphraseMissing) => {
             diagnosis(Exit::Usage, "give --passphrase-file")
         }
-        pack::Error::Signing(_) => {
-            diagnosis(Exit::Failed, "`demisto-install keys lint KEY.asc` checks the key")
+        pack::Error::Signing(signer::Error::System(_)) => {
+            diagnosis(Exit::Usage, "a secret key or passphrase file belongs to you alone: chmod 600 FILE")
         }
+        pack::Error::Signing(signer::Error::Unfit { .. }) => {
+            diagnosis(Exit::Refused, "`demisto-install keys lint KEY.asc` tells all that is wrong with it")
+        }
+        pack::Error::Signing(_) => diagnosis(Exit::Failed, ""),
         _ => diagnosis(Exit::Failed, ""),
     }
 }

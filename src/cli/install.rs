@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
 use super::ask::{self, Question};
@@ -38,6 +38,9 @@ pub(super) struct Target {
     /// Private key of --cert (PEM); mode 0600
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) cert_key: Option<PathBuf>,
+    /// Read the passphrase of --cert-key from FILE
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(super) cert_passphrase_file: Option<PathBuf>,
     /// Name or address that the self-signed certificate gets besides the host's own
     #[arg(long, value_name = "NAME")]
     pub(super) external_address: Vec<String>,
@@ -58,6 +61,7 @@ impl Default for Target {
             no_owner: false,
             cert: None,
             cert_key: None,
+            cert_passphrase_file: None,
             external_address: Vec::new(),
             health_timeout: HEALTH_SECONDS,
         }
@@ -71,24 +75,30 @@ pub(super) struct Args {
     target: Target,
     #[command(flatten)]
     password: PasswordArgs,
-    /// Read the passphrase of --cert-key from FILE
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    cert_passphrase_file: Option<PathBuf>,
     /// Go on only if the plan has this digest (`demisto-install plan` prints it)
     #[arg(long, value_name = "SHA256")]
     plan_digest: Option<Digest>,
 }
 
 impl Target {
-    pub(super) fn options(&self, session: &Session) -> Options {
+    pub(super) fn options(&self, session: &Session) -> Result<Options> {
+        if self.no_owner && session.is_live() {
+            return Err(Error::OwnersNeeded.into());
+        }
         let certificate = self.cert.clone().zip(self.cert_key.clone());
         let scratch = !session.is_live() && !sys::env::is_root();
-        Options {
+        Ok(Options {
             owners: !self.no_owner && !scratch,
             certificate,
             names: self.external_address.clone(),
             health_seconds: self.health_timeout,
-        }
+        })
+    }
+
+    /// The passphrase of the given certificate's key.
+    pub(super) fn passphrase(&self) -> Result<Option<Secret>> {
+        let Some(path) = &self.cert_passphrase_file else { return Ok(None) };
+        Ok(Some(prompt::parse_password(sys::fs::read_secret(path, 4096)?)?))
     }
 
     /// Answers that are known without asking.
@@ -112,47 +122,39 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let session = common.session(&args.target.keys, &*sink)?;
     session.require_rights()?;
     session.refuse_when_busy()?;
-    if args.target.no_owner && session.is_live() {
-        bail!(prompt_error("--no-owner is for trying it in a directory: give --root DIR, too"));
-    }
+    let options = args.target.options(&session)?;
     let known = args.target.known(&session)?;
+    check(&known)?;
     let password = password::from_sources(&args.password)?;
     let unattended = args.target.answers.is_some() && password.is_some();
     let can_ask = unattended || sys::tty::is_interactive();
+    if session.is_unfinished()? {
+        let (_lock, _) = session.begin_change()?; // also recovers
+    }
+    let candidate = install::candidate(args.target.file.as_deref())?; // carries a release at all
     if !can_ask && session.receipt()?.is_none() {
         return Err(missing(&known, password.is_some())); // before the time is spent on verifying
     }
-    if session.is_unfinished() {
-        let (_lock, _) = session.begin_change()?; // also recovers
-    }
-    let mut offer = install::offer(&session, args.target.file.as_deref())?;
-    if install::is_installed(&session, &offer)? {
+    let mut offer = install::offer(&session, candidate)?;
+    // before anybody is asked: whether release and host fit each other
+    if plan_of(&session, &offer, &assumed(&session, &known), &options)?.is_none() {
         return Ok(nothing_to_do(common, &offer));
     }
     if !can_ask {
         return Err(missing(&known, password.is_some()));
     }
+    let passphrase = args.target.passphrase()?;
+    install::check_certificate(&options, passphrase.as_ref())?;
     greet(common, &offer);
-    let options = args.target.options(&session);
     let asked_start = known.start;
     let (mut answers, password) = questions(&session, &offer, known, password, unattended)?;
-    let Some(mut plan) = plan_of(&session, &offer, &answers, &options)? else {
+    if !unattended {
+        confirm(&session, &offer, (&mut answers, asked_start), &options)?;
+    }
+    let Some(plan) = plan_of(&session, &offer, &answers, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
-    if !unattended {
-        sys::fs::print_error(&report::plan(&plan));
-        if !ask::confirm("Is this configuration OK?", true)? {
-            bail!(ask::Error::Declined);
-        }
-        if asked_start.is_none() {
-            answers.start = ask::start_question(true)?;
-            if let Some(new) = plan_of(&session, &offer, &answers, &options)? {
-                plan = new;
-            }
-        }
-    }
     approved(args.plan_digest, &plan)?;
-    let passphrase = passphrase(args)?;
     let secrets = install::secrets(&options, password, passphrase)?;
     let agreement =
         Agreement { answers: &answers, options: &options, plan: plan.digest(), secrets: &secrets };
@@ -166,8 +168,46 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn prompt_error(why: &str) -> prompt::Error {
-    prompt::Error::Answers { why: why.to_owned(), line: 0, column: 0 }
+/// Shows the plan, and asks the vendor's last two questions.
+fn confirm(
+    session: &Session,
+    offer: &Offer,
+    (answers, start): (&mut Answers, Option<bool>),
+    options: &Options,
+) -> Result<()> {
+    let Some(plan) = plan_of(session, offer, answers, options)? else { return Ok(()) };
+    sys::fs::print_error(&report::plan(&plan));
+    if !ask::confirm("Is this configuration OK?", true)? {
+        return Err(ask::Error::NotConfirmed.into());
+    }
+    if start.is_none() {
+        answers.start = ask::start_question(true)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with answers that were given beforehand.
+pub(super) fn check(known: &Partial) -> Result<()> {
+    if known.accept_eula == Some(false) {
+        return Err(ask::Error::Declined.into());
+    }
+    if let Some(port) = known.port {
+        prompt::check_port(&port.to_string())?;
+    }
+    if let Some(name) = &known.admin_name {
+        prompt::check_admin_name(name)?;
+    }
+    Ok(())
+}
+
+/// The answers as they are when every question is answered with Enter.
+pub(super) fn assumed(session: &Session, known: &Partial) -> Answers {
+    Answers {
+        accept_eula: true,
+        port: known.port.or(install::configured_port(session)).unwrap_or(prompt::DEFAULT_PORT),
+        admin_name: known.admin_name.clone().unwrap_or_else(|| prompt::DEFAULT_ADMIN.to_owned()),
+        start: known.start.unwrap_or(true),
+    }
 }
 
 /// Everything that an unattended run lacks, at once.
@@ -202,17 +242,17 @@ fn questions(
     password: Option<Secret>,
     unattended: bool,
 ) -> Result<(Answers, Secret)> {
+    let assumed = assumed(session, &known);
     if unattended {
-        known = known.or(Partial { port: Some(prompt::DEFAULT_PORT), ..Partial::default() });
         known.clone().complete()?; // refuses before anything is asked or looked at
-        known.admin_name = known.admin_name.or_else(|| Some(prompt::DEFAULT_ADMIN.to_owned()));
-    } else if known.port.is_none() {
-        known.port = install::configured_port(session);
+        known.port = Some(assumed.port);
+        known.admin_name = Some(assumed.admin_name);
     }
     let eula = offer.release.eula()?;
     let question = Question {
         eula: &eula,
         known,
+        default_port: assumed.port,
         port_in_use: &install::port_in_use,
         password_known: password.is_some(),
     };
@@ -242,11 +282,6 @@ fn approved(wanted: Option<Digest>, plan: &Plan) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn passphrase(args: &Args) -> Result<Option<Secret>> {
-    let Some(path) = &args.cert_passphrase_file else { return Ok(None) };
-    Ok(Some(prompt::parse_password(sys::fs::read_secret(path, 4096)?)?))
 }
 
 fn nothing_to_do(common: &Common, offer: &Offer) -> ExitCode {

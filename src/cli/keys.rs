@@ -7,14 +7,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
 
+use super::ask;
+use super::common::{Common, KeyArgs};
+use super::exit::Exit;
 use crate::sys;
 use crate::trust::lint;
 use crate::types::Fingerprint;
 use crate::workflow::keys::{self, Candidate, Consent, ImportReport, KeyReport, Outcome};
-
-/// Exit code when a key is not fit to sign releases.
-const UNFIT: u8 = 4;
 
 /// List, import, remove and check trusted keys
 #[derive(Debug, Args)]
@@ -62,41 +64,49 @@ enum Command {
 ///
 /// # Errors
 /// When it cannot be done; nothing was changed then.
-pub fn run(args: &KeysArgs, root: &Path, json: bool) -> Result<ExitCode> {
-    let at = sys::clock::now();
-    let show = |report: &dyn erased::Report| -> Result<()> {
-        sys::fs::print(&if json { report.json()? } else { report.text() });
-        Ok(())
-    };
+pub(super) fn run(common: &Common, args: &KeysArgs) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let (root, at) = (session.root.as_path(), session.now);
     match &args.command {
-        Command::List => show(&keys::list(root, at)?)?,
-        Command::Import { file, from_rpm: _, yes: _, fingerprint } => {
-            let mut ask = |candidate: &Candidate| ask(candidate);
-            let consent = if !fingerprint.is_empty() {
-                Consent::Fingerprints(fingerprint)
-            } else if sys::tty::is_interactive() {
-                Consent::Ask(&mut ask)
-            } else {
-                Consent::Nobody
-            };
-            let report = match file {
-                Some(file) => keys::import(root, file, consent, at)?,
-                None => keys::import_from_rpm(root, consent, at)?,
-            };
-            show(&report)?;
-            let declined = report.keys.iter().all(|key| matches!(key.outcome, Outcome::Declined));
-            return Ok(if declined { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        Command::List => {
+            let found = keys::list(root, at)?;
+            common.result(&describe_all(&found), &json!({ "keys": found }));
         }
-        Command::Remove { fingerprint } => show(&keys::remove(root, fingerprint)?)?,
+        Command::Import { file, from_rpm: _, yes: _, fingerprint } => {
+            let report = import(root, file.as_deref(), fingerprint, at)?;
+            common.result(&describe_import(&report), &report);
+            let declined = report.keys.iter().all(|key| matches!(key.outcome, Outcome::Declined));
+            return Ok(if declined { Exit::Usage.into() } else { Exit::Done.into() });
+        }
+        Command::Remove { fingerprint } => {
+            let report = keys::remove(root, fingerprint)?;
+            common.result(&describe_removal(&report), &report);
+        }
         Command::Lint { files, months } => {
             let reports = keys::lint(files, at, *months)?;
-            show(&reports)?;
+            common.result(&describe_lint(&reports), &json!({ "keys": reports }));
             if reports.iter().any(lint::Report::failed) {
-                return Ok(ExitCode::from(UNFIT));
+                return Ok(Exit::Blocked.into());
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done.into())
+}
+
+fn import(root: &Path, file: Option<&Path>, given: &[Fingerprint], at: Timestamp) -> Result<ImportReport> {
+    let mut question = |candidate: &Candidate| ask(candidate);
+    let consent = if !given.is_empty() {
+        Consent::Fingerprints(given)
+    } else if sys::tty::is_interactive() {
+        Consent::Ask(&mut question)
+    } else {
+        Consent::Nobody
+    };
+    Ok(match file {
+        Some(file) => keys::import(root, file, consent, at)?,
+        None => keys::import_from_rpm(root, consent, at)?,
+    })
 }
 
 /// Shows a key and asks whether to trust it.
@@ -106,12 +116,35 @@ fn ask(candidate: &Candidate) -> io::Result<bool> {
         let _ = writeln!(text, "{}", describe_finding(finding));
     }
     sys::fs::print_error(&text);
-    let question = "Does the fingerprint match the one that the vendor published? Trust this key";
-    dialoguer::Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .interact()
-        .map_err(|dialoguer::Error::IO(error)| error)
+    sys::fs::print_error("Compare the fingerprint with the one that the vendor published.\n");
+    ask::confirm("Trust this key?", false).map_err(io::Error::other)
+}
+
+fn describe_all(keys: &[KeyReport]) -> String {
+    if keys.is_empty() { "no key is trusted\n".to_owned() } else { keys.iter().map(describe).collect() }
+}
+
+fn describe_removal(report: &keys::RemoveReport) -> String {
+    let mut text = format!("{} is no longer imported\n", report.fingerprint);
+    if report.still_built_in {
+        text.push_str("it is still trusted, because it is built into this program\n");
+    }
+    text
+}
+
+fn describe_lint(reports: &[lint::Report]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        let name = report.user_ids.first().map_or("(no name)", String::as_str);
+        let _ = writeln!(text, "{} {name} ({})", report.fingerprint, report.origin);
+        for finding in &report.findings {
+            let _ = writeln!(text, "{}", describe_finding(finding));
+        }
+        if report.findings.is_empty() {
+            text.push_str("    nothing to complain about\n");
+        }
+    }
+    text
 }
 
 fn describe(key: &KeyReport) -> String {
@@ -157,84 +190,4 @@ fn describe_import(report: &ImportReport) -> String {
         let _ = writeln!(text, "{} {name}: {said}", key.candidate.key.fingerprint);
     }
     text
-}
-
-/// Reports as text or JSON, behind one face.
-mod erased {
-    use std::fmt::Write as _;
-
-    use super::{ImportReport, KeyReport, describe, describe_finding, describe_import, keys, lint};
-
-    pub(super) trait Report {
-        fn text(&self) -> String;
-        fn json(&self) -> serde_json::Result<String>;
-    }
-
-    fn line(report: &impl serde::Serialize) -> serde_json::Result<String> {
-        let mut line = serde_json::json!({ "schema": crate::cli::progress::SCHEMA, "event": "result" });
-        if let (Some(line), serde_json::Value::Object(fields)) =
-            (line.as_object_mut(), serde_json::to_value(report)?)
-        {
-            line.extend(fields);
-        }
-        serde_json::to_string(&line).map(|text| text + "\n")
-    }
-
-    impl Report for Vec<KeyReport> {
-        fn text(&self) -> String {
-            if self.is_empty() {
-                return "no key is trusted\n".to_owned();
-            }
-            self.iter().map(describe).collect()
-        }
-
-        fn json(&self) -> serde_json::Result<String> {
-            line(&serde_json::json!({ "keys": self }))
-        }
-    }
-
-    impl Report for ImportReport {
-        fn text(&self) -> String {
-            describe_import(self)
-        }
-
-        fn json(&self) -> serde_json::Result<String> {
-            line(self)
-        }
-    }
-
-    impl Report for keys::RemoveReport {
-        fn text(&self) -> String {
-            let mut text = format!("{} is no longer imported\n", self.fingerprint);
-            if self.still_built_in {
-                text.push_str("it is still trusted, because it is built into this program\n");
-            }
-            text
-        }
-
-        fn json(&self) -> serde_json::Result<String> {
-            line(self)
-        }
-    }
-
-    impl Report for Vec<lint::Report> {
-        fn text(&self) -> String {
-            let mut text = String::new();
-            for report in self {
-                let name = report.user_ids.first().map_or("(no name)", String::as_str);
-                let _ = writeln!(text, "{} {name} ({})", report.fingerprint, report.origin);
-                for finding in &report.findings {
-                    let _ = writeln!(text, "{}", describe_finding(finding));
-                }
-                if report.findings.is_empty() {
-                    text.push_str("    nothing to complain about\n");
-                }
-            }
-            text
-        }
-
-        fn json(&self) -> serde_json::Result<String> {
-            line(&serde_json::json!({ "keys": self }))
-        }
-    }
 }

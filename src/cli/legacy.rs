@@ -203,6 +203,7 @@ fn recognise(word: &str, verb: Option<&str>, after_dashes: bool) -> Option<&'sta
         (_, "y" | "yes" | "assumeyes" | "assume-yes" | "C" | "accept-eula" | "accepteula") if !installs => {
             None
         }
+        (2, "external-address") if matches!(verb, Some("install" | "plan")) => None,
         // behind the dashes of another command stands a file's name
         _ if after_dashes && !matches!(verb, None | Some("install" | "upgrade" | "uninstall")) => None,
         (1, _) => installer(),

@@ -113,7 +113,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
-        Some(Command::Keys(args)) => keys::run(args, &common.root, common.is_json()),
+        Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),
     }
 }
@@ -127,6 +127,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_option_of_ours_is_taken_for_an_old_one() {
+        let command = Cli::command();
+        for verb in command.get_subcommands() {
+            for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
+                let line = ["demisto-install".into(), verb.get_name().into(), format!("--{option}").into()];
+                assert!(legacy::check(&line).is_none(), "{} --{option}", verb.get_name());
+            }
+        }
     }
 
     #[test]

@@ -67,11 +67,14 @@ fn gpg_key(text: &str) -> Result<SigningKey, String> {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let now = sys::clock::now();
+    if matches!(args.compression, Method::Gzip) && args.level.is_some_and(|level| level > 9) {
+        return Err(pack::Error::Level.into());
+    }
     let description = Description::load(&args.description)?;
     let mut signers = signers(args, now)?;
     let (compression, level) = match args.compression {
         Method::Zstd => (Compression::Zstd, args.level.unwrap_or(9)),
-        Method::Gzip => (Compression::Gzip, args.level.unwrap_or(6).min(9)),
+        Method::Gzip => (Compression::Gzip, args.level.unwrap_or(6)),
     };
     let request = Request {
         tree: &args.tree,

@@ -3,10 +3,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
+use super::ask;
 use super::common::Common;
 use super::exit::Exit;
-use super::install::{Target, plan_of};
-use crate::prompt::{self, Answers};
+use super::install::{Target, assumed, check, plan_of};
 use crate::report;
 use crate::workflow::{Error, install};
 
@@ -23,18 +23,16 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.target.keys, &*sink)?;
-    if session.is_unfinished() {
+    if session.is_unfinished()? {
         return Err(Error::Unfinished.into()); // what is there now is neither old nor new
     }
+    let options = args.target.options(&session)?;
     let known = args.target.known(&session)?;
-    let offer = install::offer(&session, args.target.file.as_deref())?;
-    let answers = Answers {
-        accept_eula: true, // nothing is done; install asks
-        port: known.port.or(install::configured_port(&session)).unwrap_or(prompt::DEFAULT_PORT),
-        admin_name: known.admin_name.unwrap_or_else(|| prompt::DEFAULT_ADMIN.to_owned()),
-        start: known.start.unwrap_or(true),
-    };
-    match plan_of(&session, &offer, &answers, &args.target.options(&session))? {
+    check(&known)?;
+    install::check_certificate(&options, args.target.passphrase()?.as_ref())?;
+    let offer = install::offer(&session, install::candidate(args.target.file.as_deref())?)?;
+    let answers = assumed(&session, &known);
+    match plan_of(&session, &offer, &answers, &options)? {
         None => {
             let release = offer.release.manifest().release();
             let text = format!("{release} is installed and unchanged; nothing to do\n");
@@ -42,6 +40,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
             Ok(Exit::Done.into())
         }
         Some(plan) => {
+            if let Some(why) = install::port_in_use(answers.port) {
+                return Err(ask::Error::PortInUse { port: answers.port, why }.into());
+            }
             let digest = plan.digest();
             common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
             Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })

@@ -33,7 +33,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if !args.dry_run {
         session.require_rights()?;
         session.refuse_when_busy()?;
-        if session.is_unfinished() {
+        if session.is_unfinished()? {
             let (_lock, _) = session.begin_change()?; // also recovers
         }
     }
@@ -53,11 +53,11 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     }
     if !args.yes && args.plan_digest.is_none() {
         if !sys::tty::is_interactive() {
-            bail!(ask::Error::NotATerminal);
+            bail!(Error::Unconfirmed);
         }
         sys::fs::print_error(&report::plan(&plan));
         if !ask::confirm("Remove it?", false)? {
-            bail!(ask::Error::Declined);
+            bail!(ask::Error::NotConfirmed);
         }
     }
     uninstall::run(&session, args.purge, digest)?;

@@ -25,6 +25,9 @@ pub enum Error {
     /// A signal asked the run to end.
     #[error("ended by signal {0}; nothing was written")]
     Interrupted(i32),
+    /// gzip has fewer levels than zstd.
+    #[error("gzip has the levels 1 to 9")]
+    Level,
     /// The program to put in front is none.
     #[error("{} is not a Linux program (ELF)", .0.display())]
     NotAProgram(PathBuf),

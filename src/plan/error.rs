@@ -9,7 +9,7 @@ pub enum Error {
     #[error("this file holds an engine; only a server can be installed this way")]
     NotAServer,
     /// A release is installed already.
-    #[error("{installed} is installed; {offered} cannot be installed over it as if the host were new")]
+    #[error("{installed} is installed, and {offered} is another release or another build of it")]
     Installed {
         /// The installed release.
         installed: String,
@@ -39,7 +39,7 @@ pub enum Error {
         pinned: String,
     },
     /// The installation directory holds something that this program did not put there.
-    #[error("/usr/local/demisto is in use by something that this program did not install: {found}")]
+    #[error("/usr/local/demisto is not empty, and no release of this program is installed: it holds {found}")]
     Occupied {
         /// What is in it.
         found: String,

@@ -44,6 +44,8 @@ pub struct Install<'a> {
     pub certificate: Certificate,
     /// Whether owners are set.
     pub owners: bool,
+    /// The lowest security epoch that may be installed here.
+    pub floor: u64,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
 }
@@ -55,7 +57,7 @@ const FILE_MODE: Mode = Mode::new(0o644);
 const CONFIG_MODE: Mode = Mode::new(0o640);
 
 /// Files that the host gets besides the release: path and text.
-fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
+pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
     [
         (
             "/etc/sysusers.d/demisto.conf",
@@ -107,6 +109,10 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     if input.manifest.role != Role::Server {
         return Err(Error::NotAServer);
     }
+    let floor = input.floor.max(receipt.map_or(0, |receipt| receipt.epoch));
+    if input.manifest.epoch < floor {
+        return Err(Error::Epoch { floor, offered: input.manifest.epoch });
+    }
     if let Some(receipt) = receipt {
         return installed(input, receipt).map(|()| None);
     }
@@ -141,9 +147,6 @@ fn installed(input: &Install, receipt: &Receipt) -> Result<()> {
     let offered = input.manifest;
     if receipt.manifest == input.digest {
         return Ok(());
-    }
-    if offered.epoch < receipt.epoch {
-        return Err(Error::Epoch { floor: receipt.epoch, offered: offered.epoch });
     }
     if offered.version < receipt.version {
         return Err(Error::Downgrade { installed: receipt.version, offered: offered.version });
@@ -329,7 +332,7 @@ fn service(input: &Install, plan: &mut Plan) {
     }
     let enable = Step::EnableUnit { unit: unit.clone() };
     if input.answers.start {
-        plan.push(Step::StartUnit { unit: unit.clone() }, "you asked for it");
+        plan.push(Step::StartUnit { unit: unit.clone() }, "unless you answer otherwise");
         let health = Step::AwaitHealth {
             unit,
             port: input.answers.port,

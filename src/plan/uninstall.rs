@@ -1,6 +1,6 @@
 //! The plan of a removal.
 
-use super::install::unit_path;
+use super::install::{host_files, unit_path};
 use super::{Action, Plan, Step};
 use crate::certs;
 use crate::host::Survey;
@@ -51,7 +51,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     } else {
         let kept = [product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE].join(", ");
         plan.notes.push(format!("kept: {kept}, and what others put into {}", product::INSTALL_DIR));
-        plan.notes.push("--purge removes these, too".to_owned());
+        plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }
     plan.push(
         Step::RemoveFile { path: format!("{}/receipt.json", product::STATE_DIR) },
@@ -68,7 +68,7 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         plan.push(Step::DisableUnit { unit: unit.clone() }, "it must not start again");
         plan.push(Step::RemoveFile { path: unit_path(unit) }, "it belongs to the release");
     }
-    for path in ["/etc/sysusers.d/demisto.conf", "/etc/tmpfiles.d/demisto.conf", "/etc/logrotate.d/demisto"] {
+    for (path, ..) in host_files() {
         plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
     }
 }

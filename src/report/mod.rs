@@ -25,8 +25,9 @@ pub fn plan(plan: &Plan) -> String {
     for note in &plan.notes {
         let _ = writeln!(text, "   -  {note}");
     }
+    text.push('\n');
     if plan.space_bytes > 0 {
-        let _ = writeln!(text, "\nSpace needed: {}", human_bytes(plan.space_bytes));
+        let _ = writeln!(text, "Space needed: {}", human_bytes(plan.space_bytes));
     }
     let _ = writeln!(text, "Plan digest:  {}", plan.digest());
     text
@@ -48,7 +49,9 @@ pub fn installed(installed: &Installed) -> String {
     line("Log", &installed.log);
     text.push_str("\nNext steps:\n");
     if installed.started {
-        text.push_str("  - replace the self-signed certificate by one from your CA\n");
+        if installed.self_signed {
+            text.push_str("  - replace the self-signed certificate by one from your CA\n");
+        }
         text.push_str("  - upload the licence after logging in\n");
     } else {
         text.push_str("  - start it: systemctl start demisto; then: demisto-install wait-ready\n");
@@ -62,7 +65,7 @@ pub fn installed(installed: &Installed) -> String {
 pub fn verdicts(report: &Report) -> String {
     let mut text = format!("{}\n", report.file);
     for (number, verdict) in report.judgement.verdicts.iter().enumerate() {
-        let mark = if verdict.accepted { "accepted" } else { "REFUSED" };
+        let mark = if verdict.accepted { "accepted" } else { "not counted" };
         let _ = writeln!(text, "  signature {}: {mark}: {}", number + 1, verdict.reason);
         let signer = verdict.signer.as_ref().map(|f| f.spaced()).or_else(|| verdict.key.clone());
         if let Some(signer) = signer {
@@ -98,10 +101,13 @@ pub fn inspected(inspected: &Inspected, files: bool) -> String {
     let manifest = inspected.manifest();
     let parts = inspected.candidate().parts();
     let mut text = match inspected {
-        Inspected::Verified(_) => "Verified.\n".to_owned(),
+        Inspected::Verified(_) => {
+            "Signatures accepted; the content was not compared (`verify` does).\n".to_owned()
+        }
         Inspected::Unverified { .. } => "*** UNVERIFIED: what follows may be a lie ***\n".to_owned(),
     };
     let compression = serde_json::to_value(manifest.payload.compression).unwrap_or_default();
+    let compression = compression.as_str().unwrap_or_default();
     let rows = [
         ("Title", manifest.title.clone()),
         ("Release", manifest.release()),

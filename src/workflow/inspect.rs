@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::{Error, Session};
+use super::{Error, Session, install};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
 use crate::source::Candidate;
@@ -65,10 +65,7 @@ impl Inspected {
 /// # Errors
 /// When it is no bundle or its manifest cannot be read at all.
 pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspected> {
-    let open = || match file {
-        Some(path) => Candidate::open(path),
-        None => Candidate::open_self(),
-    };
+    let open = || install::candidate(file);
     let (store, policy) = session.trust()?;
     match Release::open(open()?, &store, &policy, session.now) {
         Ok(release) => Ok(Inspected::Verified(Box::new(release))),

@@ -16,6 +16,7 @@ use crate::product::{self, under};
 use crate::prompt::Answers;
 use crate::receipt::{self, Receipt};
 use crate::release::{Release, Throughput};
+use crate::source::Candidate;
 use crate::sys;
 use crate::types::{Digest, Secret};
 
@@ -73,18 +74,28 @@ pub struct Installed {
     pub log: String,
     /// The configuration.
     pub config: String,
+    /// Whether the certificate was made here.
+    pub self_signed: bool,
     /// The binaries.
     pub binaries: String,
     /// The data.
     pub data: String,
 }
 
+/// Opens a file, or the running program, as something that says it holds a release.
+///
+/// # Errors
+/// When it cannot be opened or carries none.
+pub fn candidate(file: Option<&Path>) -> Result<Candidate> {
+    Ok(file.map_or_else(Candidate::open_self, Candidate::open)?)
+}
+
 /// Opens a release and compares all of it with what was signed.
 ///
 /// # Errors
 /// When it is refused or damaged.
-pub fn offer(session: &Session, file: Option<&Path>) -> Result<Offer> {
-    let release = session.open(file)?;
+pub fn offer(session: &Session, candidate: Candidate) -> Result<Offer> {
+    let release = session.open(candidate)?;
     let throughput = release.verify_all(session.sink)?;
     Ok(Offer { release, throughput, facts: host::facts(), receipt: session.receipt()? })
 }
@@ -128,6 +139,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         survey: &survey,
         answers,
         certificate: certificate(options, &offer.facts)?,
+        floor: apply::epoch_floor(&session.root)?,
         owners: options.owners,
         health_seconds: options.health_seconds,
     };
@@ -137,6 +149,9 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
 
 fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
     let Some((chain, key)) = &options.certificate else {
+        if let Some(bad) = options.names.iter().find(|name| !is_host_name(name)) {
+            return Err(Error::Name(bad.clone()).into());
+        }
         let mut names = vec![facts.hostname.clone(), "localhost".to_owned()];
         names.extend(options.names.iter().cloned());
         names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
@@ -148,10 +163,41 @@ fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
     Ok(Certificate::Given { chain: chain.display().to_string(), encrypted })
 }
 
+/// A DNS name (RFC 1123) or an address. A wildcard is none: the product does not support it.
+fn is_host_name(text: &str) -> bool {
+    let label = |part: &str| {
+        (1..=63).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
 fn read_key(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Checks a given certificate, as far as there is one.
+///
+/// # Errors
+/// When the pair is unfit, or its passphrase is missing or wrong.
+pub fn check_certificate(options: &Options, passphrase: Option<&Secret>) -> Result<()> {
+    read_pair(options, passphrase).map(drop)
+}
+
+/// A certificate chain and its private key.
+type Pair = (String, Zeroizing<String>);
+
+fn read_pair(options: &Options, passphrase: Option<&Secret>) -> Result<Option<Pair>> {
+    let Some((chain, key)) = &options.certificate else { return Ok(None) };
+    let chain = String::from_utf8(sys::fs::read_limited(chain, 1 << 20)?)
+        .map_err(|_| certs::Error::Chain("it is not PEM"))?;
+    let key = read_key(key)?;
+    certs::check_pair(&chain, &key, passphrase)?;
+    Ok(Some((chain, key)))
 }
 
 /// Gathers the secrets of an installation, and checks a given certificate.
@@ -160,11 +206,7 @@ fn read_key(path: &Path) -> Result<Zeroizing<String>> {
 /// When the certificate or its key is unfit.
 pub fn secrets(options: &Options, password: Secret, passphrase: Option<Secret>) -> Result<Secrets> {
     let mut secrets = Secrets { admin_password: Some(password), passphrase, ..Secrets::default() };
-    if let Some((chain, key)) = &options.certificate {
-        let chain = String::from_utf8(sys::fs::read_limited(chain, 1 << 20)?)
-            .map_err(|_| certs::Error::Chain("it is not PEM"))?;
-        let key = read_key(key)?;
-        certs::check_pair(&chain, &key, secrets.passphrase.as_ref())?;
+    if let Some((chain, key)) = read_pair(options, secrets.passphrase.as_ref())? {
         (secrets.chain, secrets.key) = (Some(chain), Some(key));
     }
     Ok(secrets)
@@ -259,6 +301,7 @@ fn installed(session: &Session, receipt: &Receipt, agreement: &Agreement) -> Ins
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         log: at(product::INSTALL_LOG),
         config: at(product::CONFIG_FILE),
+        self_signed: agreement.options.certificate.is_none(),
         binaries: at(product::INSTALL_DIR),
         data: at(product::DATA_DIR),
     }

@@ -32,6 +32,15 @@ pub enum Error {
     /// An earlier run was cut off, so what is there is neither old nor new.
     #[error("an earlier run was cut off and has not been recovered")]
     Unfinished,
+    /// On the running system files belong to those who use them.
+    #[error("--no-owner is for trying it in a directory, together with --root DIR")]
+    OwnersNeeded,
+    /// Not fit for a certificate.
+    #[error("{0:?} is neither a host name nor an address")]
+    Name(String),
+    /// Nobody can be asked whether to remove it.
+    #[error("cannot ask whether to remove it: this is not a terminal")]
+    Unconfirmed,
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),
@@ -141,15 +150,11 @@ impl<'a> Session<'a> {
         Ok((TrustStore::load(&self.root, &self.keys)?, Policy::load(&self.root)?))
     }
 
-    /// Opens a file, or the running program, as a release whose signatures are accepted.
+    /// Opens a candidate as a release whose signatures are accepted.
     ///
     /// # Errors
-    /// When it cannot be opened or is refused.
-    pub fn open(&self, file: Option<&Path>) -> Result<Release, anyhow::Error> {
-        let candidate = match file {
-            Some(path) => Candidate::open(path)?,
-            None => Candidate::open_self()?,
-        };
+    /// When it is refused.
+    pub fn open(&self, candidate: Candidate) -> Result<Release, anyhow::Error> {
         let (store, policy) = self.trust()?;
         Ok(Release::open(candidate, &store, &policy, self.now)?)
     }
@@ -203,8 +208,10 @@ impl<'a> Session<'a> {
     }
 
     /// Whether an earlier run was cut off.
-    #[must_use]
-    pub fn is_unfinished(&self) -> bool {
-        Journal::is_open(&apply::journal_dir(&self.root))
+    ///
+    /// # Errors
+    /// When this user may not look there.
+    pub fn is_unfinished(&self) -> Result<bool, anyhow::Error> {
+        Ok(Journal::is_open(&apply::journal_dir(&self.root))?)
     }
 }

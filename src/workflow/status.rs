@@ -46,7 +46,7 @@ pub struct Status {
 pub fn status(session: &Session) -> Result<Status> {
     let mut status = Status {
         installed: false,
-        unfinished: session.is_unfinished(),
+        unfinished: session.is_unfinished()?,
         release: None,
         title: None,
         epoch: None,

@@ -5,9 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Session;
+use super::{Session, install};
 use crate::release::{Release, Throughput};
-use crate::source::Candidate;
 use crate::verify::{self, Judgement};
 
 /// What is known of a file after all of it was looked at.
@@ -37,10 +36,7 @@ pub struct Report {
 /// # Errors
 /// When the file or the keys cannot be read.
 pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
-    let candidate = match file {
-        Some(path) => Candidate::open(path)?,
-        None => Candidate::open_self()?,
-    };
+    let candidate = install::candidate(file)?;
     let (store, policy) = session.trust()?;
     let judgement = verify::judge(candidate.manifest(), candidate.signatures(), &store, &policy, session.now);
     let mut report = Report {

@@ -12,10 +12,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use clap::Parser;
-use demisto_install::cli;
 use demisto_install::trust::lint::{Report, Severity};
 use demisto_install::trust::{self, Policy, TrustStore};
 use demisto_install::verify;
@@ -350,36 +348,43 @@ fn what_lint_says_of_weak_bindings_helps() {
     assert!(sqv(&gpg, &gpg.file("fixed.pgp", &gpg.export(&key)), &signature));
 }
 
-#[derive(Debug, Parser)]
-struct Line {
-    #[command(flatten)]
-    keys: cli::keys::KeysArgs,
-}
-
 #[test]
 fn the_command_line_speaks() {
     let case = Case::new();
     let run = |args: &[&str]| {
-        let line = Line::try_parse_from([&["keys"], args].concat())?;
-        Ok::<_, clap::Error>(cli::keys::run(&line.keys, case.root(), true))
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+        command.args(["--output", "json", "--root"]).arg(case.root()).arg("keys").args(args);
+        command.stdin(std::process::Stdio::null()).output().unwrap().status.code().unwrap()
     };
-    let code =
-        |result: Result<anyhow::Result<ExitCode>, clap::Error>| format!("{:?}", result.unwrap().unwrap());
-    let success = format!("{:?}", ExitCode::SUCCESS);
     let file = case.file(&case.key);
     let file = file.to_str().unwrap();
-    assert_eq!(code(run(&["list"])), success);
-    assert!(run(&["import"]).is_err(), "a file or --from-rpm");
-    assert!(run(&["import", file, "--from-rpm"]).is_err(), "not both");
-    assert!(run(&["import", file, "--yes"]).is_err(), "--yes needs --fingerprint");
-    assert!(run(&["import", file, "--fingerprint", "DEADBEEF"]).is_err(), "no short ids");
-    assert_eq!(code(run(&["import", file, "--yes", "--fingerprint", &case.key])), success);
-    assert_eq!(code(run(&["import", file, "--yes", "--fingerprint", &case.key])), success);
+    assert_eq!(run(&["list"]), 0);
+    assert_eq!(run(&["import"]), 2, "a file or --from-rpm");
+    assert_eq!(run(&["import", file]), 2, "nobody can be asked");
+    assert_eq!(run(&["import", file, "--from-rpm"]), 2, "not both");
+    assert_eq!(run(&["import", file, "--yes"]), 2, "--yes needs --fingerprint");
+    assert_eq!(run(&["import", file, "--fingerprint", "DEADBEEF"]), 2, "no short ids");
+    assert_eq!(run(&["import", file, "--fingerprint", &"0".repeat(40)]), 3, "another fingerprint");
+    assert_eq!(run(&["import", file, "--yes", "--fingerprint", &case.key]), 0);
+    assert_eq!(run(&["import", file, "--yes", "--fingerprint", &case.key]), 0);
     assert_eq!(case.imported(), std::slice::from_ref(&case.key));
-    assert_eq!(code(run(&["lint", file])), success);
+    assert_eq!(run(&["lint", file]), 0);
     let weak = case.gpg.key(MADE, "Weak", "rsa1024", "sign", "never");
     let weak = case.file(&weak);
-    assert_eq!(code(run(&["lint", file, weak.to_str().unwrap()])), format!("{:?}", ExitCode::from(4)));
-    assert_eq!(code(run(&["remove", &case.key])), success);
-    assert!(run(&["remove", &case.key]).unwrap().is_err());
+    assert_eq!(run(&["lint", file, weak.to_str().unwrap()]), 4);
+    assert_eq!(run(&["remove", &case.key]), 0);
+    assert_eq!(run(&["remove", &case.key]), 1);
+}
+
+#[test]
+fn another_root_is_never_left_through_a_link() {
+    let case = Case::new();
+    let outside = tempfile::tempdir().unwrap();
+    let file = case.file(&case.key);
+    std::os::unix::fs::symlink(outside.path(), case.root().join("etc")).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+    command.arg("--root").arg(case.root()).args(["keys", "import"]).arg(&file);
+    let status = command.args(["--fingerprint", &case.key]).output().unwrap().status;
+    assert_eq!(status.code(), Some(4));
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }

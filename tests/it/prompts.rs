@@ -42,7 +42,13 @@ fn the_program() {
         ..Partial::default()
     };
     let eula = "1. ACKNOWLEDGMENT AND ACCEPTANCE\nRead this.\x1b[31m\n";
-    let question = Question { eula, known, port_in_use: &taken, password_known: role == "no password" };
+    let question = Question {
+        eula,
+        known,
+        default_port: 443,
+        port_in_use: &taken,
+        password_known: role == "no password",
+    };
     let done = match role.as_str() {
         "sources" => return sources(),
         "progress" => {
@@ -151,10 +157,19 @@ fn the_licence_has_no_default_and_no_is_no() {
 }
 
 #[test]
+fn only_yes_is_yes() {
+    let mut s = start("all", "dumb");
+    answer(&mut s, LICENCE, "no way\r");
+    answer(&mut s, "Please answer yes or no", "maybe\r");
+    answer(&mut s, "Please answer yes or no", "nope, my\r");
+    answer(&mut s, "Please answer yes or no", "N\r");
+    let end = finish(&mut s, 1);
+    assert!(end.contains("was not accepted"), "{end}");
+}
+
+#[test]
 fn the_licence_is_shown_in_a_pager() {
-    if !Path::new("/usr/bin/less").exists() {
-        return;
-    }
+    assert!(Path::new("/usr/bin/less").exists(), "less is missing: apt-get install less");
     let mut s = start("all", "xterm");
     answer(&mut s, "ACKNOWLEDGMENT", "q");
     answer(&mut s, LICENCE, "n\r");
