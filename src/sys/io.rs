@@ -81,7 +81,7 @@ impl Output {
     /// When they cannot be written.
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while self.direct && !bytes.is_empty() {
-            let aligned = bytes.as_ptr().align_offset(ALIGN) == 0 && self.written % ALIGN == 0;
+            let aligned = bytes.as_ptr().align_offset(ALIGN) == 0 && self.written.is_multiple_of(ALIGN);
             let length = if aligned { bytes.len() / ALIGN * ALIGN } else { 0 };
             let (now, later) = bytes.split_at(length);
             match self.file.write(now) {
@@ -119,7 +119,7 @@ pub fn read(file: &mut File, size: u64, buffer: &mut Buffer, take: &mut dyn FnMu
             Ok(0) => return Ok(()),
             Ok(count) => {
                 take(buffer.first(count));
-                if direct && count % ALIGN != 0 {
+                if direct && !count.is_multiple_of(ALIGN) {
                     direct = set_direct(file, false); // the end, or an odd place from which to go on
                 }
             }
