@@ -119,7 +119,7 @@ pub fn read(file: &mut File, size: u64, buffer: &mut Buffer, take: &mut dyn FnMu
             Ok(0) => return Ok(()),
             Ok(count) => {
                 take(buffer.first(count));
-                if direct && count % ALIGN != 0 {
+                if direct && !count.is_multiple_of(ALIGN) {
                     direct = set_direct(file, false); // the end, or an odd place from which to go on
                 }
             }
