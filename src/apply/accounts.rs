@@ -51,6 +51,9 @@ pub(super) fn remove_user(context: &Context, name: &str) -> Result<()> {
     if accounts.uid.is_none() {
         return Ok(());
     }
+    if let Some(uid) = accounts.uid.filter(|_| context.is_live()) {
+        sys::process::end_all_of(uid); // userdel refuses while one is left
+    }
     tool(context, "userdel")?.arg(name).check()?;
     // userdel takes a group of the same name with it (USERGROUPS_ENAB, login.defs(5))
     match (accounts.gid, Accounts::look_up(context.root, name)?.gid) {

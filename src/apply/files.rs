@@ -1,6 +1,7 @@
 //! Small files: opening their directory safely, copying, putting back.
 
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::Result;
@@ -31,27 +32,30 @@ pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
     }
 }
 
-/// Copies a file's content; the copy is ours alone (0600) and durable.
-pub(super) fn copy(from: &Dir, name: &str, to: &Dir, copy: &str) -> Result<()> {
+/// Largest file of which a copy is kept: what is replaced or removed is small; something larger was
+/// put there by somebody else, to fill the disk.
+const COPY_LIMIT: u64 = 16 << 20;
+
+/// Copies a file's content to a new file, which is ours alone (0600) and durable; gives the file.
+pub(super) fn copy(mut source: File, to: &Dir, copy: &str) -> Result<File> {
     let path = to.path_of(copy);
     let failed = |e| sys::Error::new("copy to", &path, e);
-    let mut source = from.open_file(name)?;
     to.remove_file(copy)?;
     let mut target = to.create_file(copy)?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let count = source.read(&mut buffer).map_err(failed)?;
-        if count == 0 {
-            break;
-        }
-        target.write_all(buffer.get(..count).unwrap_or_default()).map_err(failed)?;
+    let count = std::io::copy(&mut source.by_ref().take(COPY_LIMIT + 1), &mut target).map_err(failed)?;
+    if count > COPY_LIMIT {
+        to.remove_file(copy)?;
+        return Err(sys::Error::rule("copy to", &path, "the file is larger than 16 MiB").into());
     }
     fault::point("backup written").map_err(failed)?;
     target.sync_all().map_err(failed)?;
-    Ok(to.sync()?)
+    to.sync()?;
+    Ok(target)
 }
 
-/// Puts a copy back in one step, with the mode and owner that the file had.
+/// Puts a copy back in one step, with the mode and owner that the file had. Both are set on the
+/// descriptor of the file that was made here: the directory may be the service's, which could put
+/// another file under the name meanwhile.
 pub(super) fn put_back(
     backups: &Dir,
     copy_name: &str,
@@ -59,12 +63,11 @@ pub(super) fn put_back(
     name: &str,
     was: (u32, Ids),
 ) -> Result<()> {
-    let temp = format!(".{name}.demisto-install");
-    target.remove_file(&temp)?;
-    copy(backups, copy_name, target, &temp)?;
-    let file = target.open_file(&temp)?;
+    target.remove_leftover(name)?;
+    let temp = dir::temp_name(name)?;
+    let file = copy(backups.open_file(copy_name)?, target, &temp)?;
     let owner = if sys::env::is_root() { Some(was.1) } else { None };
-    dir::set_attributes(&file, &target.path_of(name), owner, was.0)?;
+    dir::set_attributes(&file, &target.path_of(name), owner, was.0 & 0o777)?;
     target.rename(&temp, target, name)?;
     Ok(target.sync()?)
 }

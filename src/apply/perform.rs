@@ -75,6 +75,10 @@ pub(super) fn perform(
         Step::StopUnit { unit } => Ok(service::stop(unit)?),
         Step::AwaitHealth { unit, port, path, seconds } => await_health(context, unit, *port, path, *seconds),
         Step::WriteReceipt { path } => write_receipt(context, path),
+        Step::RemoveFile { path } if *before == Before::Kept => {
+            context.sink.warn(format!("{path} is not what this program writes there; it stays"));
+            Ok(())
+        }
         Step::RemoveFile { path } => remove::file(context, path),
         Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
@@ -85,7 +89,11 @@ pub(super) fn perform(
 /// Whether a failed step left what it found: undoing it would then take away what is not ours.
 pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
     let exists = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::AlreadyExists;
-    matches!((step, error), (Step::CreateDir { .. } | Step::StageTree { .. }, Error::Sys(e)) if exists(e))
+    let makes = matches!(
+        step,
+        Step::CreateDir { .. } | Step::StageTree { .. } | Step::RemoveTree { .. } | Step::RemoveOwned { .. }
+    );
+    makes && matches!(error, Error::Sys(e) if exists(e))
 }
 
 /// Makes systemd read its units again, when it manages this root.

@@ -23,8 +23,11 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         Step::WriteFile { path, .. }
         | Step::WriteOneTimeConfig { path, .. }
         | Step::SetConfigPort { path, .. }
-        | Step::RemoveFile { path }
         | Step::WriteReceipt { path } => file(path, number, context, journal),
+        Step::RemoveFile { path } => match odd(path, context)? {
+            true => Ok(Before::Kept),
+            false => file(path, number, context, journal),
+        },
         Step::SwitchTree { from, to } => switch(from, to, context),
         Step::EnableUnit { unit }
         | Step::DisableUnit { unit }
@@ -52,6 +55,16 @@ fn number_of(id: Option<u32>) -> Before {
     id.map_or(Before::Kept, |id| Before::Account { id })
 }
 
+/// Whether something lies there that this program did not make: no file, or one too large for its
+/// name. It is not ours to remove, and must not keep the rest from being removed.
+fn odd(path: &str, context: &Context) -> Result<bool> {
+    let stat = sys::fs::stat(&context.at(path))?;
+    Ok(stat.is_some_and(|stat| stat.kind != Kind::File || stat.size > ODD_SIZE))
+}
+
+/// No file that is removed one by one is larger.
+const ODD_SIZE: u64 = 8 << 20;
+
 /// Keeps a copy of the file that a step replaces or removes.
 fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
     if !context.at(path).parent().is_some_and(Path::is_dir) {
@@ -63,7 +76,9 @@ fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Resu
         return Err(Error::Sys(sys::Error::rule("replace", &dir.path_of(&name), "it is not a regular file")));
     }
     let copy = format!("{number}");
-    files::copy(&dir, &name, &journal.backup_dir()?, &copy)?;
+    let source = dir.open_file(&name)?;
+    let stat = sys::dir::stat_file(&source, &dir.path_of(&name))?; // of the very file that is copied
+    files::copy(source, &journal.backup_dir()?, &copy)?;
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })
 }

@@ -1,5 +1,7 @@
 //! Removing, in a way that can be undone: things are moved aside and deleted after the commit.
 
+use std::path::Path;
+
 use super::files::{open, open_parent};
 use super::{Context, Error, Result, finish};
 use crate::manifest::{Kind as Entry, Manifest};
@@ -8,7 +10,7 @@ use crate::sys::dir::{Dir, Ids, Kind};
 
 /// Removes a file; an absent one is fine.
 pub(super) fn file(context: &Context, path: &str) -> Result<()> {
-    if !context.at(path).parent().is_some_and(std::path::Path::is_dir) {
+    if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(());
     }
     let (dir, name) = open_parent(context.root, path)?;
@@ -43,7 +45,7 @@ pub(super) fn dir_back(context: &Context, path: &str, mode: u32, ids: Ids) -> Re
 
 /// Removes a tree for good; an absent one is fine.
 pub(super) fn whole(context: &Context, path: &str) -> Result<()> {
-    if !context.at(path).parent().is_some_and(std::path::Path::is_dir) {
+    if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(());
     }
     let (dir, name) = open_parent(context.root, path)?;
@@ -56,13 +58,29 @@ pub(super) fn tree(context: &Context, path: &str, trash: &str) -> Result<()> {
     if !sys::fs::exists(&context.at(path)) {
         return Ok(());
     }
+    refuse_mounts(&context.at(path))?;
     if let Some(inner) = inside(path, trash) {
         return empty(&open(context.root, path)?, inner);
     }
     let (dir, name) = open_parent(context.root, path)?;
     let (trash_dir, trash) = open_parent(context.root, trash)?;
+    trash_dir.remove_tree(&trash)?; // left by an earlier removal that could not empty it
     dir.rename_new(&name, &trash_dir, &trash)?;
     Ok(dir.sync()?)
+}
+
+/// What is mounted below a tree would be carried along and could not be removed.
+fn refuse_mounts(path: &Path) -> Result<()> {
+    let table = sys::fs::read_limited(Path::new("/proc/self/mountinfo"), 16 << 20)?;
+    let table = String::from_utf8_lossy(&table).into_owned();
+    let below = |point: &&str| Path::new(point).starts_with(path) && Path::new(point) != path;
+    match table.lines().filter_map(|line| line.split(' ').nth(4)).find(below) {
+        Some(point) => {
+            let why = "another file system is mounted there; unmount it first";
+            Err(sys::Error::rule("remove", Path::new(point), why).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The name of a trash directory that lies in the tree itself: a mount point cannot be moved.
@@ -72,8 +90,9 @@ fn inside<'a>(path: &str, trash: &'a str) -> Option<&'a str> {
 
 /// Moves all that a directory holds into `trash` in it.
 fn empty(dir: &Dir, trash: &str) -> Result<()> {
+    dir.remove_tree(trash)?; // the name is the service's to take, and what has it is removed anyway
     let aside = dir.create_dir(trash, 0o700, None)?;
-    for name in dir.names()?.iter().filter(|name| *name != trash) {
+    for name in dir.raw_names()?.iter().filter(|name| *name != trash) {
         dir.rename_new(name, &aside, name)?;
     }
     aside.sync()?;
@@ -88,7 +107,7 @@ pub(super) fn tree_back(context: &Context, path: &str, trash: &str) -> Result<()
     if let Some(inner) = inside(path, trash) {
         let dir = open(context.root, path)?;
         let aside = dir.open_dir(inner)?;
-        for name in aside.names()? {
+        for name in aside.raw_names()? {
             aside.rename_new(&name, &dir, &name)?;
         }
         dir.remove_dir(inner)?;

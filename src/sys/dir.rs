@@ -3,9 +3,12 @@
 //! Names given here are single components; no call follows a link at that name. So nobody who can
 //! write an upper directory can redirect what is done below.
 
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir as Stream;
@@ -109,15 +112,16 @@ impl Dir {
 
     /// The path of `name` in it, for messages.
     #[must_use]
-    pub fn path_of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    pub fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
     }
 
     /// Opens a directory in it, not through a link.
     ///
     /// # Errors
     /// When it cannot be opened or is a link.
-    pub fn open_dir(&self, name: &str) -> Result<Self> {
+    pub fn open_dir(&self, name: impl AsRef<OsStr>) -> Result<Self> {
+        let name = name.as_ref();
         let path = self.path_of(name);
         let fd = openat(&self.fd, name, DIR_FLAGS | OFlag::O_NOFOLLOW, Mode::empty());
         Ok(Self { fd: fd.context("open the directory", &path)?, path })
@@ -149,7 +153,8 @@ impl Dir {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub fn stat(&self, name: &str) -> Result<Option<Stat>> {
+    pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
+        let name = name.as_ref();
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(raw) => Ok(Some(Stat::new(&raw))),
             Err(nix::errno::Errno::ENOENT) => Ok(None),
@@ -170,14 +175,23 @@ impl Dir {
     /// # Errors
     /// When it cannot be read or a name is no valid text.
     pub fn names(&self) -> Result<Vec<String>> {
+        let text = |name: OsString| {
+            name.into_string().map_err(|_| Error::rule("list", &self.path, "a name in it is not valid UTF-8"))
+        };
+        self.raw_names()?.into_iter().map(text).collect()
+    }
+
+    /// As [`Dir::names`], also such as are no valid text: whoever else writes there may use any.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn raw_names(&self) -> Result<Vec<OsString>> {
         let fd = openat(&self.fd, ".", DIR_FLAGS, Mode::empty()).context("list", &self.path)?;
         let mut stream = Stream::from_fd(fd).context("list", &self.path)?;
         let mut names = Vec::new();
         for entry in stream.iter() {
             let entry = entry.context("list", &self.path)?;
-            let name = entry.file_name().to_str();
-            let name =
-                name.map_err(|_| Error::rule("list", &self.path, "a name in it is not valid UTF-8"))?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
                 names.push(name.to_owned());
             }
@@ -274,7 +288,7 @@ impl Dir {
     /// When a part fails; `name` is as before then.
     pub fn replace_file(&self, name: &str, bytes: &[u8], mode: u32, owner: Option<Ids>) -> Result<()> {
         self.remove_leftover(name)?;
-        let temp = temp_name(name);
+        let temp = temp_name(name)?;
         let path = self.path_of(name);
         let result = (|| {
             let mut file = self.create_file(&temp)?;
@@ -292,12 +306,19 @@ impl Dir {
         self.sync()
     }
 
-    /// Removes what a [`Dir::replace_file`] of `name` left that was killed half-way.
+    /// Removes what a [`Dir::replace_file`] of `name` left that was killed half-way, and whatever
+    /// somebody else put under such a name.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_leftover(&self, name: &str) -> Result<()> {
-        self.remove_file(&temp_name(name))
+        let prefix = temp_prefix(name);
+        for found in self.raw_names()? {
+            if found.as_bytes().starts_with(prefix.as_bytes()) {
+                self.remove_tree(&found)?;
+            }
+        }
+        Ok(())
     }
 
     /// Renames `from` to `to` in `target`, replacing what is there.
@@ -305,15 +326,15 @@ impl Dir {
     /// # Errors
     /// When it cannot be done.
     pub fn rename(&self, from: &str, target: &Self, to: &str) -> Result<()> {
-        self.rename_with(from, target, to, RenameFlags::empty())
+        self.rename_with(from.as_ref(), target, to.as_ref(), RenameFlags::empty())
     }
 
     /// Renames `from` to `to` in `target`, which must not exist.
     ///
     /// # Errors
     /// When it exists or it cannot be done.
-    pub fn rename_new(&self, from: &str, target: &Self, to: &str) -> Result<()> {
-        self.rename_with(from, target, to, RenameFlags::NOREPLACE)
+    pub fn rename_new(&self, from: impl AsRef<OsStr>, target: &Self, to: impl AsRef<OsStr>) -> Result<()> {
+        self.rename_with(from.as_ref(), target, to.as_ref(), RenameFlags::NOREPLACE)
     }
 
     /// Swaps `from` and `to` in one step (renameat2 RENAME_EXCHANGE).
@@ -321,10 +342,10 @@ impl Dir {
     /// # Errors
     /// When one is absent or the file system cannot do it.
     pub fn exchange(&self, from: &str, target: &Self, to: &str) -> Result<()> {
-        self.rename_with(from, target, to, RenameFlags::EXCHANGE)
+        self.rename_with(from.as_ref(), target, to.as_ref(), RenameFlags::EXCHANGE)
     }
 
-    fn rename_with(&self, from: &str, target: &Self, to: &str, flags: RenameFlags) -> Result<()> {
+    fn rename_with(&self, from: &OsStr, target: &Self, to: &OsStr, flags: RenameFlags) -> Result<()> {
         let path = target.path_of(to);
         fault::point("rename").context("rename to", &path)?;
         renameat_with(&self.fd, from, &target.fd, to, flags).context("rename to", &path)
@@ -344,19 +365,19 @@ impl Dir {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove_file(&self, name: &str) -> Result<()> {
-        self.unlink(name, UnlinkatFlags::NoRemoveDir)
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        self.unlink(name.as_ref(), UnlinkatFlags::NoRemoveDir)
     }
 
     /// Removes an empty directory; an absent one is fine.
     ///
     /// # Errors
     /// When it is not empty or cannot be removed.
-    pub fn remove_dir(&self, name: &str) -> Result<()> {
-        self.unlink(name, UnlinkatFlags::RemoveDir)
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        self.unlink(name.as_ref(), UnlinkatFlags::RemoveDir)
     }
 
-    fn unlink(&self, name: &str, flag: UnlinkatFlags) -> Result<()> {
+    fn unlink(&self, name: &OsStr, flag: UnlinkatFlags) -> Result<()> {
         match unlinkat(&self.fd, name, flag) {
             Ok(()) => fault::point("removed").context("remove", &self.path_of(name)),
             Err(nix::errno::Errno::ENOENT) => Ok(()),
@@ -366,26 +387,29 @@ impl Dir {
 
     /// Removes `name` and all below it, following no link and entering no other file system.
     ///
+    /// Whoever filled the tree may have nested it deeper than descriptors or the stack reach: a
+    /// directory that is not empty is moved up to the top before it is entered. What cannot be
+    /// removed does not keep the rest.
+    ///
     /// # Errors
-    /// When something cannot be removed.
-    pub fn remove_tree(&self, name: &str) -> Result<()> {
-        let device = self.stat_self()?.dev;
-        self.remove_tree_on(name, device)
-    }
-
-    fn remove_tree_on(&self, name: &str, device: u64) -> Result<()> {
+    /// When something could not be removed: the first reason.
+    pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
         let Some(stat) = self.stat(name)? else { return Ok(()) };
         if stat.kind != Kind::Dir {
             return self.remove_file(name);
         }
-        if stat.dev != device {
-            return Err(Error::rule("remove", &self.path_of(name), "another file system is mounted there"));
+        if stat.dev != self.stat_self()?.dev {
+            return Err(mounted(&self.path_of(name)));
         }
-        let dir = self.open_dir(name)?;
-        for inner in dir.names()? {
-            dir.remove_tree_on(&inner, device)?;
+        let top = self.open_dir(name)?;
+        let mut removal =
+            Removal { top: &top, device: stat.dev, moved: 0, stuck: HashSet::new(), failure: None };
+        while removal.round()? {}
+        match removal.failure {
+            Some(failure) => Err(failure),
+            None => self.remove_dir(name),
         }
-        self.remove_dir(name)
     }
 
     /// Makes renames and creations in it durable.
@@ -444,10 +468,84 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// The temporary name beside `name`: fixed, so that a leftover is found again. Hidden, so that
+fn mounted(path: &Path) -> Error {
+    Error::rule("remove", path, "another file system is mounted there")
+}
+
+/// A tree that is being removed.
+struct Removal<'a> {
+    top: &'a Dir,
+    device: u64,
+    /// Number of directories that were moved to the top.
+    moved: u64,
+    /// Names at the top that cannot be removed.
+    stuck: HashSet<OsString>,
+    failure: Option<Error>,
+}
+
+impl Removal<'_> {
+    /// Goes once over what lies at the top; tells whether another time is needed.
+    fn round(&mut self) -> Result<bool> {
+        let names = self.top.raw_names()?;
+        let mut found = false;
+        for name in names.into_iter().filter(|name| !self.stuck.contains(name)).collect::<Vec<_>>() {
+            found = true;
+            if let Err(error) = self.remove(&name) {
+                self.stuck.insert(name);
+                self.failure.get_or_insert(error);
+            }
+        }
+        Ok(found)
+    }
+
+    fn remove(&mut self, name: &OsStr) -> Result<()> {
+        let Some(stat) = self.top.stat(name)? else { return Ok(()) };
+        if stat.kind != Kind::Dir {
+            return self.top.remove_file(name);
+        }
+        if stat.dev != self.device {
+            return Err(mounted(&self.top.path_of(name)));
+        }
+        let dir = self.top.open_dir(name)?;
+        for inner in dir.raw_names()? {
+            match dir.stat(&inner)? {
+                Some(stat) if stat.kind == Kind::Dir && stat.dev != self.device => {
+                    return Err(mounted(&dir.path_of(&inner)));
+                }
+                Some(stat) if stat.kind == Kind::Dir => {
+                    self.moved += 1;
+                    dir.rename_new(&inner, self.top, format!(".moved-{}-{}", stat.ino, self.moved))?;
+                }
+                _ => dir.remove_file(&inner)?,
+            }
+        }
+        self.top.remove_dir(name)
+    }
+}
+
+/// How temporary names beside `name` begin: a leftover is found again by it. Hidden, so that
 /// programs that read a directory of configuration files pass over it.
-fn temp_name(name: &str) -> String {
-    format!(".{name}.demisto-install")
+fn temp_prefix(name: &str) -> String {
+    format!(".{name}.demisto-install.")
+}
+
+/// A temporary name beside `name` that nobody can have taken beforehand.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn temp_name(name: &str) -> Result<String> {
+    let mut random = [0; 8];
+    let failed = |e| Error::new("make a name beside", Path::new(name), io::Error::other(e));
+    openssl::rand::rand_bytes(&mut random).map_err(failed)?;
+    Ok(random.iter().fold(temp_prefix(name), |name, byte| format!("{name}{byte:02x}")))
+}
+
+/// What an open file is.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn stat_file(fd: &impl AsFd, path: &Path) -> Result<Stat> {
+    fstat(fd).map(|raw| Stat::new(&raw)).context("look at", path)
 }
 
 /// Sets owner, then mode (chown clears bits), of an open file.
@@ -504,6 +602,36 @@ mod tests {
         assert!(trail.holder_of(&"a/none/f".parse().unwrap()).unwrap_err().is_not_found());
         assert!(trail.holder_of(&"link/f".parse().unwrap()).is_err());
         assert_eq!(trail.holder_of(&"a/f".parse().unwrap()).unwrap().path(), temp.path().join("a"));
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn hostile_trees_are_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let tree = temp.path().join("tree");
+        std::fs::create_dir_all(tree.join("a/b")).unwrap();
+        std::fs::write(tree.join("a").join(OsStr::from_bytes(b"\xff\xfe")), "x").unwrap();
+        std::fs::create_dir(tree.join("a/b").join(OsStr::from_bytes(b"\xff"))).unwrap();
+        let mut deep = dir.open_dir("tree").unwrap();
+        for _ in 0..3000 {
+            deep.create_dir("d", 0o700, None).unwrap();
+            deep = deep.open_dir("d").unwrap();
+        }
+        drop(deep);
+        dir.remove_tree("tree").unwrap();
+        assert!(dir.raw_names().unwrap().is_empty());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn a_planted_name_is_no_obstacle() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        std::fs::create_dir_all(temp.path().join(".f.demisto-install.00/x")).unwrap();
+        std::fs::write(temp.path().join(".f.demisto-install.11"), "left by a kill").unwrap();
+        dir.replace_file("f", b"x", 0o600, None).unwrap();
+        assert_eq!(dir.names().unwrap(), ["f"]);
     }
 
     #[test]

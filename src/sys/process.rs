@@ -212,6 +212,30 @@ impl Tool {
     }
 }
 
+/// Ends every process of a user (SIGKILL), which is about to lose its account. Root's are spared.
+pub fn end_all_of(uid: u32) {
+    use nix::sys::signal::{Signal, kill};
+
+    const ROUNDS: usize = 20; // a process may be starting another one at this moment
+    let belongs = |pid: &u32| {
+        let status = super::fs::read_limited(Path::new(&format!("/proc/{pid}/status")), 1 << 20);
+        let status = String::from_utf8_lossy(&status.unwrap_or_default()).into_owned();
+        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default().to_owned();
+        ids.split_whitespace().any(|id| id.parse() == Ok(uid))
+    };
+    for _ in 0..ROUNDS {
+        let names = super::fs::list(Path::new("/proc")).unwrap_or_default();
+        let pids: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).filter(belongs).collect();
+        if uid == 0 || pids.is_empty() {
+            return;
+        }
+        for pid in pids {
+            let _ = i32::try_from(pid).map(|pid| kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL));
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 fn drain(pipe: Option<impl Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
