@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::progress::{self, ColorChoice, OutputFormat};
 use crate::event::EventSink;
 use crate::sys;
+use crate::types::printable;
 use crate::workflow::Session;
 
 /// Arguments that every verb takes.
@@ -51,7 +52,7 @@ impl Common {
         if self.is_json() {
             self.json_line("result", value);
         } else if !self.quiet {
-            sys::fs::print(text);
+            sys::fs::print(&printable(text));
         }
     }
 

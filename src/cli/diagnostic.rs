@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::password;
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
+use crate::types::printable_line;
 use crate::workflow::keys;
 use crate::{
     apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
@@ -32,7 +33,7 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
     let found = diagnose(error);
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = printable_line(cause.to_string().trim_end());
         if lines.last() != Some(&text) {
             lines.push(text);
         }
@@ -50,10 +51,10 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
         error.downcast_ref::<apply::Error>().map(apply::Error::root_cause)
     {
         text.push_str("the service's last log lines:\n");
-        log.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+        log.iter().for_each(|line| text.push_str(&format!("    {}\n", printable_line(line))));
     }
     for hint in &found.hints {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", printable_line(hint)));
     }
     print_error(&text);
     found.exit.into()
@@ -150,6 +151,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }
+        E::ForeignState(_) => diagnosis(
+            Exit::Blocked,
+            "nothing was changed; look at what is in it, then remove it or chown it to whoever runs this",
+        ),
         E::PlanDiffers { .. } => diagnosis(
             Exit::Blocked,
             "look at the plan again (`plan`, `uninstall --dry-run`) and approve its digest",

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::prompt::{self, Answers, Partial};
 use crate::report;
 use crate::sys;
-use crate::types::{Digest, Secret};
+use crate::types::{Digest, Secret, printable};
 use crate::workflow::install::{self, Agreement, Next, Offer, Options};
 use crate::workflow::{Error, Session};
 
@@ -176,7 +176,7 @@ fn confirm(
     options: &Options,
 ) -> Result<()> {
     let Some(plan) = plan_of(session, offer, answers, options)? else { return Ok(()) };
-    sys::fs::print_error(&report::plan(&plan));
+    sys::fs::print_error(&printable(&report::plan(&plan)));
     if !ask::confirm("Is this configuration OK?", true)? {
         return Err(ask::Error::NotConfirmed.into());
     }
@@ -232,7 +232,7 @@ fn greet(common: &Common, offer: &Offer) {
         .collect();
     let text =
         format!("{} {}\nsigned by {}\n\n", manifest.title, manifest.release(), signers.join("\n          "));
-    sys::fs::print_error(&text);
+    sys::fs::print_error(&printable(&text));
 }
 
 fn questions(

@@ -15,7 +15,7 @@ use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::sys;
 use crate::trust::lint;
-use crate::types::Fingerprint;
+use crate::types::{Fingerprint, printable};
 use crate::workflow::keys::{self, Candidate, Consent, ImportReport, KeyReport, Outcome};
 
 /// List, import, remove and check trusted keys
@@ -115,7 +115,7 @@ fn ask(candidate: &Candidate) -> io::Result<bool> {
     for finding in &candidate.findings {
         let _ = writeln!(text, "{}", describe_finding(finding));
     }
-    sys::fs::print_error(&text);
+    sys::fs::print_error(&printable(&text));
     sys::fs::print_error("Compare the fingerprint with the one that the vendor published.\n");
     ask::confirm("Trust this key?", false).map_err(io::Error::other)
 }

@@ -13,7 +13,7 @@ use crate::event::{Event, EventSink, Unit};
 use crate::sys::clock::{self, Watch};
 use crate::sys::fs::{print, print_error};
 use crate::sys::{env, tty};
-use crate::types::human_bytes;
+use crate::types::{human_bytes, printable_line};
 
 /// The version of the JSON Lines' shape.
 pub const SCHEMA: u32 = 1;
@@ -153,7 +153,7 @@ impl Text {
 
     fn warning(&self, text: &str) -> String {
         let label = if self.color { "\x1b[1;33mwarning:\x1b[0m" } else { "warning:" };
-        format!("{label} {}", clean(text))
+        format!("{label} {}", printable_line(text))
     }
 }
 
@@ -163,19 +163,19 @@ impl EventSink for Text {
         match event {
             Event::Warning { text } => self.line(&slot, &self.warning(&text)),
             _ if self.quiet => {}
-            Event::Begin { task, total, unit } => self.begin(&mut slot, clean(&task), total, unit),
+            Event::Begin { task, total, unit } => self.begin(&mut slot, printable_line(&task), total, unit),
             Event::Progress { delta } => self.advance(&mut slot, delta),
             Event::End { summary } => {
                 close(&mut slot);
                 if !summary.is_empty() {
-                    self.line(&slot, &clean(&summary));
+                    self.line(&slot, &printable_line(&summary));
                 }
             }
             Event::Step { number, of, text } => {
                 let width = of.to_string().len();
-                self.line(&slot, &format!("[{number:>width$}/{of}] {}", clean(&text)));
+                self.line(&slot, &format!("[{number:>width$}/{of}] {}", printable_line(&text)));
             }
-            Event::Note { text } => self.line(&slot, &clean(&text)),
+            Event::Note { text } => self.line(&slot, &printable_line(&text)),
         }
     }
 }
@@ -218,15 +218,6 @@ fn amount(count: u64, unit: Unit) -> String {
 fn tenths(done: u64, total: u64) -> u64 {
     let tenths = u128::from(done) * 10 / u128::from(total.max(1));
     u64::try_from(tenths.min(10)).unwrap_or(10)
-}
-
-/// Control characters made visible: texts may hold names from a file that somebody else made.
-fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' { cleaned.extend(c.escape_default()) } else { cleaned.push(c) }
-    }
-    cleaned
 }
 
 /// One JSON object per line.

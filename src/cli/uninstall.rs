@@ -6,7 +6,7 @@ use serde_json::json;
 use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
-use crate::types::Digest;
+use crate::types::{Digest, printable};
 use crate::workflow::{Error, uninstall};
 use crate::{report, sys};
 
@@ -55,7 +55,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         if !sys::tty::is_interactive() {
             bail!(Error::Unconfirmed);
         }
-        sys::fs::print_error(&report::plan(&plan));
+        sys::fs::print_error(&printable(&report::plan(&plan)));
         if !ask::confirm("Remove it?", false)? {
             bail!(ask::Error::NotConfirmed);
         }

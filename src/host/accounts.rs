@@ -14,19 +14,31 @@ pub struct Accounts {
     pub gid: Option<u32>,
 }
 
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 const LIMIT: u64 = 64 << 20;
 
 impl Accounts {
     /// Looks `name` up: on the running system through NSS, in another root in its own files.
     ///
     /// # Errors
-    /// When the other root's files exist but cannot be read.
+    /// When the other root's files exist but cannot be read, or a number is root's.
     pub fn look_up(root: &Path, name: &str) -> sys::Result<Self> {
         if root == Path::new("/") {
             let uid = get_user_by_name(name).map(|user| user.uid());
-            return Ok(Self { uid, gid: get_group_by_name(name).map(|group| group.gid()) });
+            return Self { uid, gid: get_group_by_name(name).map(|group| group.gid()) }.harmless(root);
         }
-        Ok(Self { uid: field(root, "/etc/passwd", name)?, gid: field(root, "/etc/group", name)? })
+        Self { uid: field(root, PASSWD, name)?, gid: field(root, GROUP, name)? }.harmless(root)
+    }
+
+    /// Refuses root's numbers: a service that runs with them would be root under another name.
+    fn harmless(self, root: &Path) -> sys::Result<Self> {
+        for (id, file) in [(self.uid, PASSWD), (self.gid, GROUP)] {
+            if id == Some(0) {
+                return Err(sys::Error::rule("use the account", &under(root, file), "it has root's number"));
+            }
+        }
+        Ok(self)
     }
 
     /// Both, if both exist.
@@ -38,8 +50,7 @@ impl Accounts {
 
 /// The third field of `name`'s line (passwd(5), group(5)).
 fn field(root: &Path, file: &str, name: &str) -> sys::Result<Option<u32>> {
-    let path = under(root, file);
-    let bytes = match sys::fs::read_limited(&path, LIMIT) {
+    let bytes = match sys::fs::read_beneath(root, file, LIMIT) {
         Err(e) if e.is_not_found() => return Ok(None),
         other => other?,
     };
@@ -64,5 +75,10 @@ mod tests {
         write("group", "demistox:x:1:\ndemisto:x:992:\n");
         let found = Accounts::look_up(root.path(), "demisto").unwrap();
         assert_eq!(found.ids(), Some(Ids { uid: 993, gid: 992 }));
+        write("group", "demisto:x:0:\n");
+        assert!(Accounts::look_up(root.path(), "demisto").is_err());
+        write("group", "demisto:x:992:\n");
+        write("passwd", "demisto:x:0:992::/:/bin/sh\n");
+        assert!(Accounts::look_up(root.path(), "demisto").is_err());
     }
 }

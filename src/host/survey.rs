@@ -56,7 +56,11 @@ const RECEIPT_LIMIT: u64 = 16 << 20;
 /// # Errors
 /// When something exists but cannot be looked at.
 pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
-    let optional = |path: &str, limit| match sys::fs::read_limited(&under(root, path), limit) {
+    let read = |path: &str, limit| match root == Path::new("/") {
+        true => sys::fs::read_limited(Path::new(path), limit),
+        false => sys::fs::read_beneath(root, path, limit), // a link there would lead into this host
+    };
+    let optional = |path: &str, limit| match read(path, limit) {
         Err(e) if e.is_not_found() => Ok(None),
         other => other.map(Some),
     };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{Entry, Error, Kind, Manifest, Place, Result};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
-use crate::types::RelPath;
+use crate::types::{RelPath, is_printable_char};
 
 /// More than any product has; each entry costs memory.
 const MAX_ENTRIES: usize = 300_000;
@@ -26,8 +26,8 @@ fn names(manifest: &Manifest) -> Result<()> {
     if !product::is_word(&manifest.product) {
         return bad("product", "it must be letters, digits, - and _");
     }
-    if manifest.title.is_empty() || manifest.title.len() > 120 || manifest.title.chars().any(char::is_control)
-    {
+    let title = manifest.title.as_str();
+    if title.is_empty() || title.len() > 120 || !title.chars().all(is_printable_char) {
         return bad("title", "it must be 1 to 120 printable bytes");
     }
     if manifest.upgrades.from > manifest.upgrades.to {
@@ -123,7 +123,7 @@ pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     if target.is_empty()
         || target.len() > 1024
         || target.starts_with('/')
-        || target.chars().any(char::is_control)
+        || !target.chars().all(is_printable_char)
     {
         return broken("its target must be a relative path");
     }
@@ -155,5 +155,6 @@ mod tests {
         assert!(!check("a", "/etc/passwd"));
         assert!(!check("a", "b/../../c"));
         assert!(!check("a", ""));
+        assert!(!check("a", "b\u{202e}c"));
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a server works: a real TLS handshake and a real request.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::sys::clock::{self, Watch};
 use crate::sys::{self, signal};
 use crate::types::Digest;
 
+/// How long one look may take, from the connection to the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What one look at a server found.
@@ -38,17 +39,55 @@ impl Probe {
 /// caller compares it with the one that should be served.
 #[must_use]
 pub fn probe(port: u16, path: &str) -> Probe {
-    match ask(port, path) {
+    match ask(port, path, TIMEOUT) {
         Ok(probe) => probe,
         Err(why) => Probe::problem(why),
     }
 }
 
-fn ask(port: u16, path: &str) -> Result<Probe, String> {
+/// A connection that ends at one time, however slowly the other side speaks.
+#[derive(Debug)]
+struct Bounded {
+    tcp: TcpStream,
+    watch: Watch,
+    limit: Duration,
+}
+
+impl Bounded {
+    fn connect(address: &SocketAddr, limit: Duration) -> io::Result<Self> {
+        let watch = Watch::start();
+        Ok(Self { tcp: TcpStream::connect_timeout(address, limit)?, watch, limit })
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.limit.saturating_sub(self.watch.elapsed()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(self.left()?)?;
+        self.tcp.read(buffer)
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(self.left()?)?;
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+fn ask(port: u16, path: &str, limit: Duration) -> Result<Probe, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let tcp = TcpStream::connect_timeout(&address, TIMEOUT).map_err(|e| format!("port {port}: {e}"))?;
-    let timeouts = tcp.set_read_timeout(Some(TIMEOUT)).and_then(|()| tcp.set_write_timeout(Some(TIMEOUT)));
-    timeouts.map_err(|e| e.to_string())?;
+    let tcp = Bounded::connect(&address, limit).map_err(|e| format!("port {port}: {e}"))?;
     let tls = |_| format!("port {port} is open but does not speak TLS 1.2 or later");
     let mut builder = SslConnector::builder(SslMethod::tls()).map_err(tls)?;
     builder.set_verify(SslVerifyMode::NONE);
@@ -140,4 +179,34 @@ fn missing(wanted: &Wanted) -> Result<Option<String>, String> {
         return Ok(Some(format!("{} was not consumed", wanted.one_time.display())));
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn one_byte_after_the_other_does_not_extend_the_time() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (watch, asked) = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let (mut peer, _) = listener.accept().unwrap();
+                // the beginning of a TLS record of 16 KiB, which never ends
+                for byte in [0x16, 3, 3, 0x40, 0].into_iter().chain([2; 200]) {
+                    if peer.write_all(&[byte]).is_err() {
+                        break;
+                    }
+                    clock::sleep(Duration::from_millis(30));
+                }
+            });
+            let watch = Watch::start();
+            let asked = ask(port, "/", Duration::from_millis(300));
+            (watch.elapsed(), asked)
+        });
+        assert!(asked.is_err(), "{asked:?}");
+        assert!(watch >= Duration::from_millis(250) && watch < Duration::from_secs(3), "{watch:?}");
+    }
 }

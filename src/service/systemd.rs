@@ -1,3 +1,4 @@
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -81,6 +82,9 @@ pub fn stop(unit: &str) -> Result<()> {
     systemctl()?.args(["stop", "--", unit]).timeout(Duration::from_secs(180)).check().map(drop)
 }
 
+/// Most bytes looked at of a log's end.
+const LOG_END: u64 = 64 << 10;
+
 /// The last lines that the unit logged, and those of the file `log`.
 #[must_use]
 pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
@@ -91,8 +95,7 @@ pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
             .run()
     });
     let journal = journal.map(|output| output.text()).unwrap_or_default();
-    let file = sys::fs::read_limited(log, 64 << 20).unwrap_or_default();
-    let file = String::from_utf8_lossy(&file).into_owned();
+    let file = end_of(log).unwrap_or_default();
     let last = |text: &str| -> Vec<String> {
         let clean = |line: &str| line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
         let mut tail: Vec<String> = text.lines().rev().take(lines).map(clean).collect();
@@ -101,6 +104,17 @@ pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
     };
     let journal = last(&journal);
     if journal.is_empty() { last(&file) } else { journal }
+}
+
+/// The end of a log that the service's account can replace by anything: no link is followed, no
+/// pipe waited for, and no more read than is shown.
+fn end_of(log: &Path) -> Option<String> {
+    let mut file = Dir::open(log.parent()?).ok()?.open_file(log.file_name()?.to_str()?).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(LOG_END).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The link by which a unit with `WantedBy=multi-user.target` is enabled.
@@ -142,4 +156,26 @@ pub fn disable(root: &Path, unit: &str) -> Result<()> {
     let wants = units.open_dir(WANTS)?;
     wants.remove_file(unit)?;
     if wants.names()?.is_empty() { units.remove_dir(WANTS) } else { wants.sync() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn only_the_end_of_a_plain_log_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("server.log");
+        let text = "x".repeat(100_000) + "\nlast";
+        sys::fs::write_atomic(&log, text.as_bytes(), 0o600).unwrap();
+        let end = end_of(&log).unwrap();
+        assert!(end.len() == 64 << 10 && end.ends_with("\nlast"));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&log, &link).unwrap();
+        assert_eq!(end_of(&link), None);
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(end_of(&pipe), None);
+    }
 }

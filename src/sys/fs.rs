@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -13,13 +13,26 @@ use super::dir::{Dir, Stat};
 use super::error::Context as _;
 use super::{Error, Result};
 
-/// Opens a file to read it.
+/// Opens a file to read it; never waits for a pipe's writer.
 ///
 /// # Errors
 /// When it cannot be opened.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
 pub fn open_existing(path: &Path) -> Result<File> {
-    File::open(path).context("open", path)
+    let mut options = OpenOptions::new();
+    options.read(true);
+    if !is_own_descriptor(path) {
+        options.custom_flags(OFlag::O_NONBLOCK.bits());
+    }
+    options.open(path).context("open", path)
+}
+
+/// Whether `path` names a descriptor that the caller gave us, such as `<(command)` of a shell.
+fn is_own_descriptor(path: &Path) -> bool {
+    let holder = path.parent();
+    path == Path::new("/dev/stdin")
+        || holder == Some(Path::new("/dev/fd"))
+        || holder == Some(Path::new("/proc/self/fd"))
 }
 
 /// Opens a file to read and write it, creating it with mode 0600; never through a link.
@@ -62,12 +75,32 @@ pub fn open_log(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Reads a whole file of at most `limit` bytes.
+/// Reads a whole file of at most `limit` bytes. A pipe is read only when it is a descriptor that
+/// the caller gave us: any other could keep us waiting for ever.
 ///
 /// # Errors
-/// When it cannot be read or is larger.
+/// When it cannot be read, is larger, or is not a regular file.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    read_file(open_existing(path)?, path, limit)
+    let file = open_existing(path)?;
+    let kind = file.metadata().context("look at", path)?.file_type();
+    let readable = kind.is_file() || (kind.is_fifo() && is_own_descriptor(path));
+    if !readable {
+        return Err(Error::rule("read", path, "it is not a regular file"));
+    }
+    read_file(file, path, limit)
+}
+
+/// Reads a whole file of at most `limit` bytes below `root`, through no link on the way from there.
+///
+/// # Errors
+/// When it cannot be read, is larger, is not a regular file, or a part of `path` is a link.
+pub fn read_beneath(root: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
+    let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut dir = Dir::open(root)?;
+    for part in parents.split('/').filter(|part| !part.is_empty()) {
+        dir = dir.open_dir(part)?;
+    }
+    read_file(dir.open_file(name)?, &dir.path_of(name), limit)
 }
 
 /// Reads a file that only root or the caller can have written: a regular file, not a link, owned
@@ -305,5 +338,38 @@ mod tests {
         assert!(read_trusted(&link, 10).is_err());
         assert!(open_log(&link).is_err());
         assert!(read_limited(&path, 0).is_err());
+    }
+
+    #[test]
+    fn a_pipe_keeps_nobody_waiting() {
+        use std::os::fd::AsRawFd as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = read_limited(&pipe, 10).unwrap_err();
+        assert_eq!(error.source.to_string(), "it is not a regular file");
+        assert!(!open_existing(&pipe).unwrap().metadata().unwrap().is_file());
+        assert!(read_limited(Path::new("/dev/zero"), 10).is_err());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"{}").unwrap();
+        drop(writer);
+        let given = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        assert_eq!(read_limited(Path::new(&given), 10).unwrap(), b"{}");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn nothing_beneath_is_read_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        create_dir_all(&root.path().join("etc"), 0o755).unwrap();
+        write_atomic(&root.path().join("etc/passwd"), b"x", 0o644).unwrap();
+        assert_eq!(read_beneath(root.path(), "/etc/passwd", 10).unwrap(), b"x");
+        assert!(read_beneath(root.path(), "/etc/group", 10).unwrap_err().is_not_found());
+        assert!(read_beneath(root.path(), "/var/x", 10).unwrap_err().is_not_found());
+        std::os::unix::fs::symlink("passwd", root.path().join("etc/link")).unwrap();
+        std::os::unix::fs::symlink("etc", root.path().join("conf")).unwrap();
+        assert!(read_beneath(root.path(), "/etc/link", 10).is_err());
+        assert!(read_beneath(root.path(), "/conf/passwd", 10).is_err());
     }
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use super::clock::Watch;
 use super::error::Context as _;
 use super::{Error, Result};
@@ -187,7 +190,7 @@ impl Tool {
             let out = scope.spawn(move || drain(stdout));
             let err = scope.spawn(move || drain(stderr));
             scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
-            let status = wait(&mut child, self.timeout);
+            let status = wait(&mut child, self.timeout, !self.foreground);
             (status, out.join().unwrap_or_default(), err.join().unwrap_or_default())
         });
         let status = status.context("run", &self.path)?;
@@ -245,7 +248,9 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
     bytes
 }
 
-fn wait(child: &mut Child, timeout: Duration) -> io::Result<ExitStatus> {
+/// Waits for the end of `child`; after `timeout` it is killed, with its descendants when it has a
+/// process group `of_its_own`: they could hold its pipes open for ever.
+fn wait(child: &mut Child, timeout: Duration, of_its_own: bool) -> io::Result<ExitStatus> {
     let watch = Watch::start();
     let mut pause = Duration::from_millis(1);
     loop {
@@ -253,6 +258,9 @@ fn wait(child: &mut Child, timeout: Duration) -> io::Result<ExitStatus> {
             return Ok(status);
         }
         if watch.elapsed() > timeout {
+            if let (true, Ok(id)) = (of_its_own, i32::try_from(child.id())) {
+                let _ = killpg(Pid::from_raw(id), Signal::SIGKILL); // the group exists until `wait` below
+            }
             child.kill()?;
             child.wait()?;
             let why = format!("did not end within {} s and was stopped", timeout.as_secs());
@@ -283,5 +291,14 @@ mod tests {
         assert!(error.source.to_string().contains("No such file"), "{error:?}");
         let slow = Tool::system("sleep").unwrap().arg("30").timeout(Duration::from_millis(30)).run();
         assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_descendant_does_not_outlive_the_timeout() {
+        let watch = Watch::start();
+        let tool = Tool::system("sh").unwrap().args(["-c", "sleep 20 & wait"]);
+        let slow = tool.timeout(Duration::from_millis(100)).run();
+        assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
+        assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
     }
 }

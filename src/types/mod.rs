@@ -33,6 +33,43 @@ pub fn human_bytes(bytes: u64) -> String {
     if unit == 0 { format!("{whole} {name}") } else { format!("{whole}.{} {name}", rest * 10 / 1024) }
 }
 
+/// Whether a reader sees `c` for what it is: neither a control character nor one that has no shape
+/// or turns the direction of writing.
+#[must_use]
+pub fn is_printable_char(c: char) -> bool {
+    let formats = matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    let tags = matches!(c, '\u{e0000}'..='\u{e007f}');
+    !c.is_control() && !formats && !tags
+}
+
+/// A text fit for a terminal: what [`is_printable_char`] refuses, except line ends and tabs, is
+/// shown by its escape.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// As [`printable`], and in one line: nobody can add lines of his own to a message or a log.
+#[must_use]
+pub fn printable_line(text: &str) -> String {
+    escaped(text, |c| c == '\t')
+}
+
+fn escaped(text: &str, kept: fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if kept(c) || is_printable_char(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
+    }
+    shown
+}
+
 /// An error and its causes in one line.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {
@@ -58,5 +95,16 @@ mod tests {
         assert_eq!(human_bytes(1023), "1023 B");
         assert_eq!(human_bytes(1536), "1.5 KiB");
         assert_eq!(human_bytes(3 << 30), "3.0 GiB");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(printable("a\x1b[31m\tb\nc\r\x7f"), "a\\u{1b}[31m\tb\nc\\r\\u{7f}");
+        assert_eq!(printable_line("a\nerror b\u{9b}"), "a\\nerror b\\u{9b}");
+        assert_eq!(
+            printable("x\u{202e}y\u{2066}z\u{200b}\u{feff}"),
+            "x\\u{202e}y\\u{2066}z\\u{200b}\\u{feff}"
+        );
+        assert_eq!(printable("Zürich \u{2026} 日本 'q' \"d\" \\"), "Zürich \u{2026} 日本 'q' \"d\" \\");
     }
 }

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, is_printable_char};
 
 /// A path that stays inside the directory it is used in: relative, without `.`, `..`, empty or
-/// over-long components, without control characters. Written with `/`.
+/// over-long components, without control or invisible characters. Written with `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelPath(String);
@@ -62,8 +62,8 @@ impl FromStr for RelPath {
         if text.len() > MAX_PATH {
             return bad("it is too long");
         }
-        if text.chars().any(char::is_control) {
-            return bad("it holds a control character");
+        if !text.chars().all(is_printable_char) {
+            return bad("it holds a control character or an invisible one");
         }
         for part in text.split('/') {
             match part {
@@ -101,9 +101,21 @@ mod tests {
         assert_eq!(path.parent().unwrap().as_str(), "web/static");
         assert_eq!(path.name(), "app.js");
         let long = "x".repeat(256);
-        for bad in
-            ["", "/etc", "..", "a/../b", "a//b", "a/", "./a", "a\0b", "a\nb", "a\u{1b}[m", long.as_str()]
-        {
+        for bad in [
+            "",
+            "/etc",
+            "..",
+            "a/../b",
+            "a//b",
+            "a/",
+            "./a",
+            "a\0b",
+            "a\nb",
+            "a\u{1b}[m",
+            "a\u{202e}b",
+            "a\u{200b}",
+            long.as_str(),
+        ] {
             assert!(bad.parse::<RelPath>().is_err(), "{bad:?}");
         }
     }

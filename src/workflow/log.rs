@@ -11,7 +11,7 @@ use crate::event::{Event, EventSink};
 use crate::product::{self, under};
 use crate::sys;
 use crate::sys::dir::Dir;
-use crate::types::error_chain;
+use crate::types::{error_chain, printable_line};
 
 /// Most lines kept of one run.
 const LIMIT: usize = 20_000;
@@ -55,7 +55,7 @@ impl<'a> Recorder<'a> {
         if let Ok(mut lines) = self.lines.lock()
             && lines.len() < LIMIT
         {
-            lines.push(format!("{} {line}", sys::clock::now()));
+            lines.push(format!("{} {}", sys::clock::now(), printable_line(line)));
         }
     }
 
@@ -88,7 +88,7 @@ fn append(root: &Path, text: &str) -> sys::Result<()> {
     file.write_all(text.as_bytes()).map_err(|e| sys::Error::new("write", &path, e))
 }
 
-/// A new file, renamed over whatever has the name: a link planted there is replaced, not followed.
+/// Writes the report where everybody may create files.
 fn report(root: &Path, text: &str) -> sys::Result<()> {
     if root != Path::new("/") {
         return Ok(());
@@ -97,5 +97,60 @@ fn report(root: &Path, text: &str) -> sys::Result<()> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else {
         return Ok(());
     };
-    Dir::open(dir)?.replace_file(name, text.as_bytes(), 0o600, None)
+    replace(&Dir::open(dir)?, name, text.as_bytes())
+}
+
+/// A new file, renamed over whatever has the name: a link planted there is replaced, not followed.
+/// Its name until then cannot be guessed, so nobody can take it first.
+fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> sys::Result<()> {
+    let mut random = [0; 8];
+    let path = dir.path_of(name);
+    openssl::rand::rand_bytes(&mut random)
+        .map_err(|e| sys::Error::new("name", &path, std::io::Error::other(e)))?;
+    let temp = format!(".{name}.{:016x}", u64::from_be_bytes(random));
+    let mut file = dir.create_file(&temp)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let result =
+        written.map_err(|e| sys::Error::new("write", &path, e)).and_then(|()| dir.rename(&temp, dir, name));
+    if result.is_err() {
+        let _ = dir.remove_file(&temp);
+    }
+    result?;
+    dir.sync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl EventSink for Nobody {
+        fn event(&self, _: Event) {}
+    }
+
+    #[test]
+    fn a_text_forges_no_line() {
+        let recorder = Recorder::new(&Nobody);
+        recorder.event(Event::Note { text: "a\n2026-01-01T00:00:00Z info install: done\x1b[2J".into() });
+        let lines = recorder.lines.lock().unwrap();
+        assert!(lines.len() == 1 && !lines[0].contains(['\n', '\x1b']), "{lines:?}");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn a_report_replaces_what_has_its_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let victim = temp.path().join("victim");
+        sys::fs::write_atomic(&victim, b"kept", 0o600).unwrap();
+        std::os::unix::fs::symlink(&victim, temp.path().join("report")).unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        replace(&dir, "report", b"text").unwrap();
+        assert_eq!(sys::fs::read_secret(&temp.path().join("report"), 9).unwrap(), b"text");
+        assert_eq!(sys::fs::read_limited(&victim, 9).unwrap(), b"kept");
+        assert_eq!(dir.names().unwrap(), ["report", "victim"]);
+        dir.create_dir("taken", 0o700, None).unwrap();
+        assert!(replace(&dir, "taken", b"text").is_err());
+        assert_eq!(dir.names().unwrap(), ["report", "taken", "victim"]);
+    }
 }

@@ -9,8 +9,9 @@ use crate::product::{self, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::source::Candidate;
+use crate::sys;
+use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Attempt, Lock};
-use crate::sys::{self, dir::Kind};
 use crate::trust::{self, Policy, TrustStore};
 
 /// A request that cannot be met, for reasons that no room below knows.
@@ -44,6 +45,9 @@ pub enum Error {
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),
+    /// What is in the state directory decides what is undone and removed: nobody else may write it.
+    #[error("{} belongs to somebody else", .0.display())]
+    ForeignState(PathBuf),
     /// The host changed between planning and applying, or the plan is not the approved one.
     #[error("the plan is {found}, not the approved {approved}")]
     PlanDiffers {
@@ -102,6 +106,19 @@ fn refuse_links(root: &Path) -> Result<(), anyhow::Error> {
                 return Err(Error::RootLink(place).into());
             }
         }
+    }
+    Ok(())
+}
+
+/// Closes a directory to everybody else; refuses one that is not ours.
+fn make_private(path: &Path) -> Result<(), anyhow::Error> {
+    let dir = Dir::open(path)?;
+    let stat = dir.stat_self()?;
+    if stat.ids.uid != sys::env::uid() {
+        return Err(Error::ForeignState(path.to_owned()).into());
+    }
+    if stat.mode != 0o700 {
+        dir.set_owner_and_mode(None, 0o700)?;
     }
     Ok(())
 }
@@ -181,6 +198,8 @@ impl<'a> Session<'a> {
         if let Some(parent) = state.parent() {
             sys::fs::create_dir_all(parent, 0o755)?;
         }
+        sys::fs::create_dir_all(&state, 0o700)?;
+        make_private(&state)?;
         sys::fs::create_dir_all(&state.join("journal"), 0o700)?;
         let lock = match Lock::try_take(&state.join("lock"))? {
             Attempt::Held(lock) => lock,
@@ -213,5 +232,25 @@ impl<'a> Session<'a> {
     /// When this user may not look there.
     pub fn is_unfinished(&self) -> Result<bool, anyhow::Error> {
         Ok(Journal::is_open(&apply::journal_dir(&self.root))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_private() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state");
+        sys::fs::create_dir_all(&path, 0o777).unwrap();
+        make_private(&path).unwrap();
+        assert_eq!(sys::fs::stat(&path).unwrap().unwrap().mode, 0o700);
+        if sys::env::is_root() {
+            let other = sys::dir::Ids { uid: 12_345, gid: 12_345 };
+            Dir::open(&path).unwrap().set_owner_and_mode(Some(other), 0o700).unwrap();
+            let error = make_private(&path).unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(Error::ForeignState(_))), "{error:?}");
+        }
     }
 }
