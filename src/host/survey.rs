@@ -30,7 +30,7 @@ pub struct Survey {
     pub accounts: Accounts,
     /// The installation directory.
     pub install_dir: Directory,
-    /// The configuration file's text, if there is one.
+    /// The configuration file's text, if it was asked for and there is one.
     pub config: Option<String>,
     /// Those of the asked-for paths that exist.
     pub present: BTreeSet<String>,
@@ -44,12 +44,9 @@ pub struct Survey {
     pub free_bytes: u64,
     /// Whether the root has an account database.
     pub has_passwd: bool,
-    /// The receipt's bytes, if something is installed.
-    pub receipt: Option<Vec<u8>>,
 }
 
 const CONFIG_LIMIT: u64 = 4 << 20;
-const RECEIPT_LIMIT: u64 = 16 << 20;
 
 /// Looks at `root`; tells which of `paths` (absolute as the installed system sees them) exist.
 ///
@@ -64,7 +61,9 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         Err(e) if e.is_not_found() => Ok(None),
         other => other.map(Some),
     };
-    let config = optional(product::CONFIG_FILE, CONFIG_LIMIT)?;
+    // a removal does not ask for it, and must not stumble over what the service made of it
+    let wanted = paths.iter().any(|path| path == product::CONFIG_FILE);
+    let config = if wanted { optional(product::CONFIG_FILE, CONFIG_LIMIT)? } else { None };
     let certificate = optional(&format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE), CONFIG_LIMIT)?;
     let certificate = certificate.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -91,16 +90,7 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
         free_bytes: sys::fs::free_bytes(&nearest(&under(root, product::STAGE_DIR)))?,
         has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),
-        receipt: read_receipt(&under(root, product::STATE_DIR).join("receipt.json"))?,
     })
-}
-
-/// Reads the receipt, which only root (or, in a scratch root, the caller) may have written.
-fn read_receipt(path: &Path) -> sys::Result<Option<Vec<u8>>> {
-    match sys::fs::read_trusted(path, RECEIPT_LIMIT) {
-        Err(e) if e.is_not_found() => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 fn install_dir(path: &Path) -> sys::Result<Directory> {

@@ -56,13 +56,16 @@ pub(super) struct Bundle {
 impl Bundle {
     /// Packs the reference server; `fault` makes it fail on purpose.
     pub(super) fn server(fault: Option<&str>) -> Self {
+        Self::with(&fault.map_or(vec![], |fault| vec!["--fault", fault]))
+    }
+
+    /// Packs the reference server with further options of `make-tree`.
+    pub(super) fn with(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bin_dir = Path::new(BINARY).with_file_name("examples");
         let mut make = Command::new(MAKE_TREE);
         make.arg(dir.path().join("product")).args(["--role", "server", "--bin-dir"]).arg(bin_dir);
-        if let Some(fault) = fault {
-            make.args(["--fault", fault]);
-        }
+        make.args(options);
         run(&mut make);
         let product = dir.path().join("product");
         let mut pack = Command::new(BINARY);

@@ -159,6 +159,8 @@ fn killed_at_any_point_of_the_service_steps_a_rerun_installs() {
     let host = Container::up("killed");
     Bundle::server(None).put(&host);
     let before = host.sh(DIGEST);
+    // the very first installation also records the epoch, so it passes more points than the others
+    host.sh(&format!("{UNATTENDED}; /root/demisto-install uninstall --yes --purge"));
     host.sh(&format!("DEMISTO_INSTALL_FAULT_LOG=/root/points {UNATTENDED}"));
     let points: usize = host.sh("wc -l < /root/points").parse().unwrap();
     let first: usize =
@@ -196,4 +198,59 @@ fn default_password_mode_touches_nothing() {
         let writes = "grep -E 'O_WRONLY|O_RDWR|O_CREAT|mkdir|rename|unlink|symlink|link\\(|chmod|chown' /root/trace || true";
         assert_eq!(host.sh(writes), "", "{words}");
     }
+}
+
+/// Whoever has the service's account can write its directories. It must not keep root from removing
+/// them, nor make root change or show anything else.
+#[test]
+fn the_service_account_cannot_spoil_a_removal() {
+    let host = Container::up("spoil");
+    Bundle::server(None).put(&host);
+    let pristine = host.sh(DIGEST);
+    host.sh(UNATTENDED);
+    host.sh(
+        "runuser -u demisto -- bash -c '
+            cd /var/lib/demisto
+            touch \"data/$(printf \"\\377\\376\")\"
+            d=data/deep; for i in $(seq 1500); do mkdir \"$d\" && cd \"$d\" || exit 1; d=x; done; cd /var/lib/demisto
+            mkdir otc.conf.json .otc.conf.json.demisto-install.00 .demisto-install-trash
+            ln -s /etc/shadow data/shadow; ln -s / data/root
+            truncate -s 5M /etc/demisto.conf
+            mv /var/log/demisto/server.log /var/log/demisto/old; mkfifo /var/log/demisto/server.log
+            (exec setsid sleep 1000) >/dev/null 2>&1 &'",
+    );
+    host.sh("timeout 60 /root/demisto-install uninstall --yes --purge");
+    host.sh("rmdir /etc/sysusers.d 2>/dev/null || true");
+    assert_eq!(host.sh(DIGEST), pristine);
+    assert_eq!(host.sh("stat -c '%U %a' /etc/shadow"), "root 640");
+    host.sh(UNATTENDED);
+    assert_eq!(status_of_login(&host, 443, "admin", PASSWORD), "200");
+}
+
+#[test]
+fn another_release_is_judged_before_anybody_is_asked() {
+    let host = Container::up("other");
+    Bundle::with(&["--epoch", "3"]).put(&host);
+    host.sh(UNATTENDED);
+    let before = host.sh(EVERY_BYTE);
+    let cases = [
+        (vec!["--version", "6.13.0", "--epoch", "3"], 3, "is older than"),
+        (vec!["--epoch", "2"], 3, "security epoch 2 is below 3"),
+        (vec!["--version", "6.15.0", "--epoch", "3"], 4, "is another release"),
+    ];
+    for (options, code, text) in cases {
+        let other = Bundle::with(&options);
+        host.put(other.path(), "/root/other");
+        let output = host.run(&["bash", "-c", &UNATTENDED.replace("/root/demisto-install", "/root/other")]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{options:?}: {said}");
+        assert!(said.contains(text), "{options:?}: {said}");
+    }
+    assert_eq!(host.sh(EVERY_BYTE), before);
+    // the epoch outlives the installation
+    host.sh("/root/demisto-install uninstall --yes --purge");
+    let old = Bundle::with(&["--epoch", "2"]);
+    host.put(old.path(), "/root/other");
+    let output = host.run(&["bash", "-c", &UNATTENDED.replace("/root/demisto-install", "/root/other")]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
 }
