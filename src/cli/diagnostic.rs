@@ -33,7 +33,7 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
     let found = diagnose(error);
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = printable_line(cause.to_string().trim_end());
+        let text = cause.to_string();
         if lines.last() != Some(&text) {
             lines.push(text);
         }
@@ -43,9 +43,10 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
         common
             .json_line("error", &json!({ "exit": code, "message": lines.join(": "), "hints": found.hints }));
     }
-    let mut text = format!("error: {}\n", lines.first().cloned().unwrap_or_default());
-    for cause in lines.iter().skip(1) {
-        text.push_str(&format!("caused by: {cause}\n"));
+    let mut text = String::new();
+    for (number, cause) in lines.iter().enumerate() {
+        let label = if number == 0 { "error" } else { "caused by" };
+        text.push_str(&format!("{label}: {}\n", printable_line(cause.trim_end())));
     }
     if let Some(apply::Error::Unhealthy { log, .. }) =
         error.downcast_ref::<apply::Error>().map(apply::Error::root_cause)

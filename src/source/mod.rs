@@ -124,3 +124,16 @@ impl Candidate {
 fn read_at(file: &File, path: &Path, buffer: &mut [u8], offset: u64) -> Result<()> {
     Ok(file.read_exact_at(buffer, offset).map_err(|e| sys::Error::new("read", path, e))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(Candidate::open(&pipe), Err(Error::NotAFile(_))));
+    }
+}
