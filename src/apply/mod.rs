@@ -20,7 +20,6 @@ pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed};
 use zeroize::Zeroizing;
 
-use crate::certs;
 use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use crate::plan::{Plan, Step};
@@ -153,29 +152,25 @@ fn steps(
     journal: &mut Journal,
     done: &mut Vec<(usize, Before)>,
 ) -> Result<()> {
-    let makes_key = plan.steps.iter().any(|planned| matches!(planned.step, Step::MakeCertificate { .. }));
-    std::thread::scope(|scope| {
-        let mut key = makes_key.then(|| scope.spawn(certs::NewKey::make));
-        for (number, planned) in plan.steps.iter().enumerate() {
-            let text = planned.step.describe();
-            context.sink.event(Event::Step { number: number + 1, of: plan.steps.len(), text });
-            let before = prepare::before(&planned.step, number, context, journal)?;
-            journal.append(&Entry::Intent { step: number, before: before.clone() })?;
-            done.push((number, before.clone()));
-            if let Err(error) = perform::perform(&planned.step, &before, context, &mut key) {
-                if perform::changed_nothing(&planned.step, &error) {
-                    journal.append(&Entry::Undone { step: number })?;
-                    done.pop();
-                }
-                return Err(error);
+    for (number, planned) in plan.steps.iter().enumerate() {
+        let text = planned.step.describe();
+        context.sink.event(Event::Step { number: number + 1, of: plan.steps.len(), text });
+        let before = prepare::before(&planned.step, number, context, journal)?;
+        journal.append(&Entry::Intent { step: number, before: before.clone() })?;
+        done.push((number, before.clone()));
+        if let Err(error) = perform::perform(&planned.step, &before, context) {
+            if perform::changed_nothing(&planned.step, &error) {
+                journal.append(&Entry::Undone { step: number })?;
+                done.pop();
             }
-            journal.append(&Entry::Done { step: number })?;
-            if let Some(signal) = signal::pending() {
-                return Err(Error::Interrupted(signal));
-            }
+            return Err(error);
         }
-        Ok(())
-    })
+        journal.append(&Entry::Done { step: number })?;
+        if let Some(signal) = signal::pending() {
+            return Err(Error::Interrupted(signal));
+        }
+    }
+    Ok(())
 }
 
 /// Undoes steps in the order given.

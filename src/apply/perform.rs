@@ -1,7 +1,6 @@
 //! Does one step.
 
 use std::io::Read as _;
-use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use openssl::x509::X509;
@@ -23,15 +22,7 @@ use crate::{certs, config};
 const PRIVATE: u32 = 0o400;
 const LOG_LINES: usize = 20;
 
-/// A key that is being made while other steps are done.
-pub(super) type KeyMaker<'scope> = ScopedJoinHandle<'scope, certs::Result<certs::NewKey>>;
-
-pub(super) fn perform(
-    step: &Step,
-    before: &Before,
-    context: &Context,
-    key: &mut Option<KeyMaker>,
-) -> Result<()> {
+pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result<()> {
     match step {
         Step::CreateGroup { name } => accounts::create_group(context, name, before),
         Step::CreateUser { name, group, home } => accounts::create_user(context, name, group, home, before),
@@ -40,9 +31,7 @@ pub(super) fn perform(
         Step::CreateDir { path, owner, mode } => create_dir(context, path, *owner, *mode, before),
         Step::StageTree { path, .. } => stage::stage(context, path),
         Step::MakeCertificate { dir, names, days } => {
-            let made = key.take().and_then(|maker| maker.join().ok()); // none: it panicked
-            let key = made.unwrap_or_else(certs::NewKey::make)?;
-            let pair = certs::self_signed(key, names, *days)?;
+            let pair = certs::self_signed(names, *days)?;
             write_pair(context, dir, &pair.chain, &pair.key)
         }
         Step::TakeCertificate { dir, .. } => {

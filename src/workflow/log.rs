@@ -103,11 +103,8 @@ fn report(root: &Path, text: &str) -> sys::Result<()> {
 /// A new file, renamed over whatever has the name: a link planted there is replaced, not followed.
 /// Its name until then cannot be guessed, so nobody can take it first.
 fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> sys::Result<()> {
-    let mut random = [0; 8];
     let path = dir.path_of(name);
-    openssl::rand::rand_bytes(&mut random)
-        .map_err(|e| sys::Error::new("name", &path, std::io::Error::other(e)))?;
-    let temp = format!(".{name}.{:016x}", u64::from_be_bytes(random));
+    let temp = sys::dir::temp_name(name)?;
     let mut file = dir.create_file(&temp)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let result =
