@@ -3,7 +3,6 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use openssl::x509::X509;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -226,7 +225,7 @@ fn served_certificate(context: &Context) -> Result<Option<Digest>> {
     let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
     let path = named.unwrap_or_else(|| format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE));
     let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
-    Ok(X509::from_pem(&chain).and_then(|leaf| leaf.to_der()).map(|der| Digest::of(&der)).ok())
+    Ok(certs::leaf_digest(&String::from_utf8_lossy(&chain)).ok())
 }
 
 fn write_receipt(context: &Context, path: &str) -> Result<()> {

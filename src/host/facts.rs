@@ -7,8 +7,6 @@ use crate::sys;
 /// Facts about the running host that planning and checks need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// `PRETTY_NAME` of os-release(5).
-    pub os: String,
     /// The host's name.
     pub hostname: String,
     /// Whether systemd is the service manager (sd_booted(3)).
@@ -19,34 +17,23 @@ pub struct Facts {
     pub cpus: u64,
     /// Memory in MiB.
     pub memory_mib: u64,
-    /// Whether the process is root's.
-    pub is_root: bool,
 }
 
 /// Gathers the facts.
 #[must_use]
 pub fn facts() -> Facts {
     Facts {
-        os: os_name(),
         hostname: sys::env::hostname(),
         systemd: sys::fs::exists(Path::new("/run/systemd/system")),
         selinux: sys::fs::exists(Path::new("/sys/fs/selinux/enforce")),
         cpus: std::thread::available_parallelism().map_or(1, usize::from) as u64,
         memory_mib: memory_mib(),
-        is_root: sys::env::is_root(),
     }
 }
 
 fn text(path: &str) -> String {
     let bytes = sys::fs::read_limited(Path::new(path), 1 << 20).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn os_name() -> String {
-    let release = text("/etc/os-release");
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    let name = name.map(|name| name.trim_matches('"').chars().filter(|c| !c.is_control()).collect());
-    name.unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn memory_mib() -> u64 {

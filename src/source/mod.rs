@@ -24,7 +24,6 @@ use crate::sys;
 pub struct Candidate {
     file: File,
     path: PathBuf,
-    length: u64,
     parts: Parts,
     manifest: Vec<u8>,
     signatures: Vec<u8>,
@@ -71,19 +70,13 @@ impl Candidate {
         let signatures_offset = parts.manifest_offset.saturating_add(parts.manifest_length);
         let signatures = at(signatures_offset, parts.signatures_length)?;
         trailer.check(&header, &manifest, &signatures).map_err(failed)?;
-        Ok(Self { file, path, length, parts, manifest, signatures })
+        Ok(Self { file, path, parts, manifest, signatures })
     }
 
     /// Where it was opened, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The file's length in bytes.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
     }
 
     /// Where the parts lie.

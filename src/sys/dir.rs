@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir as Stream;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use rustix::fs::{RenameFlags, renameat_with};
 
 use super::error::Context as _;
@@ -55,8 +55,6 @@ pub struct Stat {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
-    /// Number of names.
-    pub links: u64,
 }
 
 impl Stat {
@@ -80,7 +78,6 @@ impl Stat {
             size: raw.st_size as u64,
             dev: raw.st_dev as u64,
             ino: raw.st_ino as u64,
-            links: raw.st_nlink as u64,
         }
     }
 }
@@ -349,16 +346,6 @@ impl Dir {
         let path = target.path_of(to);
         fault::point("rename").context("rename to", &path)?;
         renameat_with(&self.fd, from, &target.fd, to, flags).context("rename to", &path)
-    }
-
-    /// Gives the file `name` a second name in `target`.
-    ///
-    /// # Errors
-    /// When it cannot be done.
-    pub fn hard_link(&self, name: &str, target: &Self, to: &str) -> Result<()> {
-        let path = target.path_of(to);
-        fault::point("link").context("link", &path)?;
-        linkat(&self.fd, name, &target.fd, to, AtFlags::empty()).context("link", &path)
     }
 
     /// Removes a name that is no directory; an absent one is fine.

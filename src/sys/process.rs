@@ -146,14 +146,6 @@ impl Tool {
         self
     }
 
-    /// Runs it with standard streams of our own, for pagers and the like.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn interactive(mut self) -> Result<ExitStatus> {
-        self.command.status().context("run", &self.path)
-    }
-
     /// Feeds `bytes` to it while it writes to our own standard streams (a pager).
     ///
     /// # Errors
