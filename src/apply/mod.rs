@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Planned, Step};
 use crate::product::{self, Owner, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
@@ -175,25 +175,18 @@ fn steps(
 
 /// Undoes steps in the order given.
 fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, Before)]) -> Result<()> {
-    let mut failure = None;
     for (number, before) in steps {
         let Some(planned) = plan.steps.get(*number) else { continue };
-        if let Err(error) = undo::undo(&planned.step, before, context, journal) {
-            // what can be undone is undone all the same; a later recovery tries this one again
-            failure.get_or_insert(error);
-            continue;
-        }
+        // the first that fails ends it: what came before it may be what its undoing needs
+        undo::undo(&planned.step, before, context, journal)?;
         // a full disk must not end the undoing; what is undone twice is undone all the same
         let _ = journal.append(&Entry::Undone { step: *number });
     }
-    if plan
-        .steps
-        .iter()
-        .any(|planned| matches!(planned.step, Step::WriteFile { .. } | Step::RemoveFile { .. }))
-    {
+    let units = |planned: &Planned| matches!(planned.step, Step::WriteFile { .. } | Step::RemoveFile { .. });
+    if plan.steps.iter().any(units) {
         perform::reload_units(context)?;
     }
-    failure.map_or(Ok(()), Err)
+    Ok(())
 }
 
 fn close(plan: &Plan, context: &Context, mut journal: Journal, ending: Ending) -> Result<()> {
@@ -202,14 +195,6 @@ fn close(plan: &Plan, context: &Context, mut journal: Journal, ending: Ending) -
     }
     journal.drop_backups()?;
     let _ = journal.append(&Entry::End { ending }); // for people; the name of the file is what counts
-    Ok(journal.end()?)
-}
-
-fn finish_for_good(plan: &Plan, context: &Context, journal: Journal) -> Result<()> {
-    if let Err(error) = finish::finish(plan, context) {
-        context.sink.warn(format!("{}; remove it by hand", error_chain(&error)));
-    }
-    journal.drop_backups()?;
     Ok(journal.end()?)
 }
 
@@ -245,8 +230,7 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
     let secrets = Secrets::default();
     let context = Context { root, owners, release: None, secrets: &secrets, receipt: None, sink };
     match journal::replay(&entries) {
-        // what cannot be removed now, for whatever reason, must not keep every later run from working
-        Recovery::Forward => finish_for_good(plan, &context, journal).map(|()| Recovered::Finished),
+        Recovery::Forward => close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished),
         Recovery::Nothing => close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored),
         Recovery::Undo { steps } => {
             back(plan, &context, &mut journal, &steps)?;

@@ -318,8 +318,9 @@ impl Root {
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut entries = BTreeMap::new();
         look(self.path(), "", &mut entries);
-        let mut allowed: Vec<String> =
-            ["", "/lock", "/journal", "/journal/last.jsonl"].map(|name| format!("{STATE}{name}")).into();
+        let mut allowed: Vec<String> = ["", "/lock", "/epoch-floor", "/journal", "/journal/last.jsonl"]
+            .map(|name| format!("{STATE}{name}"))
+            .into();
         if entries.contains_key(&format!("{STATE}/receipt.json")) {
             let names = ["/receipt.json", "/manifest.json", "/manifest.sig"];
             allowed.extend(names.map(|name| format!("{STATE}{name}")));
