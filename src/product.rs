@@ -22,6 +22,8 @@ pub const CONFIG_FILE: &str = "/etc/demisto.conf";
 pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
 /// This program's own state: journal, receipts, kept releases.
 pub const STATE_DIR: &str = "/var/lib/demisto-install";
+/// What is installed, in [`STATE_DIR`].
+pub const RECEIPT_FILE: &str = "/var/lib/demisto-install/receipt.json";
 /// This program's configuration: trusted keys and policy.
 pub const SETTINGS_DIR: &str = "/etc/demisto-install";
 /// Where administrators look for the report of an installation (guide, table "Server Installation").

@@ -1,4 +1,4 @@
-//! What is left to do after the commit: only removals, each of which can be repeated.
+//! What is left to do after the commit: removals and the epoch floor, each of which can be repeated.
 
 use super::files::open;
 use super::{Context, Result, remove};
@@ -49,7 +49,7 @@ pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
 }
 
 fn raise_floor(context: &Context) -> Result<()> {
-    let receipt = context.at(product::STATE_DIR).join("receipt.json");
+    let receipt = context.at(product::RECEIPT_FILE);
     let Ok(bytes) = sys::fs::read_trusted(&receipt, 16 << 20) else { return Ok(()) };
     let Ok(receipt) = Receipt::parse(&bytes) else { return Ok(()) };
     if receipt.epoch > epoch_floor(context.root)? {
@@ -62,7 +62,7 @@ fn raise_floor(context: &Context) -> Result<()> {
 /// Removes the kept manifest when there is no receipt that it belongs to.
 pub(super) fn drop_orphans(context: &Context) -> Result<()> {
     let state = context.at(product::STATE_DIR);
-    if sys::fs::exists(&state.join("receipt.json")) || !state.is_dir() {
+    if sys::fs::exists(&context.at(product::RECEIPT_FILE)) || !state.is_dir() {
         return Ok(());
     }
     let dir = open(context.root, product::STATE_DIR)?;
@@ -92,7 +92,7 @@ pub fn installed(
         return Ok(None);
     }
     let bytes = sys::fs::read_trusted(&manifest, crate::bundle::MAX_MANIFEST)?;
-    let receipt = state.join("receipt.json");
+    let receipt = product::under(root, product::RECEIPT_FILE);
     let recorded = match sys::fs::read_trusted(&receipt, 16 << 20) {
         Ok(receipt) => Receipt::parse(&receipt).ok(),
         Err(e) if e.is_not_found() => None,

@@ -14,7 +14,7 @@ use crate::report;
 use crate::sys;
 use crate::types::{Digest, Secret, printable};
 use crate::workflow::install::{self, Agreement, Next, Offer, Options};
-use crate::workflow::{Error, Session};
+use crate::workflow::{Error, Session, require_approved};
 
 /// What `install` and `plan` have in common.
 #[derive(Debug, Clone, clap::Args)]
@@ -154,7 +154,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let Some(plan) = plan_of(&session, &offer, &answers, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
-    approved(args.plan_digest, &plan)?;
+    if let Some(approved) = args.plan_digest {
+        require_approved(&plan, approved)?;
+    }
     let secrets = install::secrets(&options, password, passphrase)?;
     let agreement =
         Agreement { answers: &answers, options: &options, plan: plan.digest(), secrets: &secrets };
@@ -272,16 +274,6 @@ pub(super) fn plan_of(
         Next::Nothing => None,
         Next::Change(plan) => Some(*plan),
     })
-}
-
-fn approved(wanted: Option<Digest>, plan: &Plan) -> Result<()> {
-    match wanted {
-        Some(approved) if approved != plan.digest() => {
-            let (approved, found) = (approved.to_string(), plan.digest().to_string());
-            Err(Error::PlanDiffers { approved, found }.into())
-        }
-        _ => Ok(()),
-    }
 }
 
 fn nothing_to_do(common: &Common, offer: &Offer) -> ExitCode {

@@ -7,7 +7,7 @@ use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::types::{Digest, printable};
-use crate::workflow::{Error, uninstall};
+use crate::workflow::{Error, require_approved, uninstall};
 use crate::{report, sys};
 
 /// Arguments of `uninstall`
@@ -47,9 +47,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
         return Ok(Exit::Done.into());
     }
-    if let Some(approved) = args.plan_digest.filter(|approved| *approved != digest) {
-        let (approved, found) = (approved.to_string(), digest.to_string());
-        return Err(Error::PlanDiffers { approved, found }.into());
+    if let Some(approved) = args.plan_digest {
+        require_approved(&plan, approved)?;
     }
     if !args.yes && args.plan_digest.is_none() {
         if !sys::tty::is_interactive() {

@@ -136,7 +136,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     files(input, &mut plan)?;
     service(input, &mut plan);
     plan.push(
-        Step::WriteReceipt { path: format!("{}/receipt.json", product::STATE_DIR) },
+        Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
         "so that later runs know what is installed and who signed it",
     );
     Ok(Some(plan))

@@ -53,10 +53,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
         plan.notes.push(format!("kept: {kept}, and what others put into {}", product::INSTALL_DIR));
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }
-    plan.push(
-        Step::RemoveFile { path: format!("{}/receipt.json", product::STATE_DIR) },
-        "nothing is installed any more",
-    );
+    plan.push(Step::RemoveFile { path: product::RECEIPT_FILE.to_owned() }, "nothing is installed any more");
     plan
 }
 

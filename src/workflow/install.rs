@@ -6,7 +6,7 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::log::Recorder;
-use super::{Error, Session, drift};
+use super::{Error, Session, drift, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
@@ -243,10 +243,7 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         Next::Nothing => return Ok(None),
         Next::Change(plan) => plan,
     };
-    if plan.digest() != agreement.plan {
-        let (approved, found) = (agreement.plan.to_string(), plan.digest().to_string());
-        return Err(Error::PlanDiffers { approved, found }.into());
-    }
+    require_approved(&plan, agreement.plan)?;
     let receipt = receipt(offer, agreement, &plan);
     let context = Context {
         root: &session.root,

@@ -15,4 +15,4 @@ pub mod verify;
 pub mod wait;
 
 pub use log::Recorder;
-pub use session::{Error, Session};
+pub use session::{Error, Session, require_approved};

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::apply::{self, Recovered};
 use crate::event::EventSink;
 use crate::journal::Journal;
+use crate::plan::Plan;
 use crate::product::{self, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
@@ -13,6 +14,7 @@ use crate::sys;
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Attempt, Lock};
 use crate::trust::{self, Policy, TrustStore};
+use crate::types::Digest;
 
 /// A request that cannot be met, for reasons that no room below knows.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,18 @@ impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("root", &self.root).finish_non_exhaustive()
     }
+}
+
+/// Compares a plan with the digest that was approved.
+///
+/// # Errors
+/// When it is another plan.
+pub fn require_approved(plan: &Plan, approved: Digest) -> Result<(), Error> {
+    let found = plan.digest();
+    if found == approved {
+        return Ok(());
+    }
+    Err(Error::PlanDiffers { approved: approved.to_string(), found: found.to_string() })
 }
 
 /// In another root no directory that is used may be a link: an absolute one leads into this host.
@@ -181,7 +195,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the receipt exists but cannot be read.
     pub fn receipt(&self) -> Result<Option<Receipt>, anyhow::Error> {
-        let path = self.state_dir().join("receipt.json");
+        let path = under(&self.root, product::RECEIPT_FILE);
         match sys::fs::read_trusted(&path, 16 << 20) {
             Err(e) if e.is_not_found() => Ok(None),
             other => Ok(Some(Receipt::parse(&other?)?)),

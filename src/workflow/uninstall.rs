@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Error, Recorder, Session};
+use super::{Recorder, Session, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::plan::{self, Plan, Uninstall};
@@ -30,10 +30,7 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan(session, purge)?;
-    if plan.digest() != approved {
-        let (approved, found) = (approved.to_string(), plan.digest().to_string());
-        return Err(Error::PlanDiffers { approved, found }.into());
-    }
+    require_approved(&plan, approved)?;
     let context = Context {
         root: &session.root,
         owners: receipt.owners,
