@@ -138,7 +138,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<()> {
     }
     let wants = units.open_dir(WANTS)?;
     if wants.stat(unit)?.is_none() {
-        wants.create_symlink(&format!("{}/{unit}", product::UNIT_DIR), unit, None)?;
+        wants.create_symlink(format!("{}/{unit}", product::UNIT_DIR), unit, None)?;
     }
     wants.sync()
 }

@@ -3,6 +3,9 @@
 //! Names given here are single components; no call follows a link at that name. So nobody who can
 //! write an upper directory can redirect what is done below.
 
+mod descent;
+mod meta;
+
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,6 +23,9 @@ use rustix::fs::{RenameFlags, renameat_with};
 use super::error::Context as _;
 use super::{Error, Result, fault};
 use crate::types::RelPath;
+
+pub use descent::Descent;
+pub use meta::{Meta, Sort, Time};
 
 /// Numeric owner and group of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +95,9 @@ pub struct Dir {
     path: PathBuf,
 }
 
+/// Bytes of a path that messages still extend: PATH_MAX.
+const LONGEST_SHOWN: usize = 4096;
+
 const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
@@ -110,6 +119,9 @@ impl Dir {
     /// The path of `name` in it, for messages.
     #[must_use]
     pub fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        if self.path.as_os_str().len() > LONGEST_SHOWN {
+            return self.path.clone(); // whoever nests so deep does not get to fill the memory, too
+        }
         self.path.join(name.as_ref())
     }
 
@@ -201,7 +213,8 @@ impl Dir {
     ///
     /// # Errors
     /// When it cannot be opened or is no regular file.
-    pub fn open_file(&self, name: &str) -> Result<File> {
+    pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        let name = name.as_ref();
         let path = self.path_of(name);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, name, flags, Mode::empty()).context("open", &path)?;
@@ -215,7 +228,8 @@ impl Dir {
     ///
     /// # Errors
     /// When it exists or cannot be created.
-    pub fn create_file(&self, name: &str) -> Result<File> {
+    pub fn create_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        let name = name.as_ref();
         let path = self.path_of(name);
         fault::point("create file").context("create", &path)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -227,7 +241,8 @@ impl Dir {
     ///
     /// # Errors
     /// When it exists or cannot be created.
-    pub fn make_private_dir(&self, name: &str) -> Result<()> {
+    pub fn make_private_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = name.as_ref();
         let path = self.path_of(name);
         fault::point("create directory").context("create the directory", &path)?;
         mkdirat(&self.fd, name, Mode::from_bits_truncate(0o700)).context("create the directory", &path)
@@ -237,7 +252,8 @@ impl Dir {
     ///
     /// # Errors
     /// When it exists or cannot be created.
-    pub fn create_dir(&self, name: &str, mode: u32, owner: Option<Ids>) -> Result<Self> {
+    pub fn create_dir(&self, name: impl AsRef<OsStr>, mode: u32, owner: Option<Ids>) -> Result<Self> {
+        let name = name.as_ref();
         self.make_private_dir(name)?;
         let dir = self.open_dir(name)?;
         dir.set_owner_and_mode(owner, mode)?;
@@ -256,7 +272,13 @@ impl Dir {
     ///
     /// # Errors
     /// When it exists or cannot be created.
-    pub fn create_symlink(&self, target: &str, name: &str, owner: Option<Ids>) -> Result<()> {
+    pub fn create_symlink(
+        &self,
+        target: impl AsRef<OsStr>,
+        name: impl AsRef<OsStr>,
+        owner: Option<Ids>,
+    ) -> Result<()> {
+        let (target, name) = (target.as_ref(), name.as_ref());
         let path = self.path_of(name);
         fault::point("create link").context("create the link", &path)?;
         symlinkat(target, &self.fd, name).context("create the link", &path)?;
@@ -272,10 +294,19 @@ impl Dir {
     ///
     /// # Errors
     /// When it is no link.
-    pub fn read_link(&self, name: &str) -> Result<String> {
-        let path = self.path_of(name);
-        let target = nix::fcntl::readlinkat(&self.fd, name).context("read the link", &path)?;
-        target.into_string().map_err(|_| Error::rule("read the link", &path, "it is not valid UTF-8"))
+    pub fn read_link(&self, name: impl AsRef<OsStr>) -> Result<String> {
+        let name = name.as_ref();
+        let bad = |_| Error::rule("read the link", &self.path_of(name), "it is not valid UTF-8");
+        self.raw_read_link(name)?.into_string().map_err(bad)
+    }
+
+    /// As [`Dir::read_link`], also when it is no valid text.
+    ///
+    /// # Errors
+    /// When it is no link.
+    pub fn raw_read_link(&self, name: impl AsRef<OsStr>) -> Result<OsString> {
+        let name = name.as_ref();
+        nix::fcntl::readlinkat(&self.fd, name).context("read the link", &self.path_of(name))
     }
 
     /// Writes a file in one step: a temporary file with its final owner and mode, synced, renamed
@@ -399,6 +430,17 @@ impl Dir {
         }
     }
 
+    /// Gives the file `old` a second name, `new` in `target`, which must not exist.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub fn hard_link(&self, old: impl AsRef<OsStr>, target: &Self, new: impl AsRef<OsStr>) -> Result<()> {
+        let path = target.path_of(new.as_ref());
+        fault::point("create hard link").context("create the hard link", &path)?;
+        nix::unistd::linkat(&self.fd, old.as_ref(), &target.fd, new.as_ref(), AtFlags::empty())
+            .context("create the hard link", &path)
+    }
+
     /// Makes renames and creations in it durable.
     ///
     /// # Errors
@@ -415,6 +457,12 @@ impl Dir {
     pub fn sync_file_system(&self) -> Result<()> {
         fault::point("sync file system").context("sync the file system of", &self.path)?;
         rustix::fs::syncfs(&self.fd).context("sync the file system of", &self.path)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

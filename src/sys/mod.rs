@@ -4,7 +4,9 @@
 //! All `unsafe`, all file, process and environment calls of the program are here. Must never
 //! follow a symbolic link in a directory that somebody else can write.
 
+pub mod attributes;
 pub mod clock;
+pub mod clone;
 pub mod dir;
 pub mod env;
 mod error;
@@ -13,10 +15,12 @@ pub mod fs;
 pub mod init;
 pub mod io;
 pub mod lock;
+pub mod mounts;
 pub mod net;
 pub mod parallel;
 pub mod process;
 pub mod signal;
 pub mod tty;
+pub mod walk;
 
 pub use error::{Error, Result};

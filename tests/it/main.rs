@@ -10,6 +10,7 @@
 
 mod support;
 
+mod clone;
 mod crash;
 mod docs;
 mod e2e;

@@ -2,4 +2,5 @@
 
 pub(crate) mod container;
 pub(crate) mod installer;
+pub(crate) mod loops;
 pub(crate) mod pgp;
