@@ -12,6 +12,45 @@ pub const HTTPS_PORT: &str = "Server.HttpsPort";
 /// The key of the server's certificate file.
 pub const CERTIFICATE_FILE: &str = "security.certfile";
 
+/// STUB
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// Keep
+    #[default]
+    Keep,
+    /// Take
+    Take,
+    /// Fail
+    Fail,
+}
+/// STUB
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// k
+    pub key: String,
+}
+/// STUB
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// t
+    pub text: String,
+    /// a
+    pub added: Vec<String>,
+    /// u
+    pub updated: Vec<String>,
+    /// c
+    pub conflicts: Vec<Conflict>,
+    /// o
+    pub obsolete: Vec<String>,
+}
+/// STUB
+/// # Errors
+/// never
+pub fn merge(_base: Option<&str>, mine: &str, _theirs: &str, _on: OnConflict) -> Result<Merged> {
+    Ok(Merged { text: mine.to_owned(), added: vec![], updated: vec![], conflicts: vec![], obsolete: vec![] })
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -19,6 +19,7 @@ pub mod prompt;
 pub mod receipt;
 pub mod release;
 pub mod report;
+pub mod retained;
 pub mod service;
 pub mod source;
 pub mod sys;

@@ -24,6 +24,10 @@ pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
 pub const STATE_DIR: &str = "/var/lib/demisto-install";
 /// What is installed, in [`STATE_DIR`].
 pub const RECEIPT_FILE: &str = "/var/lib/demisto-install/receipt.json";
+/// Its signed manifest.
+pub const MANIFEST_FILE: &str = "/var/lib/demisto-install/manifest.json";
+/// The signatures over that.
+pub const SIGNATURES_FILE: &str = "/var/lib/demisto-install/manifest.sig";
 /// This program's configuration: trusted keys and policy.
 pub const SETTINGS_DIR: &str = "/etc/demisto-install";
 /// Where administrators look for the report of an installation (guide, table "Server Installation").
@@ -36,8 +40,25 @@ pub const UNIT_DIR: &str = "/etc/systemd/system";
 pub const CERTIFICATE: &str = "cert.pem";
 /// See [`CERTIFICATE`].
 pub const CERTIFICATE_KEY: &str = "cert.key";
+/// The server's program, in [`INSTALL_DIR`].
+pub const SERVER_PROGRAM: &str = "server";
 /// The directory beside [`INSTALL_DIR`] in which a release is staged.
 pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
+
+/// The release that was installed before, beside [`INSTALL_DIR`].
+pub const RETAINED_DIR: &str = "/usr/local/.demisto.retained";
+/// What belongs to it besides its tree: receipt, manifest, configuration, units.
+pub const RETAINED_STATE: &str = "/var/lib/demisto-install/retained";
+/// Where that is gathered before it takes its place.
+pub const RETAINED_STATE_NEW: &str = "/var/lib/demisto-install/retained.new";
+
+/// Whether a name directly in [`INSTALL_DIR`] belongs to the host whatever a release says:
+/// certificates and keys of the server, of its client side and of an engine, an engine's
+/// configuration, and the licence (guide, "Install or Renew a Custom Certificate").
+#[must_use]
+pub fn is_host_file(name: &str) -> bool {
+    name == "demisto.lic" || ["cert.", "client.", "d1."].iter().any(|stem| name.starts_with(stem))
+}
 
 /// What a release is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

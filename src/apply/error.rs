@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{certs, config, journal, release, sys};
+use crate::{certs, config, journal, receipt, release, sys};
 
 /// A plan that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum Error {
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
+    /// The receipt cannot be read.
+    #[error(transparent)]
+    Receipt(#[from] receipt::Error),
     /// The configuration cannot be used.
     #[error("the configuration cannot be used")]
     Config(#[from] config::Error),

@@ -1,9 +1,9 @@
 //! What is left to do after the commit: removals and the epoch floor, each of which can be repeated.
 
 use super::files::open;
-use super::{Context, Result, remove};
+use super::{Context, Result, carry, remove};
 use crate::manifest::Manifest;
-use crate::plan::{Plan, Step};
+use crate::plan::{Old, Plan, Step};
 use crate::product;
 use crate::receipt::Receipt;
 use crate::sys;
@@ -14,10 +14,16 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// Its signatures.
 pub(super) const SIGNATURES: &str = "manifest.sig";
 
+/// What `WriteReceipt` writes besides the receipt, and the names of its copies among the backups.
+pub(super) const BESIDE_RECEIPT: [(&str, &str); 2] =
+    [(product::MANIFEST_FILE, "manifest"), (product::SIGNATURES_FILE, "signatures")];
+
 pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
-    for planned in &plan.steps {
+    for (number, planned) in plan.steps.iter().enumerate() {
         match &planned.step {
+            Step::SwitchTree { old: Old::Kept, .. } => {}
             Step::SwitchTree { from, .. } => remove::whole(context, from)?,
+            Step::CarryOver { .. } => carry::prune(context, number)?,
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {
                 remove::prune(context, dir, trash)?;
@@ -59,6 +65,15 @@ fn raise_floor(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// The receipt of what is installed.
+pub(super) fn receipt(root: &std::path::Path) -> Result<Option<Receipt>> {
+    let path = product::under(root, product::RECEIPT_FILE);
+    match sys::fs::read_trusted(&path, 16 << 20) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => Ok(Some(Receipt::parse(&other?)?)),
+    }
+}
+
 /// Removes the kept manifest when there is no receipt that it belongs to.
 pub(super) fn drop_orphans(context: &Context) -> Result<()> {
     let state = context.at(product::STATE_DIR);
@@ -86,19 +101,37 @@ pub(super) fn installed_manifest(context: &Context) -> Result<Option<Verified<Ma
 pub fn installed(
     root: &std::path::Path,
 ) -> std::result::Result<Option<Verified<Manifest>>, crate::release::Error> {
-    let state = product::under(root, product::STATE_DIR);
+    Ok(recorded(root, product::STATE_DIR)?.map(|(_, manifest)| manifest))
+}
+
+/// Receipt and manifest of the retained release; `None` when another installer made it.
+///
+/// # Errors
+/// When the files cannot be read or do not belong to each other.
+pub fn retained(
+    root: &std::path::Path,
+) -> std::result::Result<Option<(Receipt, Verified<Manifest>)>, crate::release::Error> {
+    recorded(root, product::RETAINED_STATE)
+}
+
+/// Receipt and manifest in one directory.
+fn recorded(
+    root: &std::path::Path,
+    dir: &str,
+) -> std::result::Result<Option<(Receipt, Verified<Manifest>)>, crate::release::Error> {
+    let state = product::under(root, dir);
     let manifest = state.join(MANIFEST);
     if !sys::fs::exists(&manifest) {
         return Ok(None);
     }
     let bytes = sys::fs::read_trusted(&manifest, crate::bundle::MAX_MANIFEST)?;
-    let receipt = product::under(root, product::RECEIPT_FILE);
+    let receipt = state.join("receipt.json");
     let recorded = match sys::fs::read_trusted(&receipt, 16 << 20) {
         Ok(receipt) => Receipt::parse(&receipt).ok(),
         Err(e) if e.is_not_found() => None,
         Err(e) => return Err(e.into()),
     };
     let Some(receipt) = recorded else { return Ok(None) };
-    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers)?;
-    Ok(Some(Manifest::parse(bytes)?))
+    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers.clone())?;
+    Ok(Some((receipt, Manifest::parse(bytes)?)))
 }

@@ -5,27 +5,34 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod carry;
+mod configuration;
 mod error;
 mod files;
 mod finish;
+mod keep;
 mod perform;
 mod prepare;
 mod remove;
+mod reuse;
 mod stage;
+mod switch;
 mod undo;
 
 use std::path::{Path, PathBuf};
 
+pub use carry::count as count_host_things;
 pub use error::{Error, Result};
-pub use finish::{epoch_floor, installed};
+pub use finish::{epoch_floor, installed, retained};
 use zeroize::Zeroizing;
 
 use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
-use crate::plan::{Plan, Planned, Step};
+use crate::plan::{Action, Plan, Planned, Step};
 use crate::product::{self, Owner, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
+use crate::service;
 use crate::sys::{clock, dir::Ids, signal};
 use crate::types::{Secret, error_chain};
 
@@ -175,6 +182,7 @@ fn steps(
 
 /// Undoes steps in the order given.
 fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, Before)]) -> Result<()> {
+    quiet(plan, context, steps)?;
     for (number, before) in steps {
         let Some(planned) = plan.steps.get(*number) else { continue };
         // the first that fails ends it: what came before it may be what its undoing needs
@@ -185,6 +193,20 @@ fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, 
     let units = |planned: &Planned| matches!(planned.step, Step::WriteFile { .. } | Step::RemoveFile { .. });
     if plan.steps.iter().any(units) {
         perform::reload_units(context)?;
+    }
+    Ok(())
+}
+
+/// What the run had stopped must not run while its tree and data go back, although a restart of the
+/// host may have started it again. The undoing of the stop starts it.
+fn quiet(plan: &Plan, context: &Context, steps: &[(usize, Before)]) -> Result<()> {
+    let Some((last, _)) = steps.first() else { return Ok(()) };
+    for (number, before) in steps.iter().filter(|(number, _)| number != last && context.is_live()) {
+        if let (Some(Step::StopUnit { unit }), Before::Unit { active: true, .. }) =
+            (plan.steps.get(*number).map(|planned| &planned.step), before)
+        {
+            service::stop(unit)?;
+        }
     }
     Ok(())
 }
@@ -206,7 +228,7 @@ pub enum Recovered {
     /// A run that was cut off was undone.
     Restored,
     /// A run that was cut off after its last step was finished.
-    Finished,
+    Finished(Action),
 }
 
 /// Recovers from a run that was cut off: undoes it, or finishes it when it was complete. The
@@ -230,7 +252,9 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
     let secrets = Secrets::default();
     let context = Context { root, owners, release: None, secrets: &secrets, receipt: None, sink };
     match journal::replay(&entries) {
-        Recovery::Forward => close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished),
+        Recovery::Forward => {
+            close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished(plan.action))
+        }
         Recovery::Nothing => close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored),
         Recovery::Undo { steps } => {
             back(plan, &context, &mut journal, &steps)?;

@@ -1,6 +1,5 @@
 //! Does one step.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -8,7 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, accounts, remove, stage};
+use super::{Context, Error, Result, accounts, carry, configuration, keep, remove, stage, switch};
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -43,13 +42,19 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
             Ok(())
         }
-        Step::SetConfigPort { path, port, was } => set_config_port(context, path, *port, *was),
+        Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
             let dir = open(context.root, path)?;
             Ok(dir.set_owner_and_mode(context.ids(*owner)?, mode.bits())?)
         }
         Step::WriteOneTimeConfig { path, user, keypass } => write_one_time(context, path, user, *keypass),
-        Step::SwitchTree { from, to } => switch(context, from, to, before),
+        Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
+        Step::CarryOver { from, to } => carry::perform(context, from, to, before),
+        Step::KeepState { path, retained } => keep::perform(context, path, retained),
+        Step::PutBack { path, copy } => keep::put_back(context, path, copy),
+        Step::MergeConfig { path, was, becomes, on_conflict, .. } => {
+            configuration::merge(context, path, (*was, *becomes), *on_conflict)
+        }
         Step::RestoreLabels { paths } => restore_labels(paths),
         Step::EnableUnit { unit } => {
             service::enable(context.root, unit)?;
@@ -109,21 +114,6 @@ fn write_pair(context: &Context, dir: &str, chain: &str, key: &str) -> Result<()
     Ok(())
 }
 
-/// Keeps owner and mode of the file; refuses when it is not the file that the plan saw.
-fn set_config_port(context: &Context, path: &str, port: u16, was: Digest) -> Result<()> {
-    let (dir, name) = open_parent(context.root, path)?;
-    let stat = dir.stat(&name)?.ok_or(Error::Lacks("the configuration"))?;
-    let mut text = Zeroizing::new(String::new());
-    let mut file = dir.open_file(&name)?;
-    file.read_to_string(&mut text).map_err(|e| sys::Error::new("read", &dir.path_of(&name), e))?;
-    if Digest::of(text.as_bytes()) != was {
-        return Err(Error::Appeared(dir.path_of(&name)));
-    }
-    let text = Zeroizing::new(config::with_https_port(&text, port)?);
-    let owner = context.owners.then_some(stat.ids);
-    Ok(dir.replace_file(&name, text.as_bytes(), stat.mode & 0o777, owner)?)
-}
-
 /// One-time configuration, as the server reads it (Administrator Guide, "Change the
 /// Administrator Password").
 #[derive(Serialize)]
@@ -168,18 +158,6 @@ fn write_one_time(context: &Context, path: &str, user: &str, keypass: bool) -> R
     written.map_err(|_| Error::Lacks("a representable password"))?;
     let (dir, name) = open_parent(context.root, path)?;
     Ok(dir.replace_file(&name, &text, PRIVATE, context.ids(Owner::Demisto)?)?)
-}
-
-fn switch(context: &Context, from: &str, to: &str, before: &Before) -> Result<()> {
-    let Before::Tree { exchanged, .. } = before else { return Err(Error::Lacks("the staged tree")) };
-    let (from_dir, from) = open_parent(context.root, from)?;
-    let (to_dir, to) = open_parent(context.root, to)?;
-    if *exchanged {
-        from_dir.exchange(&from, &to_dir, &to)?;
-    } else {
-        from_dir.rename_new(&from, &to_dir, &to)?;
-    }
-    Ok(to_dir.sync()?)
 }
 
 fn restore_labels(paths: &[String]) -> Result<()> {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::files::{self, open_parent};
-use super::{Context, Error, Result};
+use super::{Context, Error, Result, carry, finish};
 use crate::host::Accounts;
 use crate::journal::{Before, Journal};
-use crate::plan::Step;
+use crate::plan::{Old, Step};
 use crate::service;
 use crate::sys;
-use crate::sys::dir::Kind;
+use crate::sys::dir::{Dir, Kind};
 
 pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
     match step {
@@ -23,12 +23,15 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         Step::WriteFile { path, .. }
         | Step::WriteOneTimeConfig { path, .. }
         | Step::SetConfigPort { path, .. }
-        | Step::WriteReceipt { path } => file(path, number, context, journal),
+        | Step::MergeConfig { path, .. }
+        | Step::PutBack { path, .. } => file(path, number, context, journal),
+        Step::WriteReceipt { path } => receipt(path, number, context, journal),
         Step::RemoveFile { path } => match odd(path, context)? {
             true => Ok(Before::Kept),
             false => file(path, number, context, journal),
         },
-        Step::SwitchTree { from, to } => switch(from, to, context),
+        Step::SwitchTree { from, to, old } => switch(from, to, *old, context),
+        Step::CarryOver { from, to } => carry::before(from, to, number, context, journal),
         Step::EnableUnit { unit }
         | Step::DisableUnit { unit }
         | Step::StartUnit { unit }
@@ -38,7 +41,8 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             true => Err(Error::Appeared(context.at(path))),
             false => Ok(Before::Absent),
         },
-        Step::MakeCertificate { .. }
+        Step::KeepState { .. }
+        | Step::MakeCertificate { .. }
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }
         | Step::AwaitHealth { .. }
@@ -66,7 +70,7 @@ fn odd(path: &str, context: &Context) -> Result<bool> {
 const ODD_SIZE: u64 = 8 << 20;
 
 /// Keeps a copy of the file that a step replaces or removes.
-fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
+fn file(path: &str, copy: impl ToString, context: &Context, journal: &Journal) -> Result<Before> {
     if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(Before::Absent);
     }
@@ -75,7 +79,7 @@ fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Resu
     if stat.kind != Kind::File {
         return Err(Error::Sys(sys::Error::rule("replace", &dir.path_of(&name), "it is not a regular file")));
     }
-    let copy = format!("{number}");
+    let copy = copy.to_string();
     let source = dir.open_file(&name)?;
     let stat = sys::dir::stat_file(&source, &dir.path_of(&name))?; // of the very file that is copied
     files::copy(source, &journal.backup_dir()?, &copy)?;
@@ -83,16 +87,28 @@ fn file(path: &str, number: usize, context: &Context, journal: &Journal) -> Resu
     Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })
 }
 
-fn switch(from: &str, to: &str, context: &Context) -> Result<Before> {
+fn switch(from: &str, to: &str, old: Old, context: &Context) -> Result<Before> {
     let (dir, name) = open_parent(context.root, from)?;
     let staged = dir.stat(&name)?.ok_or(Error::Lacks("the staged tree"))?;
     let (dir, name) = open_parent(context.root, to)?;
-    let exchanged = match dir.stat(&name)? {
-        None => false,
-        Some(stat) if stat.kind == Kind::Dir && dir.open_dir(&name)?.names()?.is_empty() => true,
+    let there = match dir.stat(&name)? {
+        None => None,
+        Some(stat) if stat.kind == Kind::Dir && fits(old, &dir.open_dir(&name)?)? => Some(stat.ino),
         Some(_) => return Err(Error::Appeared(dir.path_of(&name))),
     };
-    Ok(Before::Tree { inode: staged.ino, exchanged })
+    Ok(Before::Tree { inode: staged.ino, exchanged: there.is_some(), old: there })
+}
+
+fn fits(old: Old, dir: &Dir) -> Result<bool> {
+    Ok(old != Old::None || dir.raw_names()?.is_empty())
+}
+
+/// Keeps what belongs to the receipt, too: the same step replaces it.
+fn receipt(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
+    for (which, name) in finish::BESIDE_RECEIPT {
+        file(which, name.to_owned(), context, journal)?;
+    }
+    file(path, number, context, journal)
 }
 
 fn unit_state(unit: &str, context: &Context) -> Result<Before> {

@@ -1,10 +1,11 @@
 //! Lays a release out beside its place: on all processors, large files past the page cache, with every frame and
 //! every file compared with its signed digest on the way.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::files::open_parent;
-use super::{Context, Error, Result};
+use super::{Context, Error, Result, reuse};
 use crate::event::Unit;
 use crate::manifest::{Entry, Kind};
 use crate::product::Owner;
@@ -17,17 +18,17 @@ use crate::types::{Hasher, human_bytes};
 
 /// Most workers: beyond this number they wait for each other in the file system, and each holds two
 /// frames in memory.
-const WORKERS: usize = 5;
+pub(super) const WORKERS: usize = 5;
 
 /// Numbers of the two owners; `None` where the file already has the right one when created.
 #[derive(Clone, Copy)]
-struct Owners {
+pub(super) struct Owners {
     root: Option<Ids>,
     demisto: Option<Ids>,
 }
 
 impl Owners {
-    fn of(&self, owner: Owner) -> Option<Ids> {
+    pub(super) fn of(&self, owner: Owner) -> Option<Ids> {
         match owner {
             Owner::Root => self.root,
             Owner::Demisto => self.demisto,
@@ -49,7 +50,8 @@ pub(super) fn stage(context: &Context, path: &str) -> Result<()> {
     let bytes = manifest.total_size();
     context.sink.begin("laying out files", bytes, Unit::Bytes);
     let result = directories(release, &top, owners)
-        .and_then(|()| files(release, &top, owners, context))
+        .and_then(|()| reuse::reuse(context, release, &top, owners))
+        .and_then(|reused| files(release, &top, owners, &reused, context))
         .and_then(|()| finish_directories(release, &top, owners))
         .and_then(|()| Ok(top.sync_file_system()?));
     let millis = watch.elapsed().as_millis();
@@ -86,8 +88,14 @@ fn finish_directories(release: &Release, top: &Dir, owners: Owners) -> Result<()
     Ok(())
 }
 
-fn files(release: &Release, top: &Dir, owners: Owners, context: &Context) -> Result<()> {
-    let runs = runs(release.manifest(), &|_| true);
+fn files(
+    release: &Release,
+    top: &Dir,
+    owners: Owners,
+    reused: &HashSet<&str>,
+    context: &Context,
+) -> Result<()> {
+    let runs = runs(release.manifest(), &|entry| !reused.contains(entry.path.as_str()));
     let start = || Worker { release, owners, trail: Trail::new(top), reader: FrameReader::new(release) };
     sys::parallel::each(sys::env::waiting_workers(WORKERS), runs.len(), start, |worker, number| {
         runs.get(number).map_or(Ok(()), |run| worker.run(run, context))

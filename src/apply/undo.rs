@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{open, open_parent, put_back};
-use super::{Context, Result, accounts, finish, remove};
+use super::{Context, Result, accounts, carry, finish, remove, switch};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::Owner;
@@ -23,11 +23,16 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         (Step::StageTree { path, .. }, _) => remove::whole(context, path),
         (Step::WriteReceipt { path }, before) => {
             file(path, before, context, journal)?;
+            for (path, copy) in finish::BESIDE_RECEIPT {
+                keep_or_put_back(path, copy, context, journal)?;
+            }
             finish::drop_orphans(context)
         }
         (
             Step::WriteFile { path, .. }
             | Step::SetConfigPort { path, .. }
+            | Step::MergeConfig { path, .. }
+            | Step::PutBack { path, .. }
             | Step::WriteOneTimeConfig { path, .. }
             | Step::RemoveFile { path },
             before,
@@ -36,9 +41,13 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
             let dir = open(context.root, path)?;
             Ok(dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?)
         }
-        (Step::SwitchTree { from, to }, Before::Tree { inode, exchanged }) => {
-            switch_back(context, (from, to), *inode, *exchanged)
+        (Step::SwitchTree { from, to, .. }, Before::Tree { inode, old, .. }) => {
+            switch::back(context, from, to, *inode, *old)
         }
+        (Step::CarryOver { to, .. }, Before::Carried { list }) => {
+            carry::drop_copies(context, to, list, journal)
+        }
+        (Step::KeepState { path, .. }, _) => remove::whole(context, path),
         (Step::EnableUnit { unit }, Before::Unit { enabled: false, .. }) => {
             Ok(service::disable(context.root, unit)?)
         }
@@ -71,19 +80,15 @@ fn file(path: &str, before: &Before, context: &Context, journal: &Journal) -> Re
     }
 }
 
-/// The inode tells whether the switch had happened.
-fn switch_back(context: &Context, (from, to): (&str, &str), inode: u64, exchanged: bool) -> Result<()> {
-    let (from_dir, from) = open_parent(context.root, from)?;
-    let (to_dir, to) = open_parent(context.root, to)?;
-    if to_dir.stat(&to)?.is_none_or(|stat| stat.ino != inode) {
-        return Ok(());
+/// A file of which a copy is there only if it existed.
+fn keep_or_put_back(path: &str, copy: &str, context: &Context, journal: &Journal) -> Result<()> {
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.remove_leftover(&name)?;
+    let backups = journal.backup_dir()?;
+    match backups.stat(copy)? {
+        Some(kept) => put_back(&backups, copy, &dir, &name, (kept.mode, kept.ids)),
+        None => Ok(()),
     }
-    if exchanged {
-        to_dir.exchange(&to, &from_dir, &from)?;
-    } else {
-        to_dir.rename_new(&to, &from_dir, &from)?;
-    }
-    Ok(to_dir.sync()?)
 }
 
 fn stop(context: &Context, unit: &str) -> Result<()> {

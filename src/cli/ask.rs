@@ -171,7 +171,7 @@ fn validate(q: &Question<'_>) -> Result<Partial> {
     Ok(q.known.clone())
 }
 
-fn licence(eula: &str, accepted: Option<bool>) -> Result<()> {
+pub(super) fn licence(eula: &str, accepted: Option<bool>) -> Result<()> {
     if accepted == Some(true) {
         return Ok(());
     }

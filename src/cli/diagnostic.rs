@@ -149,6 +149,8 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or --plan-digest from `uninstall --dry-run`"),
+        E::NotRetained { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
+        E::Unapproved => diagnosis(Exit::Usage, "give --yes, or --plan-digest from --dry-run"),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }
@@ -196,7 +198,7 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
     use plan::Error as E;
     match error {
         E::NotAServer => diagnosis(Exit::Usage, "`demisto-install inspect` shows what the file holds"),
-        E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
+        E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install upgrade` puts it in its place"),
         E::Downgrade { .. } | E::Epoch { .. } => {
             diagnosis(Exit::Refused, "get the newest release from the vendor")
         }
@@ -205,7 +207,7 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         }
         E::Occupied { .. } => diagnosis(
             Exit::Blocked,
-            "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before",
+            "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before; or, if it holds a server, take it over with `demisto-install upgrade`",
         ),
         E::MountPoint => {
             diagnosis(Exit::Blocked, "unmount it; the release needs the file system of /usr/local")
@@ -214,6 +216,24 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         E::NoSpace { .. } => diagnosis(Exit::Blocked, "make room on the file system of /usr/local"),
         E::NoSystemd => diagnosis(Exit::Blocked, "--no-start installs without starting the service"),
         E::Config(_) => diagnosis(Exit::Blocked, CONFIG),
+        E::OtherProduct { .. } => {
+            diagnosis(Exit::Refused, "`demisto-install inspect` shows what the file holds")
+        }
+        E::Path { .. } => diagnosis(
+            Exit::Refused,
+            "upgrade in steps: first to a release that replaces the installed one; at most two versions forward",
+        ),
+        E::DataTooNew { .. } => diagnosis(
+            Exit::Refused,
+            "`demisto-install snapshot list` shows what data can go back to; nothing was changed",
+        ),
+        E::NoDataToRestore { .. } => diagnosis(Exit::Usage, "`--data keep` leaves the data as they are"),
+        E::NoSnapshot { .. } => diagnosis(
+            Exit::Blocked,
+            "name a directory with room: --snapshot-dir DIR; or go on without a way back for the data: --snapshot never",
+        ),
+        E::NothingRetained => diagnosis(Exit::Blocked, "only an upgrade keeps the release before it"),
+        E::InnerMount { .. } => diagnosis(Exit::Blocked, "unmount it for the upgrade"),
         E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Target {
     pub(super) health_timeout: u64,
 }
 
-const HEALTH_SECONDS: u64 = 120;
+pub(super) const HEALTH_SECONDS: u64 = 120;
 
 impl Default for Target {
     fn default() -> Self {

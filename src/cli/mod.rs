@@ -18,8 +18,10 @@ pub mod password;
 mod plan;
 pub mod progress;
 mod recover;
+mod rollback;
 mod status;
 mod uninstall;
+mod upgrade;
 mod verify;
 mod wait_ready;
 
@@ -29,7 +31,7 @@ use clap::{Parser, Subcommand};
 use common::Common;
 pub use exit::{CODES, Exit};
 
-use crate::sys;
+use crate::{event, sys, workflow};
 
 /// The signed installer of the Cortex XSOAR (Demisto) server and engine
 ///
@@ -47,7 +49,11 @@ struct Cli {
 enum Command {
     /// Install the release that this program or FILE carries
     Install(install::Args),
-    /// Show what install would do, and change nothing
+    /// Put the release that this program or FILE carries in the place of the installed one
+    Upgrade(upgrade::Args),
+    /// Go back to the release that was installed before, or forward again
+    Rollback(rollback::Args),
+    /// Show what install or upgrade would do, and change nothing
     Plan(plan::Args),
     /// Check every signature and every byte of a release
     Verify(verify::Args),
@@ -104,8 +110,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     let common = &cli.common;
     match &cli.command {
-        None => install::run(common, &install::Args::default()),
+        None => guided(common),
         Some(Command::Install(args)) => install::run(common, args),
+        Some(Command::Upgrade(args)) => upgrade::run(common, args),
+        Some(Command::Rollback(args)) => rollback::run(common, args),
         Some(Command::Plan(args)) => plan::run(common, args),
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
@@ -115,6 +123,17 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Recover(args)) => recover::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),
+    }
+}
+
+/// Without a verb: upgrades what is installed, else installs.
+fn guided(common: &Common) -> anyhow::Result<ExitCode> {
+    let sink = event::Silent;
+    let session = common.session(&common::KeyArgs::default(), &sink)?;
+    if workflow::upgrade::is_present(&session)? {
+        upgrade::run(common, &upgrade::Args::default())
+    } else {
+        install::run(common, &install::Args::default())
     }
 }
 
@@ -145,6 +164,8 @@ mod tests {
         let verbs = [
             "install",
             "plan",
+            "upgrade",
+            "rollback",
             "verify",
             "inspect",
             "status",

@@ -7,14 +7,20 @@ use super::ask;
 use super::common::Common;
 use super::exit::Exit;
 use super::install::{Target, assumed, check, plan_of};
+use super::upgrade;
 use crate::report;
-use crate::workflow::{Error, install};
+use crate::workflow::{self, Error, Session, install};
 
 /// Arguments of `plan`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    choices: upgrade::Choices,
+    /// Show what changes in the configuration
+    #[arg(long)]
+    diff: bool,
     /// Exit with 7 when changes are pending
     #[arg(long)]
     detailed_exitcode: bool,
@@ -27,6 +33,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         return Err(Error::Unfinished.into()); // what is there now is neither old nor new
     }
     let options = args.target.options(&session)?;
+    if workflow::upgrade::is_present(&session)? {
+        return of_upgrade(common, &session, args);
+    }
     let known = args.target.known(&session)?;
     check(&known)?;
     install::check_certificate(&options, args.target.passphrase()?.as_ref())?;
@@ -48,4 +57,19 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
             Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
         }
     }
+}
+
+/// What is installed would be upgraded.
+fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCode> {
+    let offer = install::offer(session, install::candidate(args.target.file.as_deref())?)?;
+    let present = workflow::upgrade::present(session)?;
+    let options = args.choices.options(session, args.target.no_owner, args.target.health_timeout)?;
+    let Some(planned) = workflow::upgrade::plan(session, &offer, &present, &options)? else {
+        let release = offer.release.manifest().release();
+        let text = format!("{release} is installed and unchanged; nothing to do\n");
+        common.result(&text, &json!({ "changes": false, "release": release }));
+        return Ok(Exit::Done.into());
+    };
+    upgrade::show(common, &planned, args.diff);
+    Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
 }

@@ -26,7 +26,7 @@ pub(super) fn run(common: &Common, _args: &Args) -> Result<ExitCode> {
         Recovered::Restored => {
             ("the run that was cut off is undone; everything is as it was before\n", "restored")
         }
-        Recovered::Finished => ("the run that was cut off is complete\n", "finished"),
+        Recovered::Finished(_) => ("the run that was cut off is complete\n", "finished"),
     };
     common.result(text, &json!({ "recovered": word }));
     Ok(Exit::Done.into())

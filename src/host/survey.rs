@@ -38,6 +38,8 @@ pub struct Survey {
     pub foreign_dirs: BTreeSet<String>,
     /// Those of the product's directories on which another file system is mounted.
     pub mounts: BTreeSet<String>,
+    /// Where other file systems are mounted below the installation directory.
+    pub inner_mounts: Vec<PathBuf>,
     /// The installed certificate chain, if there is one.
     pub certificate: Option<String>,
     /// Free bytes where the release goes.
@@ -84,6 +86,7 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         accounts,
         foreign_dirs,
         mounts,
+        inner_mounts: sys::mounts::below(&under(root, product::INSTALL_DIR))?,
         certificate,
         install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
         config,

@@ -80,8 +80,16 @@ pub enum Before {
     Tree {
         /// The inode number.
         inode: u64,
-        /// Whether an empty directory was in its place.
+        /// Whether another tree, or an empty directory, was in its place.
         exchanged: bool,
+        /// The inode number of that one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<u64>,
+    },
+    /// Things are carried over: their names are in this file among the journal's backups.
+    Carried {
+        /// The file's name.
+        list: String,
     },
     /// A unit's state.
     Unit {

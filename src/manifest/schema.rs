@@ -62,6 +62,14 @@ pub struct Upgrades {
     pub to: Version,
 }
 
+impl Upgrades {
+    /// Whether a version may be replaced. The last one counts as far as it is spelt out.
+    #[must_use]
+    pub fn include(&self, version: &Version) -> bool {
+        self.from <= *version && self.to.reaches(version)
+    }
+}
+
 /// The program in front of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stub {

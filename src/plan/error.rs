@@ -19,10 +19,61 @@ pub enum Error {
     /// The offered release is older than the installed one.
     #[error("{offered} is older than the installed {installed}")]
     Downgrade {
+        /// The installed release.
+        installed: String,
+        /// The offered one.
+        offered: String,
+    },
+    /// The offered release is of another product.
+    #[error("{installed} is installed, this file holds {offered}")]
+    OtherProduct {
+        /// The installed product.
+        installed: String,
+        /// The offered one.
+        offered: String,
+    },
+    /// The way from the installed version to the offered one is not supported.
+    #[error("{offered} replaces versions {from} to {to}; {installed} is installed")]
+    Path {
         /// The installed version.
         installed: Version,
-        /// The offered one.
-        offered: Version,
+        /// The offered release.
+        offered: String,
+        /// The oldest that it may replace.
+        from: Version,
+        /// The newest.
+        to: Version,
+    },
+    /// The data have a form that the release does not know.
+    #[error("the data have form {data}, and {release} reads forms up to {reads}")]
+    DataTooNew {
+        /// Their form.
+        data: u64,
+        /// What it reads.
+        reads: u64,
+        /// The release.
+        release: String,
+    },
+    /// The data should go back, but nothing is there to go back to.
+    #[error("no snapshot of the data belongs to {release}")]
+    NoDataToRestore {
+        /// The release.
+        release: String,
+    },
+    /// The data cannot be kept, and the upgrade changes their form.
+    #[error("no snapshot of the data can be taken: {why}")]
+    NoSnapshot {
+        /// Why.
+        why: String,
+    },
+    /// Nothing is kept to go back to.
+    #[error("no release is retained to go back to")]
+    NothingRetained,
+    /// A file system is mounted below the installation directory.
+    #[error("another file system is mounted on {point}, so what is in it cannot be carried along")]
+    InnerMount {
+        /// Where.
+        point: String,
     },
     /// Its security epoch is below the installed one's.
     #[error("security epoch {offered} is below {floor}, to which this host has moved")]

@@ -1,6 +1,6 @@
 //! The plan of a first installation.
 
-use super::{Action, Error, Plan, Result, Step};
+use super::{Action, Error, Old, Plan, Result, Step};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -52,9 +52,9 @@ pub struct Install<'a> {
 
 const DIR_MODE: Mode = Mode::new(0o755);
 const SERVICE_DIR_MODE: Mode = Mode::new(0o750);
-const FILE_MODE: Mode = Mode::new(0o644);
+pub(super) const FILE_MODE: Mode = Mode::new(0o644);
 /// The product rewrites its configuration itself, so the service owns it.
-const CONFIG_MODE: Mode = Mode::new(0o640);
+pub(super) const CONFIG_MODE: Mode = Mode::new(0o640);
 
 /// Files that the host gets besides the release: path and text.
 pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
@@ -127,11 +127,12 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
         root: input.survey.root.display().to_string(),
         space_bytes: input.manifest.total_size(),
         steps: Vec::new(),
+        changes: None,
         notes: Vec::new(),
     };
-    requirements(input, &mut plan);
-    accounts(input, &mut plan);
-    directories(input, &mut plan);
+    requirements(input.manifest, input.facts, &mut plan);
+    accounts(input.survey, input.owners, &mut plan);
+    directories(input.manifest, input.survey, input.owners, &mut plan);
     tree(input, &mut plan);
     files(input, &mut plan)?;
     service(input, &mut plan);
@@ -149,7 +150,7 @@ fn installed(input: &Install, receipt: &Receipt) -> Result<()> {
         return Ok(());
     }
     if offered.version < receipt.version {
-        return Err(Error::Downgrade { installed: receipt.version, offered: offered.version });
+        return Err(Error::Downgrade { installed: receipt.release(), offered: offered.release() });
     }
     let pinned: Vec<String> = receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect();
     if !input.signers.iter().any(|s| pinned.contains(&s.fingerprint.to_string())) {
@@ -185,8 +186,8 @@ fn fits(input: &Install) -> Result<()> {
 
 /// What the vendor recommends and the host does not have. The guide gives minimums, but test systems
 /// are smaller: it is said, not enforced.
-fn requirements(input: &Install, plan: &mut Plan) {
-    let (wanted, facts) = (&input.manifest.requirements, input.facts);
+pub(super) fn requirements(manifest: &Manifest, facts: &Facts, plan: &mut Plan) {
+    let wanted = &manifest.requirements;
     if facts.cpus < wanted.cpus {
         plan.notes.push(format!("this host has {} processors; {} are the minimum", facts.cpus, wanted.cpus));
     }
@@ -199,26 +200,26 @@ fn requirements(input: &Install, plan: &mut Plan) {
     }
 }
 
-fn accounts(input: &Install, plan: &mut Plan) {
-    if !input.owners {
+pub(super) fn accounts(survey: &Survey, owners: bool, plan: &mut Plan) {
+    if !owners {
         plan.notes.push("owners are not set: all files belong to whoever runs this".to_owned());
         return;
     }
     let (user, group) = (SERVICE_USER.to_owned(), SERVICE_USER.to_owned());
-    if input.survey.accounts.gid.is_none() {
+    if survey.accounts.gid.is_none() {
         plan.push(Step::CreateGroup { name: group.clone() }, "the service runs with a group of its own");
     }
-    if input.survey.accounts.uid.is_none() {
+    if survey.accounts.uid.is_none() {
         let home = product::DATA_DIR.to_owned();
         plan.push(Step::CreateUser { name: user, group, home }, "the service never runs as root");
     }
 }
 
-fn directories(input: &Install, plan: &mut Plan) {
+pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, plan: &mut Plan) {
     let service = [(product::DATA_DIR, "the service's data"), (product::LOG_DIR, "the service's logs")];
     let mut wanted: Vec<(String, Owner, Mode, &str)> = Vec::new();
     let others = [product::STAGE_DIR, product::CONFIG_FILE].into_iter().map(str::to_owned);
-    let units = input.manifest.units.iter().map(|unit| unit_path(&unit.name));
+    let units = manifest.units.iter().map(|unit| unit_path(&unit.name));
     let files = host_files().into_iter().map(|(path, ..)| path.to_owned());
     let leaves = service.iter().map(|(path, _)| (*path).to_owned()).chain(others).chain(units).chain(files);
     for dir in leaves.flat_map(|leaf| ancestors(&leaf)) {
@@ -232,10 +233,10 @@ fn directories(input: &Install, plan: &mut Plan) {
     wanted.retain(|(path, ..)| !above_state.contains(path));
     let mut seen = std::collections::BTreeSet::new();
     for (path, owner, mode, why) in wanted {
-        let exists = input.survey.present.contains(&path);
+        let exists = survey.present.contains(&path);
         if exists && owner == Owner::Demisto {
             plan.notes.push(format!("{path} exists and is kept with what it holds"));
-            if input.owners && input.survey.foreign_dirs.contains(&path) {
+            if owners && survey.foreign_dirs.contains(&path) {
                 plan.push(
                     Step::TakeDir { path: path.clone(), owner, mode },
                     "the service has to write there",
@@ -253,7 +254,7 @@ fn tree(input: &Install, plan: &mut Plan) {
     let files = input.manifest.files().count() as u64;
     let bytes = input.manifest.total_size();
     plan.push(
-        Step::StageTree { path: stage.clone(), files, bytes },
+        Step::StageTree { path: stage.clone(), files, bytes, reused: 0 },
         "beside its place, so that nothing half-made is ever used",
     );
     let (step, why) = match &input.certificate {
@@ -267,7 +268,7 @@ fn tree(input: &Install, plan: &mut Plan) {
     };
     plan.push(step, why);
     plan.push(
-        Step::SwitchTree { from: stage, to: product::INSTALL_DIR.to_owned() },
+        Step::SwitchTree { from: stage, to: product::INSTALL_DIR.to_owned(), old: Old::None },
         "one rename makes the release live",
     );
 }
@@ -315,16 +316,7 @@ fn files(input: &Install, plan: &mut Plan) -> Result<()> {
 }
 
 fn service(input: &Install, plan: &mut Plan) {
-    if input.facts.selinux && input.survey.root == std::path::Path::new("/") {
-        let paths = [
-            product::INSTALL_DIR,
-            product::DATA_DIR,
-            product::LOG_DIR,
-            product::CONFIG_FILE,
-            product::UNIT_DIR,
-        ];
-        plan.push(Step::RestoreLabels { paths: paths.map(str::to_owned).to_vec() }, "SELinux is on");
-    }
+    labels(input.facts, input.survey, plan);
     let unit = format!("{}.service", input.manifest.role.service());
     if !input.manifest.units.iter().any(|u| u.name == unit) {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
@@ -345,4 +337,18 @@ fn service(input: &Install, plan: &mut Plan) {
     }
     // last: a host that loses power before the commit must not start what will be undone
     plan.push(enable, "so that it starts with the host");
+}
+
+/// Labels follow the system's own rules, where SELinux is on.
+pub(super) fn labels(facts: &Facts, survey: &Survey, plan: &mut Plan) {
+    if facts.selinux && survey.root == std::path::Path::new("/") {
+        let paths = [
+            product::INSTALL_DIR,
+            product::DATA_DIR,
+            product::LOG_DIR,
+            product::CONFIG_FILE,
+            product::UNIT_DIR,
+        ];
+        plan.push(Step::RestoreLabels { paths: paths.map(str::to_owned).to_vec() }, "SELinux is on");
+    }
 }

@@ -4,16 +4,22 @@
 //! gives the same plan, and no field of it can hold a secret.
 #![forbid(unsafe_code)]
 
+mod changes;
 mod error;
 mod install;
+mod rollback;
 mod step;
 mod uninstall;
+mod upgrade;
 
+pub use changes::Changes;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
+pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
-pub use step::Step;
+pub use step::{Old, Step};
 pub use uninstall::{Uninstall, uninstall};
+pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
 use crate::types::Digest;
 
@@ -24,6 +30,10 @@ use crate::types::Digest;
 pub enum Action {
     /// A first installation.
     Install,
+    /// Another release in the place of the installed one.
+    Upgrade,
+    /// Back to the retained release.
+    Rollback,
     /// Removal.
     Uninstall,
 }
@@ -56,6 +66,9 @@ pub struct Plan {
     pub root: String,
     /// Bytes needed on the file system of the installation directory.
     pub space_bytes: u64,
+    /// What changes in the installation directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// The steps in order.
     pub steps: Vec<Planned>,
     /// What stays as it is, and other things to know.

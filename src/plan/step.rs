@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use crate::config::OnConflict;
 use crate::product::Owner;
+use crate::retained::Retained;
 use crate::types::{Digest, Mode, human_bytes};
 
 /// One step of a plan, as large as what is undone together. Paths are absolute as the installed
@@ -9,30 +11,141 @@ use crate::types::{Digest, Mode, human_bytes};
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each variant says in `describe` what it does with its fields")]
 pub enum Step {
-    CreateGroup { name: String },
-    CreateUser { name: String, group: String, home: String },
-    CreateDir { path: String, owner: Owner, mode: Mode },
-    StageTree { path: String, files: u64, bytes: u64 },
-    MakeCertificate { dir: String, names: Vec<String>, days: u32 },
-    TakeCertificate { dir: String, chain: String },
-    WriteFile { path: String, owner: Owner, mode: Mode, text: String },
-    SetConfigPort { path: String, port: u16, was: Digest },
-    TakeDir { path: String, owner: Owner, mode: Mode },
-    WriteOneTimeConfig { path: String, user: String, keypass: bool },
-    SwitchTree { from: String, to: String },
-    RestoreLabels { paths: Vec<String> },
-    EnableUnit { unit: String },
-    StartUnit { unit: String },
-    AwaitHealth { unit: String, port: u16, path: String, seconds: u64 },
-    WriteReceipt { path: String },
-    StopUnit { unit: String },
-    DisableUnit { unit: String },
-    RemoveFile { path: String },
-    RemoveOwned { dir: String, trash: String },
-    RemoveTree { path: String, trash: String },
-    RemoveDir { path: String },
-    RemoveUser { name: String },
-    RemoveGroup { name: String },
+    CreateGroup {
+        name: String,
+    },
+    CreateUser {
+        name: String,
+        group: String,
+        home: String,
+    },
+    CreateDir {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+    },
+    StageTree {
+        path: String,
+        files: u64,
+        bytes: u64,
+        /// Files that are expected to be taken from the installed tree.
+        #[serde(default)]
+        reused: u64,
+    },
+    MakeCertificate {
+        dir: String,
+        names: Vec<String>,
+        days: u32,
+    },
+    TakeCertificate {
+        dir: String,
+        chain: String,
+    },
+    WriteFile {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+        text: String,
+    },
+    SetConfigPort {
+        path: String,
+        port: u16,
+        was: Digest,
+    },
+    TakeDir {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+    },
+    WriteOneTimeConfig {
+        path: String,
+        user: String,
+        keypass: bool,
+    },
+    SwitchTree {
+        from: String,
+        to: String,
+        #[serde(default)]
+        old: Old,
+    },
+    CarryOver {
+        from: String,
+        to: String,
+    },
+    KeepState {
+        path: String,
+        retained: Box<Retained>,
+    },
+    MergeConfig {
+        path: String,
+        was: Digest,
+        becomes: Digest,
+        on_conflict: OnConflict,
+        added: Vec<String>,
+        updated: Vec<String>,
+        conflicts: Vec<String>,
+    },
+    PutBack {
+        path: String,
+        copy: String,
+    },
+    RestoreLabels {
+        paths: Vec<String>,
+    },
+    EnableUnit {
+        unit: String,
+    },
+    StartUnit {
+        unit: String,
+    },
+    AwaitHealth {
+        unit: String,
+        port: u16,
+        path: String,
+        seconds: u64,
+    },
+    WriteReceipt {
+        path: String,
+    },
+    StopUnit {
+        unit: String,
+    },
+    DisableUnit {
+        unit: String,
+    },
+    RemoveFile {
+        path: String,
+    },
+    RemoveOwned {
+        dir: String,
+        trash: String,
+    },
+    RemoveTree {
+        path: String,
+        trash: String,
+    },
+    RemoveDir {
+        path: String,
+    },
+    RemoveUser {
+        name: String,
+    },
+    RemoveGroup {
+        name: String,
+    },
+}
+
+/// What becomes of a tree in whose place another one is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Old {
+    /// There must be none, or an empty directory.
+    #[default]
+    None,
+    /// It is removed after the commit.
+    Removed,
+    /// It is kept under the other's former name.
+    Kept,
 }
 
 impl Step {
@@ -45,9 +158,13 @@ impl Step {
                 format!("create the user {name} (group {group}, home {home}, no login)")
             }
             Self::CreateDir { path, owner, mode } => format!("create the directory {path} ({owner}, {mode})"),
-            Self::StageTree { path, files, bytes } => {
+            Self::StageTree { path, files, bytes, reused: 0 } => {
                 format!("lay out {files} files, {}, in {path}", human_bytes(*bytes))
             }
+            Self::StageTree { path, files, bytes, reused } => format!(
+                "lay out {files} files in {path}: {reused} from the installed release, {} new",
+                human_bytes(*bytes)
+            ),
             Self::MakeCertificate { names, days, .. } => {
                 format!("make a self-signed certificate for {} ({days} days)", names.join(", "))
             }
@@ -61,7 +178,15 @@ impl Step {
                 let with = if *keypass { " and the passphrase of the certificate's key" } else { "" };
                 format!("write {path} with the administrator {user}{with} (demisto:demisto, 0400)")
             }
-            Self::SwitchTree { from, to } => format!("switch {from} to {to}"),
+            Self::SwitchTree { from, to, .. } => format!("switch {from} to {to}"),
+            Self::CarryOver { from, to } => format!("copy what belongs to this host from {from} to {to}"),
+            Self::KeepState { retained, .. } => {
+                format!("keep what belongs to {} for a rollback", retained.name())
+            }
+            Self::MergeConfig { path, added, updated, conflicts, .. } => {
+                merge(path, added, updated, conflicts)
+            }
+            Self::PutBack { path, .. } => format!("put {path} back as it was"),
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),
@@ -78,5 +203,19 @@ impl Step {
             Self::RemoveUser { name } => format!("remove the user {name}"),
             Self::RemoveGroup { name } => format!("remove the group {name}"),
         }
+    }
+}
+
+fn merge(path: &str, added: &[String], updated: &[String], conflicts: &[String]) -> String {
+    let mut parts = Vec::new();
+    for (what, keys) in [("add", added), ("update", updated), ("in conflict", conflicts)] {
+        if !keys.is_empty() {
+            parts.push(format!("{what} {}", keys.join(", ")));
+        }
+    }
+    if parts.is_empty() {
+        format!("keep {path} as it is")
+    } else {
+        format!("merge {path}: {}", parts.join("; "))
     }
 }

@@ -23,7 +23,7 @@ pub struct Uninstall<'a> {
 
 const TRASH: &str = "demisto-install-trash";
 
-fn trash(path: &str) -> String {
+pub(super) fn trash(path: &str) -> String {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     format!("{parent}/.{name}.{TRASH}")
 }
@@ -41,6 +41,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         root: input.survey.root.display().to_string(),
         space_bytes: 0,
+        changes: None,
         steps: Vec::new(),
         notes: Vec::new(),
     };
@@ -85,7 +86,18 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
         Step::RemoveOwned { trash: trash(&dir), dir }
     };
     plan.push(step, "the release's files");
+    retained(input, plan);
     plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+}
+
+/// What was kept for a rollback has nothing to go back to any more.
+fn retained(input: &Uninstall, plan: &mut Plan) {
+    for path in [product::RETAINED_DIR, product::RETAINED_STATE] {
+        if input.survey.present.contains(path) {
+            let step = Step::RemoveTree { trash: trash(path), path: path.to_owned() };
+            plan.push(step, "the retained release goes, too");
+        }
+    }
 }
 
 fn purge(input: &Uninstall, plan: &mut Plan) {

@@ -11,7 +11,9 @@ use crate::plan::Plan;
 use crate::types::human_bytes;
 use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
+use crate::workflow::rollback::RolledBack;
 use crate::workflow::status::Status;
+use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::Report;
 
 /// A plan, step by step with reasons.
@@ -25,12 +27,53 @@ pub fn plan(plan: &Plan) -> String {
     for note in &plan.notes {
         let _ = writeln!(text, "   -  {note}");
     }
+    if let Some(changes) = &plan.changes {
+        let _ = writeln!(
+            text,
+            "\nFiles: {} added, {} changed, {} removed, {} unchanged; {} things of this host carried over",
+            changes.added, changes.changed, changes.removed, changes.unchanged, changes.host
+        );
+    }
     text.push('\n');
     if plan.space_bytes > 0 {
         let _ = writeln!(text, "Space needed: {}", human_bytes(plan.space_bytes));
     }
     let _ = writeln!(text, "Plan digest:  {}", plan.digest());
     text
+}
+
+/// The summary at the end of an upgrade.
+#[must_use]
+pub fn upgraded(upgraded: &Upgraded) -> String {
+    let from = upgraded.from.as_deref().unwrap_or("the former installation");
+    let mut text =
+        format!("\n{} {} is installed in the place of {from}.\n\n", upgraded.title, upgraded.release);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<14} {value}");
+    };
+    line("Service", if upgraded.started { "answers" } else { "not started: it did not run before" });
+    line("Way back", "demisto-install rollback");
+    if let Some(snapshot) = &upgraded.snapshot {
+        line("Data before", snapshot);
+    }
+    if !upgraded.conflicts.is_empty() {
+        line("Look at", &format!("{}: yours stayed", upgraded.conflicts.join(", ")));
+    }
+    line("Log", &upgraded.log);
+    text
+}
+
+/// The summary at the end of a rollback.
+#[must_use]
+pub fn rolled_back(done: &RolledBack) -> String {
+    let retained = done.retained.as_deref().unwrap_or("the former installation");
+    let data = if done.data { "went back, too" } else { "stayed as they were" };
+    let service = if done.started { "answers" } else { "not started: it did not run before" };
+    format!(
+        "\n{} is installed again; {retained} is retained.\n\n  Service        {service}\n  Data           {data}\n  \
+         Way forward    demisto-install rollback\n  Log            {}\n",
+        done.release, done.log
+    )
 }
 
 /// The summary at the end of an installation.

@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use rustix::fs::{Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
-use super::dir::{Ids, Meta, Sort, Time};
+use super::dir::{Dir, Ids, Meta, Sort, Time};
 use super::error::Context as _;
 use super::{Error, Result, fault};
 
@@ -132,6 +132,20 @@ fn is_optional(name: &OsStr, keep: Keep) -> bool {
 /// When they cannot be read or set.
 pub fn copy(from: &impl AsFd, to: &impl AsFd, path: &Path, keep: Keep) -> Result<()> {
     Attributes::of(from, path)?.set(to, path, keep)
+}
+
+/// Changes something in a directory so that its times stay as they are.
+///
+/// # Errors
+/// When `change` fails, or the times cannot be set.
+pub fn keep_times<T, E: From<Error>>(
+    dir: &Dir,
+    change: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let was = Attributes::plain(&dir.meta_self()?);
+    let value = change()?;
+    rustix::fs::futimens(dir, &times(&was)).context("set the times of", dir.path())?;
+    Ok(value)
 }
 
 /// The two times as the kernel takes them.

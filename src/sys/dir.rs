@@ -5,17 +5,17 @@
 
 mod descent;
 mod meta;
+mod removal;
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir as Stream;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use rustix::fs::{RenameFlags, renameat_with};
@@ -418,16 +418,10 @@ impl Dir {
             return self.remove_file(name);
         }
         if stat.dev != self.stat_self()?.dev {
-            return Err(mounted(&self.path_of(name)));
+            return Err(removal::mounted(&self.path_of(name)));
         }
-        let top = self.open_dir(name)?;
-        let mut removal =
-            Removal { top: &top, device: stat.dev, moved: 0, stuck: HashSet::new(), failure: None };
-        while removal.round()? {}
-        match removal.failure {
-            Some(failure) => Err(failure),
-            None => self.remove_dir(name),
-        }
+        removal::empty(&self.open_dir(name)?, stat.dev)?;
+        self.remove_dir(name)
     }
 
     /// Gives the file `old` a second name, `new` in `target`, which must not exist.
@@ -438,6 +432,19 @@ impl Dir {
         let path = target.path_of(new.as_ref());
         fault::point("create hard link").context("create the hard link", &path)?;
         nix::unistd::linkat(&self.fd, old.as_ref(), &target.fd, new.as_ref(), AtFlags::empty())
+            .context("create the hard link", &path)
+    }
+
+    /// Gives an open file a name in it, which must not exist: that very file, whatever its own name
+    /// stands for by now.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub fn link_open_file(&self, file: &File, name: &str) -> Result<()> {
+        let path = self.path_of(name);
+        fault::point("create hard link").context("create the hard link", &path)?;
+        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+        nix::unistd::linkat(AT_FDCWD, open.as_str(), &self.fd, name, AtFlags::AT_SYMLINK_FOLLOW)
             .context("create the hard link", &path)
     }
 
@@ -500,61 +507,6 @@ impl<'a> Trail<'a> {
 
     fn end(&self) -> &Dir {
         self.below.last().map_or(self.top, |(_, dir)| dir)
-    }
-}
-
-fn mounted(path: &Path) -> Error {
-    Error::rule("remove", path, "another file system is mounted there")
-}
-
-/// A tree that is being removed.
-struct Removal<'a> {
-    top: &'a Dir,
-    device: u64,
-    /// Number of directories that were moved to the top.
-    moved: u64,
-    /// Names at the top that cannot be removed.
-    stuck: HashSet<OsString>,
-    failure: Option<Error>,
-}
-
-impl Removal<'_> {
-    /// Goes once over what lies at the top; tells whether another time is needed.
-    fn round(&mut self) -> Result<bool> {
-        let names = self.top.raw_names()?;
-        let mut found = false;
-        for name in names.into_iter().filter(|name| !self.stuck.contains(name)).collect::<Vec<_>>() {
-            found = true;
-            if let Err(error) = self.remove(&name) {
-                self.stuck.insert(name);
-                self.failure.get_or_insert(error);
-            }
-        }
-        Ok(found)
-    }
-
-    fn remove(&mut self, name: &OsStr) -> Result<()> {
-        let Some(stat) = self.top.stat(name)? else { return Ok(()) };
-        if stat.kind != Kind::Dir {
-            return self.top.remove_file(name);
-        }
-        if stat.dev != self.device {
-            return Err(mounted(&self.top.path_of(name)));
-        }
-        let dir = self.top.open_dir(name)?;
-        for inner in dir.raw_names()? {
-            match dir.stat(&inner)? {
-                Some(stat) if stat.kind == Kind::Dir && stat.dev != self.device => {
-                    return Err(mounted(&dir.path_of(&inner)));
-                }
-                Some(stat) if stat.kind == Kind::Dir => {
-                    self.moved += 1;
-                    dir.rename_new(&inner, self.top, format!(".moved-{}-{}", stat.ino, self.moved))?;
-                }
-                _ => dir.remove_file(&inner)?,
-            }
-        }
-        self.top.remove_dir(name)
     }
 }
 

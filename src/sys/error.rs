@@ -34,6 +34,22 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether a file cannot get a second name, or share its blocks, there.
+    #[must_use]
+    pub fn is_no_link(&self) -> bool {
+        use nix::errno::Errno as E;
+        let known = [E::EXDEV, E::EPERM, E::EMLINK, E::EOPNOTSUPP, E::ENOTTY].map(|errno| errno as i32);
+        self.source.raw_os_error().is_some_and(|errno| known.contains(&errno)) || self.is_unsupported()
+    }
+
+    /// Whether the file system or the kernel cannot do it at all.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        use nix::errno::Errno as E;
+        let known = [E::EINVAL, E::ENOSYS, E::EOPNOTSUPP].map(|errno| errno as i32);
+        self.source.raw_os_error().is_some_and(|errno| known.contains(&errno))
+    }
 }
 
 /// Adds action and path to the errors of system calls.

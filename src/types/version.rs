@@ -20,6 +20,12 @@ impl Version {
     pub fn line(&self) -> (u32, u32) {
         (self.parts[0], self.parts[1])
     }
+
+    /// Whether `self`, as the last of a range, includes `other`: `6.14` includes all of 6.14.
+    #[must_use]
+    pub fn reaches(&self, other: &Self) -> bool {
+        other.parts.iter().take(self.shown).le(self.parts.iter().take(self.shown))
+    }
 }
 
 impl PartialEq for Version {

@@ -33,7 +33,15 @@ pub struct Drift {
 /// # Errors
 /// When something cannot be looked at.
 pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
-    let top = match Dir::open(&under(root, product::INSTALL_DIR)) {
+    of_tree(root, product::INSTALL_DIR, manifest, owners)
+}
+
+/// As [`of`], in another place.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub fn of_tree(root: &Path, tree: &str, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
+    let top = match Dir::open(&under(root, tree)) {
         Ok(top) => top,
         Err(e) if e.is_not_found() => {
             return Ok(vec![Drift { path: ".".to_owned(), what: "missing" }]);

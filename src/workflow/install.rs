@@ -13,7 +13,7 @@ use crate::config;
 use crate::host::{self, Facts};
 use crate::plan::{self, Certificate, Install, Plan};
 use crate::product::{self, under};
-use crate::prompt::Answers;
+use crate::prompt::{self, Answers};
 use crate::receipt::{self, Receipt};
 use crate::release::{Release, Throughput};
 use crate::source::Candidate;
@@ -260,6 +260,16 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
 }
 
 fn receipt(offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
+    Receipt {
+        port: agreement.answers.port,
+        admin_name: agreement.answers.admin_name.clone(),
+        owners: agreement.options.owners,
+        ..new_receipt(offer, plan)
+    }
+}
+
+/// The receipt of an offered release, as far as release and plan say it.
+pub(super) fn new_receipt(offer: &Offer, plan: &Plan) -> Receipt {
     let manifest = offer.release.manifest();
     let creates = |wanted: fn(&plan::Step) -> bool| plan.steps.iter().any(|planned| wanted(&planned.step));
     Receipt {
@@ -274,11 +284,11 @@ fn receipt(offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
         epoch: manifest.epoch,
         manifest: offer.release.digest(),
         signers: offer.release.signers().to_vec(),
-        plan: agreement.plan,
-        port: agreement.answers.port,
-        admin_name: agreement.answers.admin_name.clone(),
+        plan: plan.digest(),
+        port: prompt::DEFAULT_PORT,
+        admin_name: String::new(),
         units: manifest.units.iter().map(|unit| unit.name.clone()).collect(),
-        owners: agreement.options.owners,
+        owners: true,
         created_user: creates(|step| matches!(step, plan::Step::CreateUser { .. })),
         created_group: creates(|step| matches!(step, plan::Step::CreateGroup { .. })),
         config_base: manifest.config.clone(),

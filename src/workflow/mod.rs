@@ -8,9 +8,11 @@ pub mod inspect;
 pub mod install;
 pub mod keys;
 mod log;
+pub mod rollback;
 mod session;
 pub mod status;
 pub mod uninstall;
+pub mod upgrade;
 pub mod verify;
 pub mod wait;
 

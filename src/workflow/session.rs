@@ -44,6 +44,17 @@ pub enum Error {
     /// Nobody can be asked whether to remove it.
     #[error("cannot ask whether to remove it: this is not a terminal")]
     Unconfirmed,
+    /// Another release is retained than the one that is wanted.
+    #[error("{wanted} is not retained; {retained} is")]
+    NotRetained {
+        /// The wanted release.
+        wanted: String,
+        /// The retained one.
+        retained: String,
+    },
+    /// Nobody can be asked whether the plan is fine.
+    #[error("cannot ask whether the plan is fine: this is not a terminal")]
+    Unapproved,
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),
@@ -223,7 +234,7 @@ impl<'a> Session<'a> {
         match recovered {
             Recovered::Nothing => {}
             Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),
-            Recovered::Finished => {
+            Recovered::Finished(_) => {
                 self.sink.note("an earlier run was cut off after its last step; it is complete now")
             }
         }

@@ -6,6 +6,7 @@ use super::{Recorder, Session, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::plan::{self, Plan, Uninstall};
+use crate::product;
 use crate::types::Digest;
 
 /// Plans a removal.
@@ -14,7 +15,8 @@ use crate::types::Digest;
 /// When nothing is installed or the host cannot be looked at.
 pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let survey = host::survey(&session.root, &[])?;
+    let survey =
+        host::survey(&session.root, &[product::RETAINED_DIR, product::RETAINED_STATE].map(str::to_owned))?;
     let live = session.is_live() && host::facts().systemd;
     Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live }))
 }

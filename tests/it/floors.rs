@@ -25,7 +25,7 @@ const HOUSE: &[Room] = &[
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "manifest", "plan", "product", "prompt",
-            "receipt", "release", "service", "source", "sys", "trust", "types", "verify",
+            "receipt", "release", "retained", "service", "source", "sys", "trust", "types", "verify",
         ],
     ),
     (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
@@ -34,14 +34,22 @@ const HOUSE: &[Room] = &[
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "service", "sys", "types", "verify",
+            "receipt", "release", "retained", "service", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
     (5, "service", &["product", "sys", "types"]),
-    (4, "plan", &["certs", "config", "host", "manifest", "product", "prompt", "receipt", "types", "verify"]),
+    (
+        4,
+        "plan",
+        &[
+            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "types",
+            "verify",
+        ],
+    ),
     (4, "release", &["bundle", "event", "manifest", "source", "sys", "trust", "types", "verify"]),
     (3, "manifest", &["bundle", "product", "types", "verify"]),
+    (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "types", "verify"]),
     (3, "config", &[]),
     (3, "certs", &["types"]),

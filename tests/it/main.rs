@@ -12,6 +12,7 @@ mod support;
 
 mod clone;
 mod crash;
+mod crash_upgrade;
 mod docs;
 mod e2e;
 mod floors;
@@ -25,3 +26,4 @@ mod reference_product;
 mod secrets;
 mod signer;
 mod tamper;
+mod upgrade;

@@ -82,6 +82,19 @@ impl Vendor {
         SMALL.get_or_init(make).clone()
     }
 
+    /// The release after it.
+    pub(crate) fn next(&self) -> PathBuf {
+        static NEXT: OnceLock<PathBuf> = OnceLock::new();
+        NEXT.get_or_init(|| Tree::next().pack("next", &[])).clone()
+    }
+
+    /// A call of `upgrade` to `bundle` that asks nothing.
+    pub(crate) fn upgrade(&self, bundle: &Path, root: &Path) -> Command {
+        let mut command = run("upgrade", root);
+        command.arg(bundle).arg("--key").arg(self.file("release.asc")).arg("--yes");
+        command
+    }
+
     /// The same, with the program under test in front: it installs itself.
     pub(crate) fn whole(&self) -> PathBuf {
         static WHOLE: OnceLock<PathBuf> = OnceLock::new();
@@ -163,16 +176,61 @@ impl Tree {
         fs::write(self.path("tree").join(name), bytes).unwrap();
     }
 
+    /// Takes a file, link or directory out of the tree.
+    pub(crate) fn take(&self, name: &str) {
+        let path = self.path("tree").join(name);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    /// Writes the default configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        fs::write(self.path("demisto.conf"), text).unwrap();
+    }
+
     /// Writes the description, with this build number.
     pub(crate) fn describe(&self, build: u32) {
+        self.describe_as("6.14.0", build, 1, 1);
+    }
+
+    /// Writes the description.
+    pub(crate) fn describe_as(&self, version: &str, build: u32, epoch: u32, schema: u32) {
         let text = format!(
-            "format = 1\nproduct = \"demisto\"\ntitle = \"Small\"\nrole = \"server\"\nversion = \"6.14.0\"\n\
-             build = {build}\nepoch = 1\nschema = 1\neula = \"EULA.txt\"\nconfig = \"demisto.conf\"\n\
+            "format = 1\nproduct = \"demisto\"\ntitle = \"Small\"\nrole = \"server\"\nversion = \"{version}\"\n\
+             build = {build}\nepoch = {epoch}\nschema = {schema}\neula = \"EULA.txt\"\nconfig = \"demisto.conf\"\n\
              units = [\"demisto.service\"]\nhealth_path = \"/health\"\n\
              [upgrades]\nfrom = \"6.12\"\nto = \"6.14\"\n\
              [requirements]\ncpus = 1\nmemory_mib = 1\ndisk_mib = 1\n"
         );
         fs::write(self.path("product.toml"), text).unwrap();
+    }
+
+    /// Changes the range of versions that it replaces.
+    pub(crate) fn replaces(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("product.toml")).unwrap();
+        let (head, tail) = text.split_once("[upgrades]").unwrap();
+        let (_, tail) = tail.split_once("[requirements]").unwrap();
+        let text = format!("{head}[upgrades]\nfrom = \"{from}\"\nto = \"{to}\"\n[requirements]{tail}");
+        fs::write(self.path("product.toml"), text).unwrap();
+    }
+
+    /// The next release: some files stay, some change, some come, some go; the unit and the default
+    /// configuration change.
+    pub(crate) fn next() -> Self {
+        let tree = Self::new();
+        tree.put("version.json", b"{\"version\": \"6.14.1\"}\n");
+        tree.put("lib/module-2", b"module 2, changed\n");
+        tree.take("lib/module-3");
+        fs::create_dir(tree.path("tree/new")).unwrap();
+        tree.put("new/file", b"new\n");
+        tree.take("web/empty.css");
+        tree.configure(
+            "{\n  \"Server\": {\n    \"HttpsPort\": \"443\"\n  },\n  \"log.level\": \"info\"\n}\n",
+        );
+        let unit = "[Service]\nExecStart=/usr/local/demisto/server\nRestart=always\n\n\
+                    [Install]\nWantedBy=multi-user.target\n";
+        fs::write(tree.path("demisto.service"), unit).unwrap();
+        tree.describe_as("6.14.1", 2, 1, 1);
+        tree
     }
 
     /// Packs and signs it; `name` tells the installers of one process apart.
@@ -321,10 +379,17 @@ impl Root {
         let mut allowed: Vec<String> = ["", "/lock", "/epoch-floor", "/journal", "/journal/last.jsonl"]
             .map(|name| format!("{STATE}{name}"))
             .into();
+        if entries.contains_key("usr/local/.demisto.retained") {
+            let names =
+                ["", "/retained.json", "/receipt.json", "/manifest.json", "/manifest.sig", "/demisto.conf"];
+            allowed.extend(names.map(|name| format!("{STATE}/retained{name}")));
+            allowed.extend(["", "/demisto.service"].map(|name| format!("{STATE}/retained/units{name}")));
+        }
         if entries.contains_key(&format!("{STATE}/receipt.json")) {
             let names = ["/receipt.json", "/manifest.json", "/manifest.sig"];
             allowed.extend(names.map(|name| format!("{STATE}{name}")));
         }
+        allowed.push(format!("{STATE}/snapshots"));
         let bad = |path: &String| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let hidden = name.starts_with('.') && name.contains("demisto-install");

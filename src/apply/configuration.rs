@@ -1,0 +1,57 @@
+//! The configuration file: read, changed, written with the owner and mode that it had.
+
+use std::io::Read as _;
+
+use zeroize::Zeroizing;
+
+use super::files::open_parent;
+use super::{Context, Error, Result, finish};
+use crate::config::{self, OnConflict};
+use crate::sys;
+use crate::types::Digest;
+
+/// Sets the port; refuses when it is not the file that the plan saw.
+pub(super) fn set_port(context: &Context, path: &str, port: u16, was: Digest) -> Result<()> {
+    rewrite(context, path, was, |text| Ok(config::with_https_port(text, port)?))
+}
+
+/// Merges the new release's defaults in; refuses when the file is not the one that the plan saw.
+pub(super) fn merge(
+    context: &Context,
+    path: &str,
+    (was, becomes): (Digest, Digest),
+    on_conflict: OnConflict,
+) -> Result<()> {
+    let release = context.release.ok_or(Error::Lacks("the release"))?;
+    let base = finish::receipt(context.root)?.map(|receipt| receipt.config_base);
+    rewrite(context, path, was, |mine| {
+        let merged = config::merge(base.as_deref(), mine, &release.manifest().config, on_conflict)?;
+        if Digest::of(merged.text.as_bytes()) == becomes {
+            Ok(merged.text)
+        } else {
+            Err(Error::Lacks("the merge that the plan showed"))
+        }
+    })
+}
+
+fn rewrite(
+    context: &Context,
+    path: &str,
+    was: Digest,
+    change: impl FnOnce(&str) -> Result<String>,
+) -> Result<()> {
+    let (dir, name) = open_parent(context.root, path)?;
+    let stat = dir.stat(&name)?.ok_or(Error::Lacks("the configuration"))?;
+    let mut text = Zeroizing::new(String::new());
+    let mut file = dir.open_file(&name)?;
+    file.read_to_string(&mut text).map_err(|e| sys::Error::new("read", &dir.path_of(&name), e))?;
+    if Digest::of(text.as_bytes()) != was {
+        return Err(Error::Appeared(dir.path_of(&name)));
+    }
+    let new = Zeroizing::new(change(&text)?);
+    if *new == *text {
+        return Ok(());
+    }
+    let owner = context.owners.then_some(stat.ids);
+    Ok(dir.replace_file(&name, new.as_bytes(), stat.mode & 0o777, owner)?)
+}

@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::ask;
+use super::common::{Common, KeyArgs};
+use super::exit::Exit;
+use crate::apply::Recovered;
+use crate::plan::{Action, DataChoice};
+use crate::types::{Digest, printable};
+use crate::workflow::rollback::{self, Options};
+use crate::workflow::{Error, require_approved};
+use crate::{report, sys};
+
+/// Arguments of `rollback`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only if this release is retained, such as 6.14.0-3036535; nothing is done if it is installed
+    #[arg(long, value_name = "RELEASE")]
+    to: Option<String>,
+    /// What becomes of the data
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    data: Data,
+    /// Do not keep the present data when others take their place
+    #[arg(long)]
+    no_snapshot: bool,
+    /// Keep them in DIR
+    #[arg(long, value_name = "DIR")]
+    snapshot_dir: Option<PathBuf>,
+    /// How long the service may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = super::install::HEALTH_SECONDS)]
+    health_timeout: u64,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on only if the plan has this digest
+    #[arg(long, value_name = "SHA256")]
+    plan_digest: Option<Digest>,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Data {
+    /// Back to the snapshot that belongs to the release, if there is one
+    #[default]
+    Auto,
+    /// They stay as they are
+    Keep,
+    /// Back to the snapshot, or nothing is done
+    Restore,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = common.session(&KeyArgs::default(), &*sink)?;
+    if !args.dry_run {
+        session.require_rights()?;
+        session.refuse_when_busy()?;
+    }
+    if session.is_unfinished()? {
+        if args.dry_run {
+            return Err(Error::Unfinished.into());
+        }
+        let (_lock, recovered) = session.begin_change()?;
+        if recovered == Recovered::Finished(Action::Rollback) {
+            return Ok(done_before(common)); // another one would lead back again
+        }
+    }
+    if let Some(wanted) = &args.to
+        && *wanted == rollback::installed(&session)?
+    {
+        return Ok(nothing_to_do(common, wanted));
+    }
+    let options = Options {
+        data: match args.data {
+            Data::Auto => DataChoice::Auto,
+            Data::Keep => DataChoice::Keep,
+            Data::Restore => DataChoice::Restore,
+        },
+        keep_present: !args.no_snapshot,
+        snapshot_dir: args.snapshot_dir.clone(),
+        health_seconds: args.health_timeout,
+    };
+    let plan = rollback::plan(&session, &options)?;
+    if let Some(wanted) = args.to.as_ref().filter(|to| **to != plan.release) {
+        return Err(Error::NotRetained { wanted: wanted.clone(), retained: plan.release }.into());
+    }
+    let digest = plan.digest();
+    if args.dry_run {
+        common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
+        return Ok(Exit::Done.into());
+    }
+    if let Some(approved) = args.plan_digest {
+        require_approved(&plan, approved)?;
+    }
+    if !args.yes && args.plan_digest.is_none() {
+        if !sys::tty::is_interactive() {
+            bail!(Error::Unapproved);
+        }
+        sys::fs::print_error(&printable(&report::plan(&plan)));
+        if !ask::confirm("Go back?", false)? {
+            bail!(ask::Error::NotConfirmed);
+        }
+    }
+    let done = rollback::run(&session, &options, digest)?;
+    common.result(&report::rolled_back(&done), &json!({ "changed": true, "rolled_back": done }));
+    Ok(Exit::Done.into())
+}
+
+fn nothing_to_do(common: &Common, release: &str) -> ExitCode {
+    let text = format!("{release} is installed; nothing to do\n");
+    common.result(&text, &json!({ "changed": false, "release": release }));
+    Exit::Done.into()
+}
+
+fn done_before(common: &Common) -> ExitCode {
+    let text = "the rollback that was cut off is complete now\n";
+    common.result(text, &json!({ "changed": true }));
+    Exit::Done.into()
+}

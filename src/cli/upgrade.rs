@@ -1,0 +1,222 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::ask;
+use super::common::{Common, KeyArgs};
+use super::exit::Exit;
+use crate::config::OnConflict;
+use crate::prompt::Partial;
+use crate::report;
+use crate::sys;
+use crate::types::{Digest, printable};
+use crate::workflow::install::{self, Offer};
+use crate::workflow::upgrade::{self, Options, Planned, Present, SnapshotMode};
+use crate::workflow::{Error, Session, require_approved};
+
+/// What `upgrade` and `plan` have in common.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Choices {
+    /// What happens to configuration keys that both you and the release changed
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    on_conflict: Conflicts,
+    /// Whether the data are kept, so that they can go back, too
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    snapshot: Snapshot,
+    /// Keep them in DIR
+    #[arg(long, value_name = "DIR")]
+    snapshot_dir: Option<PathBuf>,
+    /// Allow a lower version; never a lower security epoch
+    #[arg(long)]
+    allow_downgrade: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Conflicts {
+    /// Yours stays
+    #[default]
+    Keep,
+    /// The release's counts
+    Take,
+    /// Nothing is done
+    Fail,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Snapshot {
+    /// When there is room, and always when the release changes their form
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Arguments of `upgrade`
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Args {
+    /// The file that carries the release; this program itself unless given
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    choices: Choices,
+    /// How long the service may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = super::install::HEALTH_SECONDS)]
+    health_timeout: u64,
+    /// Take the answer about the licence agreement from FILE (JSON: accept_eula)
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Leave all files to whoever runs this; for trying it in a directory with --root
+    #[arg(long)]
+    no_owner: bool,
+    /// Show what changes in the configuration
+    #[arg(long)]
+    diff: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on only if the plan has this digest
+    #[arg(long, value_name = "SHA256")]
+    plan_digest: Option<Digest>,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self {
+            file: None,
+            keys: KeyArgs::default(),
+            choices: Choices::default(),
+            health_timeout: super::install::HEALTH_SECONDS,
+            answers: None,
+            no_owner: false,
+            diff: false,
+            yes: false,
+            dry_run: false,
+            plan_digest: None,
+        }
+    }
+}
+
+impl Choices {
+    pub(super) fn options(&self, session: &Session, no_owner: bool, health_seconds: u64) -> Result<Options> {
+        if no_owner && session.is_live() {
+            return Err(Error::OwnersNeeded.into());
+        }
+        Ok(Options {
+            on_conflict: match self.on_conflict {
+                Conflicts::Keep => OnConflict::Keep,
+                Conflicts::Take => OnConflict::Take,
+                Conflicts::Fail => OnConflict::Fail,
+            },
+            allow_downgrade: self.allow_downgrade,
+            snapshot: match self.snapshot {
+                Snapshot::Auto => SnapshotMode::Auto,
+                Snapshot::Always => SnapshotMode::Always,
+                Snapshot::Never => SnapshotMode::Never,
+            },
+            snapshot_dir: self.snapshot_dir.clone(),
+            owners: !no_owner && sys::env::is_root(),
+            health_seconds,
+        })
+    }
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = common.session(&args.keys, &*sink)?;
+    if !args.dry_run {
+        session.require_rights()?;
+        session.refuse_when_busy()?;
+    }
+    if session.is_unfinished()? {
+        if args.dry_run {
+            return Err(Error::Unfinished.into());
+        }
+        let (_lock, _) = session.begin_change()?; // also recovers
+    }
+    let unattended = args.yes || args.plan_digest.is_some() || args.dry_run;
+    if !unattended && !sys::tty::is_interactive() {
+        bail!(Error::Unapproved);
+    }
+    let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
+    let present = upgrade::present(&session)?;
+    let options = args.choices.options(&session, args.no_owner, args.health_timeout)?;
+    let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
+        return Ok(nothing_to_do(common, &offer));
+    };
+    if args.dry_run {
+        show(common, &planned, args.diff);
+        return Ok(Exit::Done.into());
+    }
+    if let Some(approved) = args.plan_digest {
+        require_approved(&planned.plan, approved)?;
+    }
+    licence(&offer, &present, args, unattended)?;
+    if !unattended {
+        sys::fs::print_error(&printable(&report::plan(&planned.plan)));
+    }
+    if args.diff {
+        sys::fs::print_error(&diff(common, &planned));
+    }
+    if !unattended && !ask::confirm("Upgrade now?", true)? {
+        bail!(ask::Error::NotConfirmed);
+    }
+    let digest = planned.plan.digest();
+    match upgrade::run(&session, &offer, present, &options, digest)? {
+        None => Ok(nothing_to_do(common, &offer)),
+        Some(upgraded) => {
+            common.result(&report::upgraded(&upgraded), &json!({ "changed": true, "upgraded": upgraded }));
+            Ok(Exit::Done.into())
+        }
+    }
+}
+
+/// A licence agreement that was accepted is not shown again; another one has to be accepted.
+fn licence(offer: &Offer, present: &Present, args: &Args, unattended: bool) -> Result<()> {
+    if present.has_licence_of(&offer.release) {
+        return Ok(());
+    }
+    let known = match &args.answers {
+        Some(path) => Partial::parse(&sys::fs::read_limited(path, 1 << 20)?)?,
+        None => Partial::default(),
+    };
+    match known.accept_eula {
+        Some(true) => Ok(()),
+        Some(false) => Err(ask::Error::Declined.into()),
+        None if unattended => Err(crate::prompt::Error::Missing { keys: vec!["accept_eula"] }.into()),
+        None => Ok(ask::licence(&offer.release.eula()?, None)?),
+    }
+}
+
+/// Shows a plan that is not carried out.
+pub(super) fn show(common: &Common, planned: &Planned, with_diff: bool) {
+    let digest = planned.plan.digest();
+    let mut text = report::plan(&planned.plan);
+    if with_diff && !common.is_json() {
+        sys::fs::print(&printable(&text));
+        text = diff(common, planned);
+        sys::fs::print(&text);
+        return;
+    }
+    let value = json!({ "changes": true, "digest": digest, "plan": planned.plan });
+    common.result(&text, &value);
+}
+
+fn diff(_common: &Common, planned: &Planned) -> String {
+    let _ = planned;
+    String::new()
+}
+
+fn nothing_to_do(common: &Common, offer: &Offer) -> ExitCode {
+    let release = offer.release.manifest().release();
+    let text = format!("{release} is installed and unchanged; nothing to do\n");
+    common.result(&text, &json!({ "changed": false, "release": release }));
+    Exit::Done.into()
+}

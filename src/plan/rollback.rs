@@ -1,0 +1,278 @@
+//! The plan of a rollback: the retained release and the installed one change places, so that the
+//! way forward is another rollback.
+
+use std::collections::BTreeMap;
+
+use super::install::{self, unit_path};
+use super::uninstall::trash;
+use super::upgrade::{start, take_snapshot};
+use super::{Action, Error, Old, Plan, Result, Service, Step};
+use crate::host::{Directory, Facts, Survey};
+use crate::manifest::Manifest;
+use crate::product::{self, Role};
+use crate::receipt::Receipt;
+use crate::retained::{self, Retained};
+use crate::types::Digest;
+
+/// What becomes of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DataChoice {
+    /// They go back when a snapshot belongs to the retained release, else they stay.
+    #[default]
+    Auto,
+    /// They stay.
+    Keep,
+    /// They go back.
+    Restore,
+}
+
+/// All that the plan of a rollback depends on.
+#[derive(Debug)]
+pub struct Rollback<'a> {
+    /// What is retained.
+    pub retained: &'a Retained,
+    /// Receipt and signed manifest of the retained release; `None` for an adopted installation.
+    pub back: Option<(&'a Receipt, &'a Manifest)>,
+    /// Receipt and signed manifest of the installed release; `None` for an adopted installation.
+    pub now: Option<(&'a Receipt, &'a Manifest)>,
+    /// The host.
+    pub facts: &'a Facts,
+    /// What is there.
+    pub survey: &'a Survey,
+    /// The texts of units that exist, by path.
+    pub texts: &'a BTreeMap<String, String>,
+    /// The kept texts of the retained release's units, by name.
+    pub units: &'a BTreeMap<String, String>,
+    /// SHA-256 of the kept copy of the former configuration, if there is one.
+    pub config_kept: Option<Digest>,
+    /// Files of the retained tree that are not as its release brought them.
+    pub drift: usize,
+    /// The port that the service will answer on.
+    pub port: u16,
+    /// The service.
+    pub service: Service,
+    /// What becomes of the data.
+    pub data: DataChoice,
+    /// Whether the snapshot of the retained release is there and whole.
+    pub snapshot_found: bool,
+    /// Where the present data are kept before others take their place: directory and name.
+    pub present: Option<(String, String)>,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+/// Plans a rollback.
+///
+/// # Errors
+/// When the host does not allow it, or the data are newer than the retained release can read and
+/// no snapshot is there.
+pub fn rollback(input: &Rollback) -> Result<Plan> {
+    match input.survey.install_dir {
+        Directory::MountPoint => return Err(Error::MountPoint),
+        Directory::Occupied(_) => {}
+        _ => return Err(Error::NothingInstalled),
+    }
+    if let Some(point) = input.survey.inner_mounts.first() {
+        return Err(Error::InnerMount { point: point.display().to_string() });
+    }
+    let restore = data_goes_back(input)?;
+    let nothing = Digest::of(b"");
+    let mut plan = Plan {
+        schema: 1,
+        action: Action::Rollback,
+        release: input.retained.name().to_owned(),
+        title: input.back.or(input.now).map_or_else(String::new, |(receipt, _)| receipt.title.clone()),
+        manifest: input.back.map_or(nothing, |(receipt, _)| receipt.manifest),
+        signers: input.back.map_or_else(Vec::new, |(receipt, _)| {
+            receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect()
+        }),
+        root: input.survey.root.display().to_string(),
+        space_bytes: 0,
+        changes: None,
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    notes(input, restore, &mut plan);
+    keep(input, restore, &mut plan);
+    switch(input, restore, &mut plan);
+    configuration(input, &mut plan);
+    units(input, &mut plan);
+    install::labels(input.facts, input.survey, &mut plan);
+    service(input, &mut plan);
+    records(input, &mut plan);
+    Ok(plan)
+}
+
+fn data_goes_back(input: &Rollback) -> Result<bool> {
+    let newer = match (input.now, input.retained.data_schema) {
+        (Some((_, now)), Some(reads)) if now.schema > reads => Some((now.schema, reads)),
+        _ => None,
+    };
+    let restore = match input.data {
+        DataChoice::Auto => input.snapshot_found,
+        DataChoice::Keep => false,
+        DataChoice::Restore if !input.snapshot_found => {
+            return Err(Error::NoDataToRestore { release: input.retained.name().to_owned() });
+        }
+        DataChoice::Restore => true,
+    };
+    match newer {
+        Some((data, reads)) if !restore => {
+            Err(Error::DataTooNew { data, reads, release: input.retained.name().to_owned() })
+        }
+        _ => Ok(restore),
+    }
+}
+
+fn notes(input: &Rollback, restore: bool, plan: &mut Plan) {
+    let now =
+        input.now.map_or_else(|| "the present installation".to_owned(), |(receipt, _)| receipt.release());
+    plan.notes.push(format!("{now} is kept: another `rollback` leads forward to it"));
+    match (restore, &input.present) {
+        (true, Some((dir, id))) => plan.notes.push(format!(
+            "the data go back to the snapshot that was taken before the upgrade; the present data are kept as {dir}/{id}"
+        )),
+        (true, None) => plan.notes.push(
+            "the data go back to the snapshot that was taken before the upgrade; WHAT WAS WRITTEN SINCE IS LOST"
+                .to_owned(),
+        ),
+        (false, _) => plan.notes.push(format!("{} stays as it is", product::DATA_DIR)),
+    }
+    if input.drift > 0 {
+        plan.notes.push(format!(
+            "{} files of the retained release are not as it brought them; they were changed before it was replaced, or since",
+            input.drift
+        ));
+    }
+    if let Some((now, back)) = input.now.zip(input.back)
+        && back.0.epoch < now.0.epoch
+    {
+        plan.notes.push(format!(
+            "its security epoch {} is below {}: go back only for as long as it takes",
+            back.0.epoch, now.0.epoch
+        ));
+    }
+}
+
+fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
+    let unit = format!("{}.service", Role::Server.service());
+    let adopted_units =
+        || if input.texts.contains_key(&unit_path(&unit)) { vec![unit.clone()] } else { Vec::new() };
+    let retained = Retained {
+        schema: retained::SCHEMA,
+        release: input.now.map(|(receipt, _)| receipt.release()),
+        data_schema: input.now.map(|(_, manifest)| manifest.schema),
+        units: input.now.map_or_else(adopted_units, |(receipt, _)| receipt.units.clone()),
+        config_after: if untouched(input) {
+            input.config_kept
+        } else {
+            input.survey.config.as_deref().map(digest)
+        },
+        snapshot: input.present.as_ref().filter(|_| restore).map(|(dir, id)| format!("{dir}/{id}")),
+    };
+    let path = product::RETAINED_STATE_NEW.to_owned();
+    plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that there is a way forward");
+}
+
+fn switch(input: &Rollback, restore: bool, plan: &mut Plan) {
+    let unit = format!("{}.service", Role::Server.service());
+    if input.service.live && input.service.active {
+        plan.push(Step::StopUnit { unit }, "its program is about to change");
+    }
+    if restore {
+        data(input, plan);
+    }
+    let (kept, live) = (product::RETAINED_DIR.to_owned(), product::INSTALL_DIR.to_owned());
+    plan.push(
+        Step::CarryOver { from: live.clone(), to: kept.clone() },
+        "certificates, keys, the licence, and everything that no release brought",
+    );
+    plan.push(Step::SwitchTree { from: kept, to: live, old: Old::Kept }, "one exchange makes it live");
+}
+
+fn data(input: &Rollback, plan: &mut Plan) {
+    if let Some((dir, id)) = &input.present {
+        take_snapshot(dir, id, "rollback", input.now.map(|(_, manifest)| manifest), plan);
+    }
+    let _ = trash;
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+/// Whether the configuration is as the change that retained the release left it.
+fn untouched(input: &Rollback) -> bool {
+    match (&input.survey.config, input.retained.config_after) {
+        (Some(now), Some(after)) => digest(now) == after,
+        (Some(_), None) => input.config_kept.is_none(),
+        (None, _) => true,
+    }
+}
+
+fn configuration(input: &Rollback, plan: &mut Plan) {
+    let path = product::CONFIG_FILE;
+    if !untouched(input) {
+        plan.notes.push(format!(
+            "{path} was changed since and stays; as it was before, it is in {}/{}",
+            product::RETAINED_STATE,
+            retained::CONFIG
+        ));
+    } else if input.config_kept.is_some() {
+        let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
+        plan.push(Step::PutBack { path: path.to_owned(), copy }, "nobody changed it since");
+    } else if input.survey.config.is_some() {
+        plan.push(Step::RemoveFile { path: path.to_owned() }, "there was none");
+    }
+}
+
+fn units(input: &Rollback, plan: &mut Plan) {
+    for (name, text) in input.units {
+        let path = unit_path(name);
+        if input.texts.get(&path) != Some(text) {
+            let copy = format!("{}/{}/{name}", product::RETAINED_STATE, retained::UNITS);
+            plan.push(Step::PutBack { path, copy }, "the service's unit, as it was");
+        }
+    }
+    for unit in input.now.iter().flat_map(|(receipt, _)| &receipt.units) {
+        if !input.units.contains_key(unit) {
+            plan.push(Step::DisableUnit { unit: unit.clone() }, "the retained release does not have it");
+            plan.push(Step::RemoveFile { path: unit_path(unit) }, "the retained release does not have it");
+        }
+    }
+}
+
+fn service(input: &Rollback, plan: &mut Plan) {
+    let Some((_, manifest)) = input.back.or(input.now) else { return };
+    if !(input.service.live && input.service.active) {
+        plan.notes.push("the service does not run now and is not started".to_owned());
+        return;
+    }
+    let unit = format!("{}.service", manifest.role.service());
+    start(manifest, unit, input.port, input.health_seconds, plan);
+}
+
+fn records(input: &Rollback, plan: &mut Plan) {
+    let files = [
+        (product::RECEIPT_FILE, retained::RECEIPT),
+        (product::MANIFEST_FILE, retained::MANIFEST),
+        (product::SIGNATURES_FILE, retained::SIGNATURES),
+    ];
+    for (path, name) in files {
+        let path = path.to_owned();
+        if input.back.is_some() {
+            let copy = format!("{}/{name}", product::RETAINED_STATE);
+            plan.push(Step::PutBack { path, copy }, "so that later runs know what is installed");
+        } else {
+            plan.push(Step::RemoveFile { path }, "no release of this program is installed then");
+        }
+    }
+    plan.push(
+        Step::SwitchTree {
+            from: product::RETAINED_STATE_NEW.to_owned(),
+            to: product::RETAINED_STATE.to_owned(),
+            old: Old::Removed,
+        },
+        "what belongs to the release that is retained now",
+    );
+}

@@ -1,0 +1,413 @@
+//! The plan of an upgrade: the new tree is made beside the installed one while the service runs;
+//! then stop, carry over, one exchange, start, and wait until it is healthy.
+
+use std::collections::BTreeMap;
+
+use super::install::{self, FILE_MODE, host_files, unit_path};
+use super::uninstall::trash;
+use super::{Action, Changes, Error, Old, Plan, Result, Step};
+use crate::config::{Merged, OnConflict};
+use crate::host::{Directory, Facts, Survey};
+use crate::manifest::Manifest;
+use crate::product::{self, Owner, Role};
+use crate::receipt::Receipt;
+use crate::retained::{self, Retained};
+use crate::types::{Digest, Mode};
+use crate::verify::Signer;
+
+/// What is installed now.
+#[derive(Debug, Clone, Copy)]
+pub enum Installed<'a> {
+    /// A release of this program.
+    Release {
+        /// Its receipt.
+        receipt: &'a Receipt,
+        /// Its signed manifest.
+        manifest: &'a Manifest,
+    },
+    /// An installation that another installer made.
+    Adopted,
+}
+
+impl<'a> Installed<'a> {
+    fn manifest(&self) -> Option<&'a Manifest> {
+        match self {
+            Self::Release { manifest, .. } => Some(manifest),
+            Self::Adopted => None,
+        }
+    }
+}
+
+/// The service as it is before the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Service {
+    /// Whether systemd manages this root.
+    pub live: bool,
+    /// Whether the service runs.
+    pub active: bool,
+}
+
+/// Whether the data are kept before the new release touches them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Snapshots {
+    /// They are, in this directory under this name.
+    Take {
+        /// The directory of snapshots.
+        dir: String,
+        /// The name.
+        id: String,
+    },
+    /// They are not, for this reason.
+    Not(String),
+    /// They cannot be, for this reason, and nobody said that this is fine.
+    Impossible(String),
+}
+
+/// All that the plan of an upgrade depends on.
+#[derive(Debug)]
+pub struct Upgrade<'a> {
+    /// The new release's signed manifest.
+    pub manifest: &'a Manifest,
+    /// SHA-256 of it.
+    pub digest: Digest,
+    /// Who signed it.
+    pub signers: &'a [Signer],
+    /// What is to be said about them: whether they signed the installed release, too.
+    pub pin_note: Option<String>,
+    /// The host.
+    pub facts: &'a Facts,
+    /// What is there.
+    pub survey: &'a Survey,
+    /// What is installed.
+    pub installed: Installed<'a>,
+    /// How many things in the installation directory belong to the host.
+    pub host_things: u64,
+    /// How many of the installed release's files were changed since.
+    pub drift: usize,
+    /// The texts of units and other small files that exist, by path.
+    pub texts: &'a BTreeMap<String, String>,
+    /// The merged configuration; `None` when there is no configuration yet.
+    pub merged: Option<&'a Merged>,
+    /// What happens to conflicts in it.
+    pub on_conflict: OnConflict,
+    /// The port that the service will answer on.
+    pub port: u16,
+    /// The service.
+    pub service: Service,
+    /// Whether data are kept.
+    pub snapshots: Snapshots,
+    /// What is kept for a rollback now, and will not be afterwards.
+    pub retained: Option<&'a Retained>,
+    /// The lowest security epoch that may be installed here.
+    pub floor: u64,
+    /// Whether a lower version is fine.
+    pub allow_downgrade: bool,
+    /// Whether owners are set.
+    pub owners: bool,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+/// Paths whose existence or text decides steps.
+#[must_use]
+pub fn upgrade_paths(new: &Manifest, old: Option<&Manifest>) -> Vec<String> {
+    let mut paths = install::paths_of_interest(new);
+    paths.extend(old.iter().flat_map(|old| &old.units).map(|unit| unit_path(&unit.name)));
+    paths.push(product::RETAINED_DIR.to_owned());
+    paths
+}
+
+/// Plans an upgrade.
+///
+/// # Errors
+/// When the host, the installed release or the offered one does not allow it.
+pub fn upgrade(input: &Upgrade) -> Result<Plan> {
+    allowed(input)?;
+    let changes = Changes::between(input.installed.manifest(), input.manifest, input.host_things);
+    fits(input, &changes)?;
+    let mut plan = Plan {
+        schema: 1,
+        action: Action::Upgrade,
+        release: input.manifest.release(),
+        title: input.manifest.title.clone(),
+        manifest: input.digest,
+        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
+        root: input.survey.root.display().to_string(),
+        space_bytes: changes.bytes,
+        changes: Some(changes),
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    notes(input, &mut plan);
+    install::requirements(input.manifest, input.facts, &mut plan);
+    install::accounts(input.survey, input.owners, &mut plan);
+    install::directories(input.manifest, input.survey, input.owners, &mut plan);
+    before_the_stop(input, &changes, &mut plan);
+    stopped(input, &mut plan);
+    configuration(input, &mut plan)?;
+    files(input, &mut plan);
+    install::labels(input.facts, input.survey, &mut plan);
+    started(input, &mut plan);
+    records(input, &mut plan);
+    Ok(plan)
+}
+
+fn allowed(input: &Upgrade) -> Result<()> {
+    let offered = input.manifest;
+    if offered.role != Role::Server {
+        return Err(Error::NotAServer);
+    }
+    let floor = match input.installed {
+        Installed::Release { receipt, .. } => input.floor.max(receipt.epoch),
+        Installed::Adopted => input.floor,
+    };
+    if offered.epoch < floor {
+        return Err(Error::Epoch { floor, offered: offered.epoch });
+    }
+    let Installed::Release { receipt, manifest } = input.installed else { return Ok(()) };
+    if offered.product != receipt.product {
+        return Err(Error::OtherProduct {
+            installed: receipt.product.clone(),
+            offered: offered.product.clone(),
+        });
+    }
+    let lower = (offered.version, offered.build) < (receipt.version, receipt.build);
+    if lower && !input.allow_downgrade {
+        return Err(Error::Downgrade { installed: receipt.release(), offered: offered.release() });
+    }
+    if !lower {
+        fits_path(offered, receipt)?;
+    }
+    if offered.schema < manifest.schema {
+        return Err(Error::DataTooNew {
+            data: manifest.schema,
+            reads: offered.schema,
+            release: offered.release(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether the offered release may replace the installed version at all: the range is in its
+/// manifest. The vendor's rule is two versions forward at most ("Upgrade the Cortex XSOAR Server").
+///
+/// # Errors
+/// When it may not.
+pub fn fits_path(offered: &Manifest, receipt: &Receipt) -> Result<()> {
+    let range = &offered.upgrades;
+    if offered.version == receipt.version || range.include(&receipt.version) {
+        return Ok(());
+    }
+    Err(Error::Path {
+        installed: receipt.version,
+        offered: offered.release(),
+        from: range.from,
+        to: range.to,
+    })
+}
+
+fn fits(input: &Upgrade, changes: &Changes) -> Result<()> {
+    match &input.survey.install_dir {
+        Directory::MountPoint => return Err(Error::MountPoint),
+        Directory::Occupied(_) => {}
+        _ => return Err(Error::NothingInstalled),
+    }
+    if let Some(point) = input.survey.inner_mounts.first() {
+        return Err(Error::InnerMount { point: point.display().to_string() });
+    }
+    if input.owners && !input.survey.has_passwd {
+        return Err(Error::NoAccounts { root: input.survey.root.display().to_string() });
+    }
+    let needed = changes.bytes.saturating_add(64 << 20);
+    if needed > input.survey.free_bytes {
+        return Err(Error::NoSpace { needed, free: input.survey.free_bytes });
+    }
+    if let Snapshots::Impossible(why) = &input.snapshots {
+        return Err(Error::NoSnapshot { why: why.clone() });
+    }
+    Ok(())
+}
+
+fn notes(input: &Upgrade, plan: &mut Plan) {
+    match input.installed {
+        Installed::Release { receipt, .. } => {
+            plan.notes.push(format!("{} is installed and is kept for a rollback", receipt.release()));
+        }
+        Installed::Adopted => plan.notes.push(format!(
+            "another installer made what is in {}: all of it is kept, and what the new release does \
+             not bring stays in place; which versions it may upgrade cannot be checked",
+            product::INSTALL_DIR
+        )),
+    }
+    plan.notes.extend(input.pin_note.clone());
+    if let Some(retained) = input.retained {
+        plan.notes.push(format!("{}, which is kept now, is removed", retained.name()));
+    }
+    if input.drift > 0 {
+        plan.notes.push(format!(
+            "{} files of the installed release were changed since; they are replaced, and go back with a rollback",
+            input.drift
+        ));
+    }
+    if input.service.active {
+        plan.notes.push(
+            "the service is away only between its stop and its start; all that takes long is done before"
+                .to_owned(),
+        );
+    }
+    if let Snapshots::Not(why) = &input.snapshots {
+        plan.notes.push(format!("no snapshot of the data is taken: {why}"));
+    }
+}
+
+fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
+    let stage = Step::StageTree {
+        path: product::STAGE_DIR.to_owned(),
+        files: input.manifest.files().count() as u64,
+        bytes: changes.bytes,
+        reused: changes.reused,
+    };
+    plan.push(stage, "beside its place, while the service runs");
+    let (release, data_schema, units) = match input.installed {
+        Installed::Release { receipt, manifest } => {
+            (Some(receipt.release()), Some(manifest.schema), receipt.units.clone())
+        }
+        Installed::Adopted => (None, None, main_unit(input)),
+    };
+    let retained = Retained {
+        schema: retained::SCHEMA,
+        release,
+        data_schema,
+        units,
+        config_after: input.merged.map(|merged| Digest::of(merged.text.as_bytes())),
+        snapshot: match &input.snapshots {
+            Snapshots::Take { dir, id } => Some(format!("{dir}/{id}")),
+            _ => None,
+        },
+    };
+    let path = product::RETAINED_STATE_NEW.to_owned();
+    plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that `rollback` has all of it");
+}
+
+/// The unit of an adopted installation.
+fn main_unit(input: &Upgrade) -> Vec<String> {
+    let unit = format!("{}.service", input.manifest.role.service());
+    if input.texts.contains_key(&unit_path(&unit)) { vec![unit] } else { Vec::new() }
+}
+
+fn stopped(input: &Upgrade, plan: &mut Plan) {
+    let unit = format!("{}.service", input.manifest.role.service());
+    if input.service.live && input.service.active {
+        plan.push(Step::StopUnit { unit }, "its program and data are about to change");
+    }
+    if let Snapshots::Take { dir, id } = &input.snapshots {
+        take_snapshot(dir, id, "upgrade", input.installed.manifest(), plan);
+    }
+    let (stage, live) = (product::STAGE_DIR.to_owned(), product::INSTALL_DIR.to_owned());
+    plan.push(
+        Step::CarryOver { from: live.clone(), to: stage.clone() },
+        "certificates, keys, the licence, and everything that the release did not bring",
+    );
+    plan.push(
+        Step::SwitchTree { from: stage, to: live, old: Old::Removed },
+        "one exchange makes the release live",
+    );
+}
+
+pub(super) fn take_snapshot(dir: &str, id: &str, reason: &str, of: Option<&Manifest>, plan: &mut Plan) {
+    let _ = (dir, id, reason, of, plan);
+}
+
+fn configuration(input: &Upgrade, plan: &mut Plan) -> Result<()> {
+    let path = product::CONFIG_FILE.to_owned();
+    match (input.merged, &input.survey.config) {
+        (Some(merged), Some(mine)) => {
+            plan.push(
+                merge_step(path, mine, merged, input.on_conflict),
+                "yours counts; what is new is added",
+            );
+        }
+        _ => {
+            let text = crate::config::with_https_port(&input.manifest.config, input.port)?;
+            let step = Step::WriteFile { path, owner: Owner::Demisto, mode: install::CONFIG_MODE, text };
+            plan.push(step, "there is none yet: the default configuration");
+        }
+    }
+    Ok(())
+}
+
+fn merge_step(path: String, mine: &str, merged: &Merged, on_conflict: OnConflict) -> Step {
+    Step::MergeConfig {
+        path,
+        was: Digest::of(mine.as_bytes()),
+        becomes: Digest::of(merged.text.as_bytes()),
+        on_conflict,
+        added: merged.added.clone(),
+        updated: merged.updated.clone(),
+        conflicts: merged.conflicts.iter().map(|conflict| conflict.key.clone()).collect(),
+    }
+}
+
+/// Units and other small files: only those that differ are written.
+fn files(input: &Upgrade, plan: &mut Plan) {
+    let mut write = |path: String, text: &str, why: &str| {
+        if input.texts.get(&path).map(String::as_str) != Some(text) {
+            let mode: Mode = FILE_MODE;
+            plan.push(Step::WriteFile { path, owner: Owner::Root, mode, text: text.to_owned() }, why);
+        }
+    };
+    for (path, text, why) in host_files() {
+        write(path.to_owned(), text, why);
+    }
+    for unit in &input.manifest.units {
+        write(unit_path(&unit.name), &unit.text, "the service's unit, from the release");
+    }
+    let Some(old) = input.installed.manifest() else { return };
+    for unit in old.units.iter().filter(|old| !input.manifest.units.iter().any(|new| new.name == old.name)) {
+        plan.push(Step::DisableUnit { unit: unit.name.clone() }, "the new release does not have it");
+        plan.push(Step::RemoveFile { path: unit_path(&unit.name) }, "the new release does not have it");
+    }
+}
+
+fn started(input: &Upgrade, plan: &mut Plan) {
+    let unit = format!("{}.service", input.manifest.role.service());
+    if !(input.service.live && input.service.active) {
+        plan.notes.push("the service does not run now and is not started".to_owned());
+        return;
+    }
+    start(input.manifest, unit, input.port, input.health_seconds, plan);
+}
+
+/// Starts the service and waits for it.
+pub(super) fn start(manifest: &Manifest, unit: String, port: u16, seconds: u64, plan: &mut Plan) {
+    plan.push(Step::StartUnit { unit: unit.clone() }, "it ran before");
+    let health = Step::AwaitHealth { unit, port, path: manifest.health.path.clone(), seconds };
+    plan.push(health, "the change counts only when the service answers; otherwise all goes back");
+}
+
+fn records(input: &Upgrade, plan: &mut Plan) {
+    plan.push(
+        Step::SwitchTree {
+            from: product::STAGE_DIR.to_owned(),
+            to: product::RETAINED_DIR.to_owned(),
+            old: Old::Removed,
+        },
+        "the release before is kept for a rollback",
+    );
+    plan.push(
+        Step::SwitchTree {
+            from: product::RETAINED_STATE_NEW.to_owned(),
+            to: product::RETAINED_STATE.to_owned(),
+            old: Old::Removed,
+        },
+        "and what belongs to it",
+    );
+    if let Some(snapshot) = input.retained.and_then(|retained| retained.snapshot.as_ref()) {
+        let step = Step::RemoveTree { path: snapshot.clone(), trash: trash(snapshot) };
+        plan.push(step, "the release that could use this snapshot is no longer kept");
+    }
+    plan.push(
+        Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
+        "so that later runs know what is installed and who signed it",
+    );
+}

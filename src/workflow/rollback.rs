@@ -1,0 +1,192 @@
+//! Back to the retained release, or forward to it again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{Recorder, Session, drift, install, require_approved, upgrade};
+use crate::apply::{self, Context, Secrets};
+use crate::host;
+use crate::manifest::Manifest;
+use crate::plan::{self, DataChoice, Plan, Rollback, Service};
+use crate::product::{self, Role, under};
+use crate::prompt;
+use crate::receipt::Receipt;
+use crate::retained::{self, Retained};
+use crate::service;
+use crate::sys;
+use crate::types::Digest;
+use crate::verify::Verified;
+
+/// What a rollback may be told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What becomes of the data.
+    pub data: DataChoice,
+    /// Whether the present data are kept before others take their place.
+    pub keep_present: bool,
+    /// Where.
+    pub snapshot_dir: Option<PathBuf>,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+/// The installed release, as `--to` names it.
+///
+/// # Errors
+/// When a receipt exists but cannot be read.
+pub fn installed(session: &Session) -> Result<String> {
+    let receipt = session.receipt()?;
+    Ok(receipt.map_or_else(|| retained::FORMER.to_owned(), |receipt| receipt.release()))
+}
+
+/// A release with its receipt.
+type Release = (Receipt, Verified<Manifest>);
+
+fn borrowed(release: Option<&Release>) -> Option<(&Receipt, &Manifest)> {
+    release.map(|(receipt, manifest)| (receipt, manifest.get()))
+}
+
+/// Plans. Looks at the host anew each time.
+///
+/// # Errors
+/// When nothing is retained, or the host does not allow it.
+pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
+    let retained = retained::read(&session.root)?.ok_or(plan::Error::NothingRetained)?;
+    let now = session.receipt()?.zip(apply::installed(&session.root)?);
+    let back = apply::retained(&session.root)?;
+    if retained.release.is_some() && back.is_none() {
+        let why = "its receipt or manifest is gone".to_owned();
+        return Err(retained::Error::Damaged(why).into());
+    }
+    let facts = host::facts();
+    let survey = host::survey(&session.root, &paths(&retained, now.as_ref()))?;
+    let live = session.is_live() && facts.systemd;
+    let unit = format!("{}.service", Role::Server.service());
+    let active = live && service::state(&unit).is_ok_and(|state| state.is_active());
+    let drift = match &back {
+        Some((receipt, manifest)) => {
+            drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?.len()
+        }
+        None => 0,
+    };
+    let config_kept = kept(session, retained::CONFIG)?;
+    let input = Rollback {
+        retained: &retained,
+        back: borrowed(back.as_ref()),
+        now: borrowed(now.as_ref()),
+        facts: &facts,
+        survey: &survey,
+        texts: &upgrade::texts(session, &survey)?,
+        units: &units(session, &retained)?,
+        config_kept: config_kept.as_deref().map(Digest::of),
+        drift,
+        port: port(session, &survey, &retained, config_kept.as_deref(), back.as_ref()),
+        service: Service { live, active },
+        data: options.data,
+        snapshot_found: false,
+        present: None,
+        health_seconds: options.health_seconds,
+    };
+    Ok(plan::rollback(&input)?)
+}
+
+fn paths(retained: &Retained, now: Option<&Release>) -> Vec<String> {
+    let units = now.iter().flat_map(|(receipt, _)| &receipt.units).chain(&retained.units);
+    let main = format!("{}.service", Role::Server.service());
+    let mut paths: Vec<String> =
+        units.chain([&main]).map(|unit| format!("{}/{unit}", product::UNIT_DIR)).collect();
+    paths.push(product::CONFIG_FILE.to_owned());
+    paths
+}
+
+/// A kept copy, if there is one.
+fn kept(session: &Session, name: &str) -> Result<Option<Vec<u8>>> {
+    let path = under(&session.root, product::RETAINED_STATE).join(name);
+    match sys::fs::read_limited(&path, 4 << 20) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+fn units(session: &Session, retained: &Retained) -> Result<BTreeMap<String, String>> {
+    let mut units = BTreeMap::new();
+    for unit in &retained.units {
+        if let Some(text) = kept(session, &format!("{}/{unit}", retained::UNITS))? {
+            units.insert(unit.clone(), String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    Ok(units)
+}
+
+/// The port of the configuration that will count.
+fn port(
+    session: &Session,
+    survey: &host::Survey,
+    retained: &Retained,
+    config_kept: Option<&[u8]>,
+    back: Option<&Release>,
+) -> u16 {
+    let digest = survey.config.as_ref().map(|text| Digest::of(text.as_bytes()));
+    let former = config_kept.filter(|_| digest == retained.config_after);
+    let former =
+        former.and_then(|text| crate::config::https_port(&String::from_utf8_lossy(text)).ok().flatten());
+    let receipt = back.map(|(receipt, _)| receipt.port);
+    former.or_else(|| install::configured_port(session)).or(receipt).unwrap_or(prompt::DEFAULT_PORT)
+}
+
+/// What a rollback did.
+#[derive(Debug, Serialize)]
+pub struct RolledBack {
+    /// The release that is installed now.
+    pub release: String,
+    /// What was installed before, and is retained now.
+    pub retained: Option<String>,
+    /// Whether the service runs.
+    pub started: bool,
+    /// Whether the data went back, too.
+    pub data: bool,
+    /// The durable log.
+    pub log: String,
+}
+
+/// Plans again under the lock, compares with what was shown, and carries it out.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<RolledBack> {
+    let recorder = Recorder::new(session.sink);
+    let session =
+        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let (_lock, _) = session.begin_change()?;
+    let receipt = session.receipt()?;
+    let plan = plan(session, options)?;
+    require_approved(&plan, approved)?;
+    let owners = match &receipt {
+        Some(receipt) => receipt.owners,
+        None => apply::retained(&session.root)?.is_none_or(|(receipt, _)| receipt.owners),
+    };
+    let context = Context {
+        root: &session.root,
+        owners,
+        release: None,
+        secrets: &Secrets::default(),
+        receipt: None,
+        sink: session.sink,
+    };
+    let result = apply::run(&plan, &context);
+    recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
+    result?;
+    Ok(RolledBack {
+        release: plan.release.clone(),
+        retained: receipt.as_ref().map(Receipt::release),
+        started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
+        data: plan
+            .steps
+            .iter()
+            .any(|p| matches!(&p.step, plan::Step::RemoveTree { path, .. } if path == product::DATA_DIR)),
+        log: under(&session.root, product::INSTALL_LOG).display().to_string(),
+    })
+}

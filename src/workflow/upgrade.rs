@@ -1,0 +1,344 @@
+//! Another release in the place of the installed one, or of an installation that another installer made.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::install::{self, Offer};
+use super::{Error, Recorder, Session, drift, require_approved};
+use crate::apply::{self, Context, Secrets};
+use crate::config::{self, Merged, OnConflict};
+use crate::host::{self, Survey};
+use crate::manifest::{Kind, Manifest};
+use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
+use crate::product::{self, under};
+use crate::prompt;
+use crate::receipt::Receipt;
+use crate::release::Release;
+use crate::retained;
+use crate::service;
+use crate::sys;
+use crate::types::Digest;
+use crate::verify::Verified;
+
+/// Whether the data are kept before the new release touches them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SnapshotMode {
+    /// When there is room; necessarily when the new release changes their form.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What an upgrade may be told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What happens to configuration keys that both sides changed.
+    pub on_conflict: OnConflict,
+    /// Whether a lower version is fine.
+    pub allow_downgrade: bool,
+    /// Whether the data are kept.
+    pub snapshot: SnapshotMode,
+    /// Where.
+    pub snapshot_dir: Option<PathBuf>,
+    /// Whether owners are set, where no receipt says so.
+    pub owners: bool,
+    /// How long the service may take to become healthy, in seconds.
+    pub health_seconds: u64,
+}
+
+/// What is installed.
+#[derive(Debug)]
+pub enum Present {
+    /// A release of this program, and how many of its files were changed since.
+    Release {
+        /// Its receipt.
+        receipt: Box<Receipt>,
+        /// Its signed manifest.
+        manifest: Box<Verified<Manifest>>,
+        /// How many of its files were changed.
+        drift: usize,
+    },
+    /// Something that another installer made.
+    Adopted,
+}
+
+impl Present {
+    /// The receipt, if this program wrote one.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Release { receipt, .. } => Some(receipt),
+            Self::Adopted => None,
+        }
+    }
+
+    /// Whether the licence agreement of `release` is that of the installed one, word for word.
+    #[must_use]
+    pub fn has_licence_of(&self, release: &Release) -> bool {
+        let digest = |manifest: &Manifest| {
+            let entry = manifest.entries.iter().find(|entry| entry.path == manifest.eula)?;
+            if let Kind::File { sha256, .. } = entry.kind { Some(sha256) } else { None }
+        };
+        self.manifest().and_then(digest).is_some_and(|now| digest(release.manifest()) == Some(now))
+    }
+
+    fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Release { manifest, .. } => Some(manifest.get()),
+            Self::Adopted => None,
+        }
+    }
+
+    fn installed(&self) -> Installed<'_> {
+        match self {
+            Self::Release { receipt, manifest, .. } => {
+                Installed::Release { receipt, manifest: manifest.get() }
+            }
+            Self::Adopted => Installed::Adopted,
+        }
+    }
+}
+
+/// Whether something is installed here that can be upgraded.
+///
+/// # Errors
+/// When a receipt exists but cannot be read.
+pub fn is_present(session: &Session) -> Result<bool> {
+    Ok(session.receipt()?.is_some() || is_adoptable(session))
+}
+
+/// The server's program in its place, without a receipt: another installer put it there.
+fn is_adoptable(session: &Session) -> bool {
+    let program = under(&session.root, product::INSTALL_DIR).join(product::SERVER_PROGRAM);
+    matches!(sys::fs::stat(&program), Ok(Some(stat)) if stat.kind == sys::dir::Kind::File)
+}
+
+/// Looks at what is installed; this reads all of it.
+///
+/// # Errors
+/// When nothing is, or it cannot be read.
+pub fn present(session: &Session) -> Result<Present> {
+    let Some(receipt) = session.receipt()? else {
+        return if is_adoptable(session) {
+            Ok(Present::Adopted)
+        } else {
+            Err(plan::Error::NothingInstalled.into())
+        };
+    };
+    let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
+    let drift = drift::of(&session.root, manifest.get(), receipt.owners)?.len();
+    Ok(Present::Release { receipt: Box::new(receipt), manifest: Box::new(manifest), drift })
+}
+
+/// A planned upgrade.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The configuration as it is; empty when there is none.
+    pub config: String,
+    /// The merged configuration.
+    pub merged: Option<Merged>,
+}
+
+/// Plans; `None` when this very release is installed, unchanged. Looks at the host anew each time.
+///
+/// # Errors
+/// When the host or the release does not allow it.
+pub fn plan(
+    session: &Session,
+    offer: &Offer,
+    present: &Present,
+    options: &Options,
+) -> Result<Option<Planned>> {
+    if let Present::Release { receipt, drift, .. } = present
+        && receipt.manifest == offer.release.digest()
+    {
+        return if *drift == 0 { Ok(None) } else { Err(Error::Drift { count: *drift }.into()) };
+    }
+    let manifest = offer.release.manifest();
+    let survey = host::survey(&session.root, &plan::upgrade_paths(manifest, present.manifest()))?;
+    let merged = merge(&survey, manifest, present, options.on_conflict)?;
+    let retained = retained::read(&session.root)?;
+    let input = Upgrade {
+        manifest,
+        digest: offer.release.digest(),
+        signers: offer.release.signers(),
+        pin_note: pin(offer, present)?,
+        facts: &offer.facts,
+        survey: &survey,
+        installed: present.installed(),
+        host_things: apply::count_host_things(&session.root, present.manifest(), manifest)?,
+        drift: if let Present::Release { drift, .. } = present { *drift } else { 0 },
+        texts: &texts(session, &survey)?,
+        merged: merged.as_ref(),
+        on_conflict: options.on_conflict,
+        port: port(session, present),
+        service: service_now(session, offer),
+        snapshots: snapshots(session, offer, present, options)?,
+        retained: retained.as_ref(),
+        floor: apply::epoch_floor(&session.root)?,
+        allow_downgrade: options.allow_downgrade,
+        owners: owners(present, options),
+        health_seconds: options.health_seconds,
+    };
+    let plan = plan::upgrade(&input)?;
+    Ok(Some(Planned { plan, config: survey.config.unwrap_or_default(), merged }))
+}
+
+fn owners(present: &Present, options: &Options) -> bool {
+    present.receipt().map_or(options.owners, |receipt| receipt.owners)
+}
+
+fn merge(
+    survey: &Survey,
+    new: &Manifest,
+    present: &Present,
+    on_conflict: OnConflict,
+) -> Result<Option<Merged>> {
+    let Some(mine) = &survey.config else { return Ok(None) };
+    let base = present.receipt().map(|receipt| receipt.config_base.as_str());
+    Ok(Some(config::merge(base, mine, &new.config, on_conflict)?))
+}
+
+/// The texts of those small files that exist.
+pub(super) fn texts(session: &Session, survey: &Survey) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    for path in &survey.present {
+        let file = under(&session.root, path);
+        if path != product::CONFIG_FILE
+            && sys::fs::stat(&file)?.is_some_and(|s| s.kind == sys::dir::Kind::File)
+        {
+            let bytes = sys::fs::read_limited(&file, 1 << 20)?;
+            texts.insert(path.clone(), String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(texts)
+}
+
+fn port(session: &Session, present: &Present) -> u16 {
+    let receipt = present.receipt().map(|receipt| receipt.port);
+    install::configured_port(session).or(receipt).unwrap_or(prompt::DEFAULT_PORT)
+}
+
+fn service_now(session: &Session, offer: &Offer) -> Service {
+    let live = session.is_live() && offer.facts.systemd;
+    let unit = format!("{}.service", offer.release.manifest().role.service());
+    Service { live, active: live && service::state(&unit).is_ok_and(|state| state.is_active()) }
+}
+
+/// Compares the signers with those of the installed release.
+fn pin(offer: &Offer, present: &Present) -> Result<Option<String>> {
+    let Some(receipt) = present.receipt() else { return Ok(None) };
+    let pinned: Vec<String> = receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect();
+    let same = offer.release.signers().iter().any(|s| pinned.contains(&s.fingerprint.to_string()));
+    if same { Ok(None) } else { Err(plan::Error::OtherSigner { pinned: pinned.join(", ") }.into()) }
+}
+
+fn snapshots(
+    _session: &Session,
+    _offer: &Offer,
+    _present: &Present,
+    _options: &Options,
+) -> Result<Snapshots> {
+    Ok(Snapshots::Not("not yet".to_owned()))
+}
+
+/// What an upgrade made.
+#[derive(Debug, Serialize)]
+pub struct Upgraded {
+    /// What was installed before; `None` when another installer had made it.
+    pub from: Option<String>,
+    /// The release.
+    pub release: String,
+    /// Its name for people.
+    pub title: String,
+    /// Whether the service runs.
+    pub started: bool,
+    /// Configuration keys that both sides had changed.
+    pub conflicts: Vec<String>,
+    /// Where the data were kept.
+    pub snapshot: Option<String>,
+    /// The durable log.
+    pub log: String,
+}
+
+/// Plans again under the lock, compares with what was shown, and carries it out.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(
+    session: &Session,
+    offer: &Offer,
+    mut present: Present,
+    options: &Options,
+    approved: Digest,
+) -> Result<Option<Upgraded>> {
+    let recorder = Recorder::new(session.sink);
+    let session = &Session {
+        root: session.root.clone(),
+        keys: session.keys.clone(),
+        now: session.now,
+        sink: &recorder,
+    };
+    let (_lock, _) = session.begin_change()?;
+    if session.receipt()?.as_ref() != present.receipt() {
+        present = self::present(session)?; // somebody was faster
+    }
+    let Some(planned) = plan(session, offer, &present, options)? else { return Ok(None) };
+    require_approved(&planned.plan, approved)?;
+    let receipt = new_receipt(session, offer, &present, options, &planned.plan);
+    let context = Context {
+        root: &session.root,
+        owners: receipt.owners,
+        release: Some(&offer.release),
+        secrets: &Secrets::default(),
+        receipt: Some(&receipt),
+        sink: session.sink,
+    };
+    let result = apply::run(&planned.plan, &context);
+    recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
+    result?;
+    Ok(Some(upgraded(session, &present, planned)))
+}
+
+fn new_receipt(
+    session: &Session,
+    offer: &Offer,
+    present: &Present,
+    options: &Options,
+    plan: &Plan,
+) -> Receipt {
+    let old = present.receipt();
+    let new = install::new_receipt(offer, plan);
+    Receipt {
+        port: port(session, present),
+        admin_name: old.map_or_else(String::new, |old| old.admin_name.clone()),
+        owners: owners(present, options),
+        created_user: new.created_user || old.is_some_and(|old| old.created_user),
+        created_group: new.created_group || old.is_some_and(|old| old.created_group),
+        ..new
+    }
+}
+
+fn upgraded(session: &Session, present: &Present, planned: Planned) -> Upgraded {
+    let snapshot = planned.plan.steps.iter().find_map(|planned| match &planned.step {
+        plan::Step::KeepState { retained, .. } => retained.snapshot.clone(),
+        _ => None,
+    });
+    Upgraded {
+        from: present.receipt().map(Receipt::release),
+        release: planned.plan.release.clone(),
+        title: planned.plan.title.clone(),
+        started: planned.plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
+        conflicts: planned.merged.map_or_else(Vec::new, |m| m.conflicts.into_iter().map(|c| c.key).collect()),
+        snapshot,
+        log: under(&session.root, product::INSTALL_LOG).display().to_string(),
+    }
+}

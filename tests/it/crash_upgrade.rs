@@ -1,0 +1,156 @@
+//! Sudden death and failing calls at every point of upgrades and rollbacks: the tree is the old one or
+//! the new one, what belongs to the host is there, the records fit the tree, and the next run ends well.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::crash::{Change, Sweep, Verdict, recover, succeeds};
+use crate::support::installer::{Root, Vendor, run, said, summary};
+use crate::upgrade::in_use;
+
+const EIO: i32 = 5;
+const EINTR: i32 = 4;
+const EACCES: i32 = 13;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
+const EDQUOT: i32 = 122;
+
+fn upgrade(root: &Path) -> Command {
+    let vendor = Vendor::get();
+    vendor.upgrade(&vendor.next(), root)
+}
+
+fn adopt(root: &Path) -> Command {
+    let mut command = upgrade(root);
+    command.arg("--no-owner").arg("--answers").arg(Vendor::get().file("answers.json"));
+    command
+}
+
+fn rollback(root: &Path) -> Command {
+    let mut command = rollback_to("6.14.0-1", root);
+    command.arg("--yes");
+    command
+}
+
+fn rollback_to(release: &str, root: &Path) -> Command {
+    let mut command = run("rollback", root);
+    command.arg("--to").arg(release);
+    command
+}
+
+fn rollback_to_the_former(root: &Path) -> Command {
+    let mut command = rollback_to("the former installation", root);
+    command.arg("--yes");
+    command
+}
+
+fn succeed(mut command: Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// The release before is kept, and this is the upgrade that drops it.
+fn upgraded_before() -> Root {
+    let root = in_use();
+    succeed(upgrade(root.path()));
+    succeed(rollback(root.path()));
+    root
+}
+
+fn upgraded() -> Root {
+    let root = in_use();
+    succeed(upgrade(root.path()));
+    root
+}
+
+fn of_another_installer() -> Root {
+    let root = in_use();
+    fs::remove_dir_all(root.at("var/lib/demisto-install")).unwrap();
+    fs::write(root.at("usr/local/demisto/lib/vendor-only"), "of the vendor\n").unwrap();
+    root
+}
+
+/// Receipt, manifest and tree belong together, and so do those of the retained release.
+fn fits(root: &Root) -> Verdict {
+    for (tree, state) in [
+        ("usr/local/demisto", "var/lib/demisto-install"),
+        ("usr/local/.demisto.retained", "var/lib/demisto-install/retained"),
+    ] {
+        let Ok(receipt) = fs::read(root.at(&format!("{state}/receipt.json"))) else { continue };
+        let receipt: serde_json::Value = serde_json::from_slice(&receipt).map_err(|e| e.to_string())?;
+        let version: serde_json::Value = serde_json::from_slice(
+            &fs::read(root.at(&format!("{tree}/version.json"))).map_err(|e| e.to_string())?,
+        )
+        .map_err(|e| e.to_string())?;
+        if receipt["version"] != version["version"] {
+            return Err(format!("{tree} is {}, its receipt says {}", version["version"], receipt["version"]));
+        }
+        let manifest = fs::read(root.at(&format!("{state}/manifest.json"))).map_err(|e| e.to_string())?;
+        if receipt["manifest"] != demisto_install::types::Digest::of(&manifest).to_string() {
+            return Err(format!("{state}: the manifest is not that of the receipt"));
+        }
+    }
+    Ok(())
+}
+
+/// All kinds of trouble at every `step`-th point. Tells the number of points and of errors.
+fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync), step: usize) -> String {
+    let root = || Root::copy(model);
+    let sweep = Sweep::new(Change { name, root: &root, command });
+    let recovered = |number: usize| {
+        let root = sweep.killed(number)?;
+        succeeds(&recover(&root).output().unwrap())?;
+        sweep.is_either(&root)?;
+        fits(&root)?;
+        sweep.ends_well(&root, number)
+    };
+    let mut told = vec![
+        sweep.each("killed and run again", step, &|number| sweep.again(number)),
+        sweep.each("killed and recovered", step, &recovered),
+        sweep.each("killed, and killed while recovering", 7 * step, &|number| sweep.killed_twice(number)),
+        sweep.each("killed, and the recovery fails", 7 * step, &|number| sweep.recovery_fails(number)),
+    ];
+    let mut errors = 0;
+    for errno in [EIO, ENOSPC, EDQUOT, EROFS, EACCES, EINTR] {
+        let what = format!("error {errno}");
+        let each = if errno == EIO { step } else { 3 * step };
+        told.push(sweep.each(&what, each, &|number| sweep.fails(number, errno)));
+        errors += sweep.points.len().div_ceil(each);
+    }
+    told.push(format!("{name}: {} points, {errors} errors injected, 0 broken", sweep.points.len()));
+    told.join("\n")
+}
+
+#[test]
+fn upgrade_survives_at_every_point() {
+    summary("crash-upgrade", &sweep("upgrade", &in_use(), &upgrade, 1));
+}
+
+#[test]
+fn an_upgrade_that_drops_a_retained_release_survives() {
+    summary(
+        "crash-upgrade-again",
+        &sweep("upgrade, another release retained", &upgraded_before(), &upgrade, 5),
+    );
+}
+
+#[test]
+fn rollback_survives_at_every_point() {
+    summary("crash-rollback", &sweep("rollback", &upgraded(), &rollback, 1));
+}
+
+#[test]
+fn taking_over_survives() {
+    summary("crash-adopt", &sweep("upgrade of a foreign installation", &of_another_installer(), &adopt, 5));
+}
+
+#[test]
+fn going_back_to_a_foreign_installation_survives() {
+    let root = of_another_installer();
+    succeed(adopt(root.path()));
+    summary(
+        "crash-rollback-adopted",
+        &sweep("rollback to a foreign installation", &root, &rollback_to_the_former, 5),
+    );
+}
