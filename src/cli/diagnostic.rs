@@ -93,6 +93,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_bundle))
         .or_else(|| error.downcast_ref().map(|e: &prompt::Error| of_prompt(e)))
         .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
+        .or_else(|| error.downcast_ref().map(of_pin))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
         .or_else(|| error.downcast_ref().map(|_: &journal::Error| damaged_journal()))
         .or_else(|| error.downcast_ref().map(of_certs))
@@ -124,6 +125,16 @@ fn refused() -> Diagnosis {
         diagnosis(Exit::Refused, "`demisto-install verify FILE` shows the verdict on every signature");
     found.hints.push("a release key is trusted after `demisto-install keys import KEY.asc`".to_owned());
     found
+}
+
+fn of_pin(error: &verify::PinError) -> Diagnosis {
+    use verify::PinError as E;
+    let hint = match error {
+        E::NotTrusted { .. } => "import the old release key as well: `demisto-install keys import OLD.asc`",
+        E::Refused { .. } => "`demisto-install keys list` shows how this host sees the old key",
+        _ => "ask the vendor for a release in which the old release key vouches for the new one",
+    };
+    diagnosis(Exit::Refused, hint)
 }
 
 fn untrusted() -> Diagnosis {
@@ -286,6 +297,10 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
         pack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        pack::Error::Rotation { .. } => {
+            diagnosis(Exit::Refused, "`demisto-install keys vouch` makes such a statement")
+        }
+        pack::Error::Trust(_) => diagnosis(Exit::Usage, ""),
         pack::Error::NotAProgram(_) | pack::Error::Output(_) | pack::Error::Level => {
             diagnosis(Exit::Usage, "")
         }

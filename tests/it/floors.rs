@@ -46,7 +46,7 @@ const HOUSE: &[Room] = &[
     (3, "config", &[]),
     (3, "certs", &["types"]),
     (3, "prompt", &["types"]),
-    (2, "verify", &["trust", "types"]),
+    (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
     (2, "source", &["bundle", "sys"]),
     (2, "host", &["product", "sys"]),

@@ -21,6 +21,7 @@ mod policy;
 mod policy_sets;
 mod prompts;
 mod reference_product;
+mod rotation;
 mod secrets;
 mod signer;
 mod tamper;
