@@ -37,6 +37,9 @@ fn names(manifest: &Manifest) -> Result<()> {
     if !manifest.health.path.starts_with('/') || manifest.health.path.bytes().any(|b| !b.is_ascii_graphic()) {
         return bad("health path", "it must begin with / and hold printable characters without spaces");
     }
+    if manifest.health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
+        return bad("health version key", "it must be letters, digits, - and _");
+    }
     rotations(manifest)?;
     if manifest.config.len() > MAX_TEXT {
         return bad("config", "it is too long");

@@ -100,6 +100,10 @@ pub struct Unit {
 pub struct Health {
     /// The path to ask for by HTTPS; any answer below 500 is good.
     pub path: String,
+    /// The member of the JSON object in that answer that holds the release's version; nothing is
+    /// compared without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_key: Option<String>,
 }
 
 /// What the host should have (guide, table "Prerequisites").

@@ -12,7 +12,7 @@ mod uninstall;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 use serde::{Deserialize, Serialize};
-pub use step::Step;
+pub use step::{Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 
 use crate::types::Digest;

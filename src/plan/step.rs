@@ -9,30 +9,113 @@ use crate::types::{Digest, Mode, human_bytes};
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each variant says in `describe` what it does with its fields")]
 pub enum Step {
-    CreateGroup { name: String },
-    CreateUser { name: String, group: String, home: String },
-    CreateDir { path: String, owner: Owner, mode: Mode },
-    StageTree { path: String, files: u64, bytes: u64 },
-    MakeCertificate { dir: String, names: Vec<String>, days: u32 },
-    TakeCertificate { dir: String, chain: String },
-    WriteFile { path: String, owner: Owner, mode: Mode, text: String },
-    SetConfigPort { path: String, port: u16, was: Digest },
-    TakeDir { path: String, owner: Owner, mode: Mode },
-    WriteOneTimeConfig { path: String, user: String, keypass: bool },
-    SwitchTree { from: String, to: String },
-    RestoreLabels { paths: Vec<String> },
-    EnableUnit { unit: String },
-    StartUnit { unit: String },
-    AwaitHealth { unit: String, port: u16, path: String, seconds: u64 },
-    WriteReceipt { path: String },
-    StopUnit { unit: String },
-    DisableUnit { unit: String },
-    RemoveFile { path: String },
-    RemoveOwned { dir: String, trash: String },
-    RemoveTree { path: String, trash: String },
-    RemoveDir { path: String },
-    RemoveUser { name: String },
-    RemoveGroup { name: String },
+    CreateGroup {
+        name: String,
+    },
+    CreateUser {
+        name: String,
+        group: String,
+        home: String,
+    },
+    CreateDir {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+    },
+    StageTree {
+        path: String,
+        files: u64,
+        bytes: u64,
+    },
+    MakeCertificate {
+        dir: String,
+        names: Vec<String>,
+        days: u32,
+    },
+    TakeCertificate {
+        dir: String,
+        chain: String,
+    },
+    WriteFile {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+        text: String,
+    },
+    SetConfigPort {
+        path: String,
+        port: u16,
+        was: Digest,
+    },
+    TakeDir {
+        path: String,
+        owner: Owner,
+        mode: Mode,
+    },
+    WriteOneTimeConfig {
+        path: String,
+        user: String,
+        keypass: bool,
+    },
+    SwitchTree {
+        from: String,
+        to: String,
+    },
+    RestoreLabels {
+        paths: Vec<String>,
+    },
+    EnableUnit {
+        unit: String,
+    },
+    StartUnit {
+        unit: String,
+    },
+    AwaitHealth {
+        unit: String,
+        port: u16,
+        path: String,
+        seconds: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<VersionCheck>,
+    },
+    WriteReceipt {
+        path: String,
+    },
+    StopUnit {
+        unit: String,
+    },
+    DisableUnit {
+        unit: String,
+    },
+    RemoveFile {
+        path: String,
+    },
+    RemoveOwned {
+        dir: String,
+        trash: String,
+    },
+    RemoveTree {
+        path: String,
+        trash: String,
+    },
+    RemoveDir {
+        path: String,
+    },
+    RemoveUser {
+        name: String,
+    },
+    RemoveGroup {
+        name: String,
+    },
+}
+
+/// The version that a server has to report about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionCheck {
+    /// The member of the JSON object that it answers.
+    pub key: String,
+    /// The version that it should be.
+    pub wanted: String,
 }
 
 impl Step {
@@ -65,8 +148,9 @@ impl Step {
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),
-            Self::AwaitHealth { unit, port, seconds, .. } => {
-                format!("wait until {unit} answers on port {port} (at most {seconds} s)")
+            Self::AwaitHealth { unit, port, seconds, version, .. } => {
+                let with = version.as_ref().map_or_else(String::new, |v| format!(" as version {}", v.wanted));
+                format!("wait until {unit} answers on port {port}{with} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
             Self::StopUnit { unit } => format!("stop {unit}"),

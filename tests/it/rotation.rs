@@ -116,7 +116,10 @@ fn a_statement_by_a_key_that_is_not_pinned_is_refused() {
 fn a_statement_about_another_product_is_refused() {
     let keys = Keys::new();
     let other = keys.statement(&keys.old, &keys.old, &keys.new, "elsewhere");
-    assert!(matches!(keys.judge(&keys.new, std::slice::from_ref(&other)), Err(PinError::OtherProduct { .. })));
+    assert!(matches!(
+        keys.judge(&keys.new, std::slice::from_ref(&other)),
+        Err(PinError::OtherProduct { .. })
+    ));
     let renamed = Rotation { product: "demisto".to_owned(), ..other };
     assert!(refused(keys.judge(&keys.new, &[renamed])).contains("bad"));
 }
