@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{certs, config, journal, release, sys};
+use crate::{certs, config, journal, receipt, release, sys};
 
 /// A plan that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum Error {
     /// A step needs something that was not given: a fault of this program.
     #[error("a step lacks {0}")]
     Lacks(&'static str),
+    /// What is installed cannot be told.
+    #[error(transparent)]
+    Receipt(#[from] receipt::Error),
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),

@@ -5,7 +5,8 @@ use super::{Context, Result, remove};
 use crate::manifest::Manifest;
 use crate::plan::{Plan, Step};
 use crate::product;
-use crate::receipt::Receipt;
+use crate::receipt;
+use crate::release;
 use crate::sys;
 use crate::verify::{self, Verified};
 
@@ -49,9 +50,8 @@ pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
 }
 
 fn raise_floor(context: &Context) -> Result<()> {
-    let receipt = context.at(product::RECEIPT_FILE);
-    let Ok(bytes) = sys::fs::read_trusted(&receipt, 16 << 20) else { return Ok(()) };
-    let Ok(receipt) = Receipt::parse(&bytes) else { return Ok(()) };
+    // one that cannot be read may hold a higher epoch: the run stays open until it can
+    let Some(receipt) = receipt::read(context.root)? else { return Ok(()) };
     if receipt.epoch > epoch_floor(context.root)? {
         let text = format!("{}\n", receipt.epoch);
         open(context.root, product::STATE_DIR)?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
@@ -74,31 +74,17 @@ pub(super) fn drop_orphans(context: &Context) -> Result<()> {
 }
 
 /// The manifest of the installed release: the bytes whose digest the receipt recorded when their
-/// signatures had been accepted.
-pub(super) fn installed_manifest(context: &Context) -> Result<Option<Verified<Manifest>>> {
-    Ok(installed(context.root)?)
-}
-
-/// See [`installed_manifest`]; for rooms above.
+/// signatures had been accepted; `None` when nothing is installed.
 ///
 /// # Errors
-/// When the files cannot be read or do not belong to each other.
-pub fn installed(
-    root: &std::path::Path,
-) -> std::result::Result<Option<Verified<Manifest>>, crate::release::Error> {
-    let state = product::under(root, product::STATE_DIR);
-    let manifest = state.join(MANIFEST);
+/// When receipt or manifest cannot be read or do not belong to each other.
+pub fn installed(root: &std::path::Path) -> Result<Option<Verified<Manifest>>> {
+    let Some(receipt) = receipt::read(root)? else { return Ok(None) };
+    let manifest = product::under(root, product::STATE_DIR).join(MANIFEST);
     if !sys::fs::exists(&manifest) {
         return Ok(None);
     }
     let bytes = sys::fs::read_trusted(&manifest, crate::bundle::MAX_MANIFEST)?;
-    let receipt = product::under(root, product::RECEIPT_FILE);
-    let recorded = match sys::fs::read_trusted(&receipt, 16 << 20) {
-        Ok(receipt) => Receipt::parse(&receipt).ok(),
-        Err(e) if e.is_not_found() => None,
-        Err(e) => return Err(e.into()),
-    };
-    let Some(receipt) = recorded else { return Ok(None) };
-    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers)?;
-    Ok(Some(Manifest::parse(bytes)?))
+    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers).map_err(release::Error::from)?;
+    Ok(Some(Manifest::parse(bytes).map_err(release::Error::from)?))
 }

@@ -95,10 +95,10 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
         .or_else(|| error.downcast_ref().map(of_pin))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
-        .or_else(|| error.downcast_ref().map(|_: &journal::Error| damaged_journal()))
+        .or_else(|| error.downcast_ref().map(of_journal))
         .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
-        .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
+        .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
         .or_else(|| error.downcast_ref().map(of_keys))
@@ -108,7 +108,9 @@ const PASSWORD: &str = "the file must belong to you or root, and nobody else may
 const CERTIFICATE: &str =
     "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
-const RECEIPT: &str = "use the version of demisto-install that wrote it, or a newer one";
+const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
+const RECEIPT: &str =
+    "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
 
 fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {
@@ -139,6 +141,21 @@ fn of_pin(error: &verify::PinError) -> Diagnosis {
 
 fn untrusted() -> Diagnosis {
     diagnosis(Exit::Refused, "`demisto-install keys list` shows whom this host trusts")
+}
+
+fn of_receipt(error: &receipt::Error, exit: Exit) -> Diagnosis {
+    match error {
+        receipt::Error::Newer { .. } => diagnosis(exit, NEWER),
+        receipt::Error::Damaged(_) => diagnosis(exit, RECEIPT),
+        _ => diagnosis(exit, ""),
+    }
+}
+
+fn of_journal(error: &journal::Error) -> Diagnosis {
+    match error {
+        journal::Error::Newer { .. } => diagnosis(Exit::NotRestored, NEWER),
+        _ => damaged_journal(),
+    }
 }
 
 fn damaged_journal() -> Diagnosis {
@@ -176,7 +193,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             "`demisto-install status` names them; uninstall and install put them right and keep data and configuration",
         ),
         E::Unrecovered(cause) => match &**cause {
-            apply::Error::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            apply::Error::Journal(
+                inner @ (journal::Error::Damaged { .. } | journal::Error::Newer { .. }),
+            ) => of_journal(inner),
+            apply::Error::Receipt(inner) => of_receipt(inner, Exit::NotRestored),
             _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
         },
         E::NotReady(_) => {
@@ -194,7 +214,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
         other => match other.root_cause() {
             E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
             E::Release(inner) => of_release(inner),
-            E::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            E::Journal(inner @ (journal::Error::Damaged { .. } | journal::Error::Newer { .. })) => {
+                of_journal(inner)
+            }
+            E::Receipt(inner) => of_receipt(inner, Exit::Failed),
             E::Unhealthy { .. } => {
                 diagnosis(Exit::Failed, "the whole log of the run is in /tmp/demisto_install.log")
             }

@@ -42,7 +42,7 @@ const HOUSE: &[Room] = &[
     (4, "plan", &["certs", "config", "host", "manifest", "product", "prompt", "receipt", "types", "verify"]),
     (4, "release", &["bundle", "event", "manifest", "source", "sys", "trust", "types", "verify"]),
     (3, "manifest", &["bundle", "product", "types", "verify"]),
-    (3, "receipt", &["product", "types", "verify"]),
+    (3, "receipt", &["product", "sys", "types", "verify"]),
     (3, "config", &[]),
     (3, "certs", &["types"]),
     (3, "prompt", &["types"]),

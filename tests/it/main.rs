@@ -15,6 +15,7 @@ mod docs;
 mod e2e;
 mod floors;
 mod fuzz;
+mod golden;
 mod install;
 mod keys;
 mod policy;
