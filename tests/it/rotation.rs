@@ -1,9 +1,11 @@
 //! A release key vouches for the next: made by the program and by gpg, and judged as a host would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use demisto_install::manifest::Unverified;
+use demisto_install::release::Release;
+use demisto_install::source::Candidate;
 use demisto_install::trust::Policy;
 use demisto_install::verify::{Offer, Pin, PinError, Pins, Rotation, Signer};
 
@@ -241,11 +243,11 @@ fn vouched_packed_and_judged() {
     successor.gpg.run(NOW, &["--import", imported.to_str().unwrap()]);
     successor.gpg.run(NOW, &["--verify", signature.to_str().unwrap(), text.to_str().unwrap()]);
 
-    let (statement, secret, release) =
+    let (statement, secret, release_key) =
         (successor.statement(), successor.secret(), Vendor::get().file("release.asc"));
     let with = |more: &[&str]| {
         let mut all = vec!["--rotation", statement.to_str().unwrap(), "--rotation-cert"];
-        all.push(release.to_str().unwrap());
+        all.push(release_key.to_str().unwrap());
         all.extend(more);
         Tree::new().try_pack("rotated", &all)
     };
@@ -261,11 +263,38 @@ fn vouched_packed_and_judged() {
 
     let keys = [old, successor.gpg.export(&successor.key)];
     let store = store(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let (pinned, offered) = ([signer_of(made.from.as_str())], [signer_of(made.to.as_str())]);
+    // on a host that pinned a third key, the old one, and the new one
     let policy = Policy::default();
-    let pins = Pins { signers: &pinned, store: &store, policy: &policy, at: jiff::Timestamp::now() };
-    let offer = Offer { product: "demisto", signers: &offered, rotations: &manifest.look().rotations };
-    assert!(matches!(pins.judge(&offer).unwrap(), Pin::Vouched { .. }));
+    let release = Release::open(Candidate::open(&bundle).unwrap(), &store, &policy, now()).unwrap();
+    let pin = |pinned: &str| {
+        let signers = [signer_of(pinned)];
+        release.pin(&Pins { signers: &signers, store: &store, policy: &policy, at: now() })
+    };
+    assert!(matches!(
+        pin(&"AB".repeat(20)),
+        Err(PinError::UnknownSigner { .. } | PinError::NotPinned { .. })
+    ));
+    assert_eq!(pin(made.from.as_str()).unwrap(), Pin::Same, "it signed, too");
+    assert_eq!(pin(made.to.as_str()).unwrap(), Pin::Same);
+
+    // signed by the new key alone
+    let (bundle, output) = with_new_key_alone(&statement, &release_key, &secret);
+    assert!(output.status.success(), "{}", said(&output));
+    let release = Release::open(Candidate::open(&bundle).unwrap(), &store, &policy, now()).unwrap();
+    let signers = [signer_of(made.from.as_str())];
+    let got = release.pin(&Pins { signers: &signers, store: &store, policy: &policy, at: now() }).unwrap();
+    assert_eq!(got, Pin::Vouched { from: made.from, to: made.to });
+}
+
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Packed with nothing but the successor's key and the old key's statement.
+fn with_new_key_alone(statement: &Path, old: &Path, secret: &Path) -> (PathBuf, Output) {
+    let more = [Path::new("--rotation"), statement, Path::new("--rotation-cert"), old];
+    let more: Vec<&str> = more.iter().map(|path| path.to_str().unwrap()).collect();
+    Tree::new().try_pack_with("rotated-alone", secret, &more)
 }
 
 #[test]
@@ -300,4 +329,43 @@ fn nobody_vouches_for_a_key_that_is_unfit() {
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     assert!(said(&output).contains("nothing was written"), "{}", said(&output));
     assert!(!successor.statement().exists());
+}
+
+#[test]
+fn a_key_in_gpg_vouches_too() {
+    let (keys, successor) = (Keys::new(), Successor::new("never"));
+    let out = keys.gpg.home().join("rotation.json");
+    let mut command = Command::new(PROGRAM);
+    command.env("GNUPGHOME", keys.gpg.home()).args(["keys", "vouch", "--product", "other-product"]);
+    command.arg("--sign-with").arg(format!("gpg:{}", keys.old));
+    let output = command.arg("--for").arg(successor.certificate()).arg("--out").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let made = Rotation::parse(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!((made.product.as_str(), &made.from), ("other-product", &fingerprint(&keys.old)));
+    let judgement =
+        made.judge(&store(&[&keys.gpg.export(&keys.old)]), &Policy::default(), jiff::Timestamp::now());
+    assert!(judgement.unwrap().accepted);
+}
+
+#[test]
+fn malformed_statements_spoil_a_manifest() {
+    let golden = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/manifest-1.json")).unwrap();
+    let why = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut manifest: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+        change(&mut manifest);
+        Unverified::parse(manifest.to_string().as_bytes()).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(why(&|_| {}), Ok(()));
+    let many = |manifest: &mut serde_json::Value, count: usize| {
+        let one = manifest["rotations"][0].clone();
+        manifest["rotations"] = vec![one; count].into();
+    };
+    assert_eq!(why(&|manifest| many(manifest, 8)), Ok(()));
+    assert!(why(&|manifest| many(manifest, 9)).unwrap_err().contains("more than 8"));
+    let changes: [(&str, serde_json::Value); 4] =
+        [("format", 2.into()), ("product", "a b".into()), ("signature", "".into()), ("to", "AB".into())];
+    for (field, value) in changes {
+        assert!(why(&|manifest| manifest["rotations"][0][field] = value.clone()).is_err(), "{field}");
+    }
+    assert!(why(&|manifest| manifest["health"]["version_key"] = "a b".into()).is_err());
 }
