@@ -1,13 +1,17 @@
 //! What was installed: written as the last step of a change, read by every later run.
 //!
 //! In: bytes from the state directory. Out: a [`Receipt`]. Readers ignore fields that they do not
-//! know, so a newer program's receipt never blocks an older one. Never holds a secret.
+//! know, so a newer program's receipt blocks an older one only when [`SCHEMA`] grew. Never holds a
+//! secret. [`read`] is the only reader of the file.
 #![forbid(unsafe_code)]
+
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::product::{self, Role};
+use crate::sys;
 use crate::types::{Digest, Version};
 use crate::verify::Signer;
 
@@ -57,10 +61,57 @@ pub struct Receipt {
     pub config_base: String,
 }
 
+/// Largest receipt that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
 /// A receipt that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the receipt cannot be read: {0}")]
-pub struct Error(String);
+#[non_exhaustive]
+pub enum Error {
+    /// It is no receipt, or was changed.
+    #[error("the receipt {file} is damaged: {0}", file = product::RECEIPT_FILE)]
+    Damaged(String),
+    /// It has a form that this program must not guess at.
+    #[error(
+        "the receipt was written by a newer demisto-install ({tool}): it has form {schema}, this program reads form {SCHEMA}"
+    )]
+    Newer {
+        /// Its form.
+        schema: u32,
+        /// The version of the program that wrote it.
+        tool: String,
+    },
+    /// The operating system refused, or somebody else could have written it.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+}
+
+/// What every form of a receipt has.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+    #[serde(default)]
+    tool: String,
+}
+
+/// What is installed below `root`; `None` only when there is no receipt.
+///
+/// # Errors
+/// When there is one that cannot be read: that must never be taken for nothing installed.
+pub fn read(root: &Path) -> Result<Option<Receipt>, Error> {
+    read_file(&product::under(root, product::RECEIPT_FILE))
+}
+
+/// As [`read`], a receipt that lies elsewhere.
+///
+/// # Errors
+/// When there is one that cannot be read.
+pub fn read_file(path: &Path) -> Result<Option<Receipt>, Error> {
+    match sys::fs::read_trusted(path, LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => Receipt::parse(&other?).map(Some),
+    }
+}
 
 impl Receipt {
     /// Reads a receipt.
@@ -68,12 +119,17 @@ impl Receipt {
     /// # Errors
     /// When it is no receipt, or one of a form that this program must not guess at.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let receipt: Self = serde_json::from_slice(bytes).map_err(|e| Error(e.to_string()))?;
-        if receipt.schema != SCHEMA {
-            return Err(Error(format!("it has form {}, this program reads form {SCHEMA}", receipt.schema)));
+        let damaged = |e: serde_json::Error| Error::Damaged(e.to_string());
+        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        if head.schema > SCHEMA {
+            return Err(Error::Newer { schema: head.schema, tool: head.tool });
         }
+        if head.schema == 0 {
+            return Err(Error::Damaged("there is no form 0".to_owned()));
+        }
+        let receipt: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         match receipt.units.iter().find(|name| !product::is_unit_name(name)) {
-            Some(name) => Err(Error(format!("{name:?} is no unit name"))),
+            Some(name) => Err(Error::Damaged(format!("{name:?} is no unit name"))),
             None => Ok(receipt),
         }
     }
@@ -90,5 +146,45 @@ impl Receipt {
     #[must_use]
     pub fn release(&self) -> String {
         format!("{}-{}", self.version, self.build)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(text: &str) -> (tempfile::TempDir, Result<Option<Receipt>, Error>) {
+        let root = tempfile::tempdir().unwrap();
+        let path = product::under(root.path(), product::RECEIPT_FILE);
+        sys::fs::create_dir_all(path.parent().unwrap(), 0o700).unwrap();
+        sys::fs::write_atomic(&path, text.as_bytes(), 0o600).unwrap();
+        let read = read(root.path());
+        (root, read)
+    }
+
+    #[test]
+    fn only_no_file_means_nothing_installed() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(matches!(read(root.path()), Ok(None)));
+        for text in ["", "{", "{}", "[]", "null", "{\"schema\":1}", "{\"schema\":0}", "{\"schema\":\"9\"}"] {
+            let (_root, read) = put(text);
+            assert!(matches!(read, Err(Error::Damaged(_))), "{text}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_form_is_not_called_damage() {
+        let (_root, read) = put("{\"schema\":2,\"tool\":\"9.1.0\",\"all else\":\"may differ\"}");
+        let error = read.unwrap_err();
+        assert!(matches!(&error, Error::Newer { schema: 2, tool } if tool == "9.1.0"), "{error:?}");
+        assert!(error.to_string().contains("newer demisto-install (9.1.0)"), "{error}");
+    }
+
+    #[test]
+    fn a_receipt_that_others_can_write_is_not_read() {
+        let (root, _) = put("{}");
+        let path = product::under(root.path(), product::RECEIPT_FILE);
+        sys::fs::write_atomic(&path, b"{}", 0o666).unwrap();
+        assert!(matches!(read(root.path()), Err(Error::Sys(_))));
     }
 }

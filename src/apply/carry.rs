@@ -67,7 +67,7 @@ pub(super) fn before(
     context: &Context,
     journal: &Journal,
 ) -> Result<Before> {
-    let manifest = finish::installed_manifest(context)?;
+    let manifest = finish::installed(context.root)?;
     if manifest.is_none() && sys::fs::exists(&context.at(product::RECEIPT_FILE)) {
         return Err(Error::Lacks("the installed manifest"));
     }

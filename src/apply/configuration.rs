@@ -5,8 +5,9 @@ use std::io::Read as _;
 use zeroize::Zeroizing;
 
 use super::files::open_parent;
-use super::{Context, Error, Result, finish};
+use super::{Context, Error, Result};
 use crate::config::{self, OnConflict};
+use crate::receipt;
 use crate::sys;
 use crate::types::Digest;
 
@@ -23,7 +24,7 @@ pub(super) fn merge(
     on_conflict: OnConflict,
 ) -> Result<()> {
     let release = context.release.ok_or(Error::Lacks("the release"))?;
-    let base = finish::receipt(context.root)?.map(|receipt| receipt.config_base);
+    let base = receipt::read(context.root)?.map(|receipt| receipt.config_base);
     rewrite(context, path, was, |mine| {
         let merged = config::merge(base.as_deref(), mine, &release.manifest().config, on_conflict)?;
         if Digest::of(merged.text.as_bytes()) == becomes {

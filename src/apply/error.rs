@@ -40,12 +40,12 @@ pub enum Error {
     /// A step needs something that was not given: a fault of this program.
     #[error("a step lacks {0}")]
     Lacks(&'static str),
+    /// What is installed cannot be told.
+    #[error(transparent)]
+    Receipt(#[from] receipt::Error),
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
-    /// The receipt cannot be read.
-    #[error(transparent)]
-    Receipt(#[from] receipt::Error),
     /// The configuration cannot be used.
     #[error("the configuration cannot be used")]
     Config(#[from] config::Error),

@@ -1,11 +1,15 @@
 //! What is left to do after the commit: removals and the epoch floor, each of which can be repeated.
 
+use std::path::Path;
+
 use super::files::open;
 use super::{Context, Result, carry, remove};
 use crate::manifest::Manifest;
 use crate::plan::{Old, Plan, Step};
 use crate::product;
-use crate::receipt::Receipt;
+use crate::receipt::{self, Receipt};
+use crate::release;
+use crate::retained;
 use crate::sys;
 use crate::verify::{self, Verified};
 
@@ -55,23 +59,13 @@ pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
 }
 
 fn raise_floor(context: &Context) -> Result<()> {
-    let receipt = context.at(product::RECEIPT_FILE);
-    let Ok(bytes) = sys::fs::read_trusted(&receipt, 16 << 20) else { return Ok(()) };
-    let Ok(receipt) = Receipt::parse(&bytes) else { return Ok(()) };
+    // one that cannot be read may hold a higher epoch: the run stays open until it can
+    let Some(receipt) = receipt::read(context.root)? else { return Ok(()) };
     if receipt.epoch > epoch_floor(context.root)? {
         let text = format!("{}\n", receipt.epoch);
         open(context.root, product::STATE_DIR)?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
     }
     Ok(())
-}
-
-/// The receipt of what is installed.
-pub(super) fn receipt(root: &std::path::Path) -> Result<Option<Receipt>> {
-    let path = product::under(root, product::RECEIPT_FILE);
-    match sys::fs::read_trusted(&path, 16 << 20) {
-        Err(e) if e.is_not_found() => Ok(None),
-        other => Ok(Some(Receipt::parse(&other?)?)),
-    }
 }
 
 /// Removes the kept manifest when there is no receipt that it belongs to.
@@ -89,49 +83,31 @@ pub(super) fn drop_orphans(context: &Context) -> Result<()> {
 }
 
 /// The manifest of the installed release: the bytes whose digest the receipt recorded when their
-/// signatures had been accepted.
-pub(super) fn installed_manifest(context: &Context) -> Result<Option<Verified<Manifest>>> {
-    Ok(installed(context.root)?)
-}
-
-/// See [`installed_manifest`]; for rooms above.
+/// signatures had been accepted; `None` when nothing is installed.
 ///
 /// # Errors
-/// When the files cannot be read or do not belong to each other.
-pub fn installed(
-    root: &std::path::Path,
-) -> std::result::Result<Option<Verified<Manifest>>, crate::release::Error> {
-    Ok(recorded(root, product::STATE_DIR)?.map(|(_, manifest)| manifest))
+/// When receipt or manifest cannot be read or do not belong to each other.
+pub fn installed(root: &Path) -> Result<Option<Verified<Manifest>>> {
+    Ok(recorded(&product::under(root, product::STATE_DIR))?.map(|(_, manifest)| manifest))
 }
 
 /// Receipt and manifest of the retained release; `None` when another installer made it.
 ///
 /// # Errors
-/// When the files cannot be read or do not belong to each other.
-pub fn retained(
-    root: &std::path::Path,
-) -> std::result::Result<Option<(Receipt, Verified<Manifest>)>, crate::release::Error> {
-    recorded(root, product::RETAINED_STATE)
+/// When they cannot be read or do not belong to each other.
+pub fn retained(root: &Path) -> Result<Option<(Receipt, Verified<Manifest>)>> {
+    recorded(&product::under(root, product::RETAINED_STATE))
 }
 
 /// Receipt and manifest in one directory.
-fn recorded(
-    root: &std::path::Path,
-    dir: &str,
-) -> std::result::Result<Option<(Receipt, Verified<Manifest>)>, crate::release::Error> {
-    let state = product::under(root, dir);
-    let manifest = state.join(MANIFEST);
+fn recorded(dir: &Path) -> Result<Option<(Receipt, Verified<Manifest>)>> {
+    let Some(receipt) = receipt::read_file(&dir.join(retained::RECEIPT))? else { return Ok(None) };
+    let manifest = dir.join(MANIFEST);
     if !sys::fs::exists(&manifest) {
         return Ok(None);
     }
     let bytes = sys::fs::read_trusted(&manifest, crate::bundle::MAX_MANIFEST)?;
-    let receipt = state.join("receipt.json");
-    let recorded = match sys::fs::read_trusted(&receipt, 16 << 20) {
-        Ok(receipt) => Receipt::parse(&receipt).ok(),
-        Err(e) if e.is_not_found() => None,
-        Err(e) => return Err(e.into()),
-    };
-    let Some(receipt) = recorded else { return Ok(None) };
-    let bytes = verify::pinned(bytes, receipt.manifest, receipt.signers.clone())?;
-    Ok(Some((receipt, Manifest::parse(bytes)?)))
+    let bytes =
+        verify::pinned(bytes, receipt.manifest, receipt.signers.clone()).map_err(release::Error::from)?;
+    Ok(Some((receipt, Manifest::parse(bytes).map_err(release::Error::from)?)))
 }

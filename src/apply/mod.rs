@@ -112,6 +112,7 @@ pub fn run(plan: &Plan, context: &Context) -> Result<()> {
     let _working = signal::Working::begin();
     let mut journal = Journal::begin(&journal_dir(context.root))?;
     let begin = Entry::Begin {
+        schema: journal::SCHEMA,
         at: clock::now(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Box::new(plan.clone()),

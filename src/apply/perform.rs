@@ -66,7 +66,12 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         }
         Step::StartUnit { unit } => start(context, unit),
         Step::StopUnit { unit } => Ok(service::stop(unit)?),
-        Step::AwaitHealth { unit, port, path, seconds } => await_health(context, unit, *port, path, *seconds),
+        Step::AwaitHealth { unit, port, path, seconds, version } => {
+            let version = version.as_ref().map(|check| (check.key.as_str(), check.wanted.as_str()));
+            let (one_time, limit) = (context.at(product::ONE_TIME_FILE), Duration::from_secs(*seconds));
+            let unit = Some(unit.as_str());
+            await_health(context, &Wanted { unit, port: *port, path, version, one_time: &one_time, limit })
+        }
         Step::WriteReceipt { path } => write_receipt(context, path),
         Step::RemoveFile { path } if *before == Before::Kept => {
             context.sink.warn(format!("{path} is not what this program writes there; it stays"));
@@ -179,20 +184,20 @@ fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
-fn await_health(context: &Context, unit: &str, port: u16, path: &str, seconds: u64) -> Result<()> {
-    let one_time = context.at(product::ONE_TIME_FILE);
-    let wanted =
-        Wanted { unit: Some(unit), port, path, one_time: &one_time, limit: Duration::from_secs(seconds) };
-    let took = service::await_health(&wanted).map_err(|why| match sys::signal::pending() {
+fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
+    let (unit, port) = (wanted.unit.unwrap_or_default(), wanted.port);
+    let healthy = service::await_health(wanted).map_err(|why| match sys::signal::pending() {
         Some(signal) => Error::Interrupted(signal),
         None => unhealthy(context, unit, why),
     })?;
     let ours = served_certificate(context)?;
-    if service::probe(port, path).certificate != ours {
+    if service::probe(port, wanted.path, None).certificate != ours {
         let why = format!("port {port} is answered with another certificate than the installed one");
         return Err(unhealthy(context, unit, why));
     }
-    context.sink.note(format!("{unit} answers on port {port} after {} ms", took.as_millis()));
+    let version = healthy.version.map_or_else(String::new, |version| format!(" as version {version}"));
+    let millis = healthy.took.as_millis();
+    context.sink.note(format!("{unit} answers on port {port}{version} after {millis} ms"));
     Ok(())
 }
 

@@ -93,11 +93,12 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_bundle))
         .or_else(|| error.downcast_ref().map(|e: &prompt::Error| of_prompt(e)))
         .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
+        .or_else(|| error.downcast_ref().map(of_pin))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
-        .or_else(|| error.downcast_ref().map(|_: &journal::Error| damaged_journal()))
+        .or_else(|| error.downcast_ref().map(of_journal))
         .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
-        .or_else(|| error.downcast_ref().map(|_: &receipt::Error| diagnosis(Exit::Failed, RECEIPT)))
+        .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
         .or_else(|| error.downcast_ref().map(of_keys))
@@ -107,7 +108,9 @@ const PASSWORD: &str = "the file must belong to you or root, and nobody else may
 const CERTIFICATE: &str =
     "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
-const RECEIPT: &str = "use the version of demisto-install that wrote it, or a newer one";
+const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
+const RECEIPT: &str =
+    "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
 
 fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {
@@ -126,8 +129,33 @@ fn refused() -> Diagnosis {
     found
 }
 
+fn of_pin(error: &verify::PinError) -> Diagnosis {
+    use verify::PinError as E;
+    let hint = match error {
+        E::NotTrusted { .. } => "import the old release key as well: `demisto-install keys import OLD.asc`",
+        E::Refused { .. } => "`demisto-install keys list` shows how this host sees the old key",
+        _ => "ask the vendor for a release in which the old release key vouches for the new one",
+    };
+    diagnosis(Exit::Refused, hint)
+}
+
 fn untrusted() -> Diagnosis {
     diagnosis(Exit::Refused, "`demisto-install keys list` shows whom this host trusts")
+}
+
+fn of_receipt(error: &receipt::Error, exit: Exit) -> Diagnosis {
+    match error {
+        receipt::Error::Newer { .. } => diagnosis(exit, NEWER),
+        receipt::Error::Damaged(_) => diagnosis(exit, RECEIPT),
+        _ => diagnosis(exit, ""),
+    }
+}
+
+fn of_journal(error: &journal::Error) -> Diagnosis {
+    match error {
+        journal::Error::Newer { .. } => diagnosis(Exit::NotRestored, NEWER),
+        _ => damaged_journal(),
+    }
 }
 
 fn damaged_journal() -> Diagnosis {
@@ -167,7 +195,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             "`demisto-install status` names them; uninstall and install put them right and keep data and configuration",
         ),
         E::Unrecovered(cause) => match &**cause {
-            apply::Error::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            apply::Error::Journal(
+                inner @ (journal::Error::Damaged { .. } | journal::Error::Newer { .. }),
+            ) => of_journal(inner),
+            apply::Error::Receipt(inner) => of_receipt(inner, Exit::NotRestored),
             _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
         },
         E::NotReady(_) => {
@@ -185,7 +216,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
         other => match other.root_cause() {
             E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
             E::Release(inner) => of_release(inner),
-            E::Journal(journal::Error::Damaged { .. }) => damaged_journal(),
+            E::Journal(inner @ (journal::Error::Damaged { .. } | journal::Error::Newer { .. })) => {
+                of_journal(inner)
+            }
+            E::Receipt(inner) => of_receipt(inner, Exit::Failed),
             E::Unhealthy { .. } => {
                 diagnosis(Exit::Failed, "the whole log of the run is in /tmp/demisto_install.log")
             }
@@ -306,6 +340,10 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "docs/packing.md describes tree and description")
         }
         pack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        pack::Error::Rotation { .. } => {
+            diagnosis(Exit::Refused, "`demisto-install keys vouch` makes such a statement")
+        }
+        pack::Error::Trust(_) => diagnosis(Exit::Usage, ""),
         pack::Error::NotAProgram(_) | pack::Error::Output(_) | pack::Error::Level => {
             diagnosis(Exit::Usage, "")
         }

@@ -1,5 +1,7 @@
 //! `demisto-install keys`: which keys are trusted.
 
+mod vouch;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,8 @@ enum Command {
         #[arg(long, default_value_t = 6)]
         months: u32,
     },
+    /// Let a release key vouch for the one that takes its place
+    Vouch(vouch::Vouch),
 }
 
 /// Runs the command.
@@ -90,6 +94,7 @@ pub(super) fn run(common: &Common, args: &KeysArgs) -> Result<ExitCode> {
                 return Ok(Exit::Blocked.into());
             }
         }
+        Command::Vouch(args) => return vouch::run(common, args, at),
     }
     Ok(Exit::Done.into())
 }

@@ -10,8 +10,9 @@ use super::common::Common;
 use super::exit::Exit;
 use crate::bundle::Compression;
 use crate::pack::signer::{Error as SignerError, Form, Signer, SigningKey};
-use crate::pack::{self, Description, Request};
+use crate::pack::{self, Description, Request, Rotations};
 use crate::trust::KEY_FILE_LIMIT;
+use crate::types::Fingerprint;
 use crate::{report, sys};
 
 /// Arguments of `pack`
@@ -44,6 +45,12 @@ pub(super) struct Args {
     /// Program to put in front instead of this one
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Statement by which an earlier release key vouches for a later one; may be given several times
+    #[arg(long, value_name = "FILE", requires = "rotation_cert")]
+    rotation: Vec<PathBuf>,
+    /// Certificate that made a --rotation, to check it with; may be given several times
+    #[arg(long, value_name = "FILE", requires = "rotation")]
+    rotation_cert: Vec<PathBuf>,
     /// Also write an armoured signature over the whole file to FILE.asc
     #[arg(long)]
     detached: bool,
@@ -57,7 +64,7 @@ enum Method {
     Gzip,
 }
 
-fn gpg_key(text: &str) -> Result<SigningKey, String> {
+pub(super) fn gpg_key(text: &str) -> Result<SigningKey, String> {
     match text.strip_prefix("gpg:") {
         Some(id) if !id.is_empty() => Ok(SigningKey::Gpg { key_id: id.to_owned() }),
         _ => Err("expected gpg:KEYID".to_owned()),
@@ -72,6 +79,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     }
     let description = Description::load(&args.description)?;
     let mut signers = signers(args, now)?;
+    let fingerprints: Vec<Fingerprint> = signers.iter().map(|signer| signer.fingerprint().clone()).collect();
+    let rotations = Rotations::load(&args.rotation, &args.rotation_cert)?;
+    let rotations = rotations.for_release(&description.product, &fingerprints, now)?;
     let (compression, level) = match args.compression {
         Method::Zstd => (Compression::Zstd, args.level.unwrap_or(9)),
         Method::Gzip => (Compression::Gzip, args.level.unwrap_or(6)),
@@ -82,6 +92,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         program: args.program.as_deref(),
         compression,
         level,
+        rotations: &rotations,
         built_at: sys::clock::build_time(),
         output: &args.out,
     };
@@ -106,7 +117,7 @@ fn signers(args: &Args, now: Timestamp) -> Result<Vec<Signer>> {
 }
 
 /// Opens a key; asks for its passphrase when it needs one and nobody gave it.
-fn open(key: &SigningKey, now: Timestamp) -> Result<Signer> {
+pub(super) fn open(key: &SigningKey, now: Timestamp) -> Result<Signer> {
     match (key.open(now), key) {
         (Err(SignerError::PassphraseMissing), SigningKey::File { path, .. })
             if sys::tty::is_interactive() =>

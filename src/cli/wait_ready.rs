@@ -19,8 +19,10 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
-    let took = workflow::wait::wait(&session, Duration::from_secs(args.timeout))?;
-    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    common.result(&format!("ready after {millis} ms\n"), &json!({ "ready": true, "millis": millis }));
+    let ready = workflow::wait::wait(&session, Duration::from_secs(args.timeout))?;
+    let millis = u64::try_from(ready.took.as_millis()).unwrap_or(u64::MAX);
+    let version = ready.version.as_ref().map_or_else(String::new, |version| format!(", version {version}"));
+    let data = json!({ "ready": true, "millis": millis, "version": ready.version });
+    common.result(&format!("ready after {millis} ms{version}\n"), &data);
     Ok(Exit::Done.into())
 }

@@ -13,7 +13,8 @@ use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-pub use record::{Before, Ending, Entry, Recovery, replay};
+pub use record::{Before, Ending, Entry, Recovery, SCHEMA, replay};
+use serde::Deserialize;
 
 use crate::sys::dir::Dir;
 use crate::sys::{self, fault};
@@ -34,6 +35,16 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
+    },
+    /// It has a form that this program must not guess at.
+    #[error("the journal {} was written by a newer demisto-install ({tool}): it has form {schema}, this program reads form {SCHEMA}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        schema: u32,
+        /// The version of the program that wrote it.
+        tool: String,
     },
     /// The operating system refused.
     #[error(transparent)]
@@ -169,26 +180,54 @@ fn check(text: &str) -> String {
     Digest::of(text.as_bytes()).to_string().chars().take(16).collect()
 }
 
+/// What the first record of every form has.
+#[derive(Deserialize)]
+struct Head {
+    record: String,
+    #[serde(default)]
+    schema: u32,
+    #[serde(default)]
+    tool: String,
+}
+
+/// Refuses a journal of a newer form by its first record, before any other is looked at.
+fn known_form(path: &Path, text: &str) -> Result<()> {
+    match serde_json::from_str::<Head>(text) {
+        Ok(Head { record, schema, tool }) if record == "begin" && schema > SCHEMA => {
+            Err(Error::Newer { path: path.to_owned(), schema, tool })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The records, and how many bytes of the file are good.
 fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
     let mut entries = Vec::new();
     let mut good = 0;
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').enumerate().peekable();
     while let Some((number, line)) = lines.next() {
-        match parse_line(line) {
-            Some(entry) => entries.push(entry),
-            None if lines.peek().is_none() => break, // torn by a crash: it was not acted on
-            None => return Err(Error::Damaged { path: path.to_owned(), line: number + 1 }),
+        let damaged = || Error::Damaged { path: path.to_owned(), line: number + 1 };
+        let Some(text) = whole(line) else {
+            if lines.peek().is_none() {
+                break; // torn by a crash: it was not acted on
+            }
+            return Err(damaged());
+        };
+        if number == 0 {
+            known_form(path, text)?;
         }
+        // a whole record may have been acted on, so it is never cut off, even when it is the last
+        entries.push(serde_json::from_str(text).map_err(|_| damaged())?);
         good += line.len();
     }
     Ok((entries, good))
 }
 
-fn parse_line(line: &[u8]) -> Option<Entry> {
+/// The JSON text of a line that is whole.
+fn whole(line: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (sum, text) = line.split_once(' ')?;
-    if sum == check(text) { serde_json::from_str(text).ok() } else { None }
+    (sum == check(text)).then_some(text)
 }
 
 #[cfg(test)]
@@ -225,6 +264,36 @@ mod tests {
         bytes[20] ^= 1;
         sys::fs::write_atomic(&temp.path().join(NAME), &bytes, 0o600).unwrap();
         assert!(matches!(Journal::reopen(temp.path()), Err(Error::Damaged { line: 1, .. })));
+    }
+
+    /// A journal of these records, whatever they are.
+    fn reopened(records: &[&str]) -> Result<Vec<Entry>> {
+        let temp = tempfile::tempdir().unwrap();
+        let text: String = records.iter().map(|text| format!("{} {text}\n", check(text))).collect();
+        sys::fs::write_atomic(&temp.path().join(NAME), text.as_bytes(), 0o600).unwrap();
+        let read = Journal::reopen(temp.path()).map(|journal| journal.unwrap().1);
+        let after = sys::fs::read_limited(&temp.path().join(NAME), LIMIT).unwrap();
+        assert_eq!(after, text.as_bytes(), "what is whole is never cut off");
+        read
+    }
+
+    #[test]
+    fn a_newer_form_is_not_called_damage() {
+        let begin = r#"{"record":"begin","schema":2,"tool":"9.1.0","plan":{"steps":[{"do":"dance"}]}}"#;
+        for records in [&[begin][..], &[begin, r#"{"record":"dance"}"#], &[begin, "?", "?"]] {
+            let error = reopened(records).unwrap_err();
+            assert!(matches!(&error, Error::Newer { schema: 2, tool, .. } if tool == "9.1.0"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_record_that_is_not_understood_is_damage() {
+        let done = r#"{"record":"done","step":0}"#;
+        let strange = r#"{"record":"dance"}"#;
+        assert!(matches!(reopened(&[strange]), Err(Error::Damaged { line: 1, .. })));
+        assert!(matches!(reopened(&[done, strange]), Err(Error::Damaged { line: 2, .. })));
+        assert!(matches!(reopened(&[done, strange, done]), Err(Error::Damaged { line: 2, .. })));
+        assert_eq!(reopened(&[done]).unwrap(), [Entry::Done { step: 0 }]);
     }
 
     #[test]

@@ -4,12 +4,24 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Plan;
 use crate::types::Mode;
 
+/// Version of the form of the records and of the plan in them. It grows when a kind of record or
+/// step is added or means something else, so that an older reader would go wrong.
+pub const SCHEMA: u32 = 1;
+
+/// The form of journals that do not say it.
+fn first() -> u32 {
+    1
+}
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum Entry {
     /// A run begins.
     Begin {
+        /// Version of the form of all records and of the plan: [`SCHEMA`].
+        #[serde(default = "first")]
+        schema: u32,
         /// When.
         at: Timestamp,
         /// Version of the program.

@@ -7,6 +7,7 @@ use super::{Entry, Error, Kind, Manifest, Place, Result};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
+use crate::verify::ROTATIONS_LIMIT;
 
 /// More than any product has; each entry costs memory.
 const MAX_ENTRIES: usize = 300_000;
@@ -36,12 +37,29 @@ fn names(manifest: &Manifest) -> Result<()> {
     if !manifest.health.path.starts_with('/') || manifest.health.path.bytes().any(|b| !b.is_ascii_graphic()) {
         return bad("health path", "it must begin with / and hold printable characters without spaces");
     }
+    if manifest.health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
+        return bad("health version key", "it must be letters, digits, - and _");
+    }
+    rotations(manifest)?;
     if manifest.config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
     for unit in &manifest.units {
         if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
+        }
+    }
+    Ok(())
+}
+
+/// Whether the statements are well-formed; who may make them is judged with the keys of a host.
+fn rotations(manifest: &Manifest) -> Result<()> {
+    if manifest.rotations.len() > ROTATIONS_LIMIT {
+        return bad("rotations", "there are more than 8");
+    }
+    for (number, rotation) in manifest.rotations.iter().enumerate() {
+        if let Err(why) = rotation.check() {
+            return bad(format!("rotation {number}"), why);
         }
     }
     Ok(())

@@ -18,8 +18,8 @@ use crate::verify::Verified;
 pub const FORMAT: u32 = 1;
 
 /// Field names that a `critical` list may hold: those that this program obeys.
-const KNOWN_CRITICAL: [&str; 8] =
-    ["stub", "payload", "entries", "upgrades", "epoch", "schema", "requirements", "health"];
+const KNOWN_CRITICAL: [&str; 9] =
+    ["stub", "payload", "entries", "upgrades", "epoch", "schema", "requirements", "health", "rotations"];
 
 impl Manifest {
     /// Reads verified bytes.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::{Compression, Frame};
 use crate::product::{Owner, Role};
 use crate::types::{Digest, Mode, RelPath, Version};
+use crate::verify::Rotation;
 
 /// What a release holds and asks for. Unknown fields are ignored (the signed bytes are kept as
 /// they are); names in `critical` must be known.
@@ -31,6 +32,9 @@ pub struct Manifest {
     pub schema: u64,
     /// The versions that it may replace.
     pub upgrades: Upgrades,
+    /// Statements by which earlier release keys vouch for later ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<Rotation>,
     /// When it was packed.
     pub built_at: Timestamp,
     /// The program in front of the payload.
@@ -104,6 +108,10 @@ pub struct Unit {
 pub struct Health {
     /// The path to ask for by HTTPS; any answer below 500 is good.
     pub path: String,
+    /// The member of the JSON object in that answer that holds the release's version; nothing is
+    /// compared without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_key: Option<String>,
 }
 
 /// What the host should have (guide, table "Prerequisites").

@@ -40,6 +40,7 @@ pub struct Description {
     units: Vec<String>,
     #[serde(default = "slash")]
     health_path: String,
+    health_version: Option<String>,
     /// Versions that it may replace.
     pub upgrades: Upgrades,
     /// What the host should have.
@@ -110,6 +111,6 @@ impl Description {
     /// How to tell that the service works.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health { path: self.health_path.clone() }
+        Health { path: self.health_path.clone(), version_key: self.health_version.clone() }
     }
 }

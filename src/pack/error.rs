@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{bundle, manifest, sys, types};
+use crate::{bundle, manifest, sys, trust, types};
 
 /// A release that cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,17 @@ pub enum Error {
     /// The output's name is unusable.
     #[error("{} is no name for an output file", .0.display())]
     Output(PathBuf),
+    /// A statement about release keys cannot be packed: hosts would refuse it.
+    #[error("{} cannot be used as a key rotation: {why}", path.display())]
+    Rotation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The keys for statements cannot be read.
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
     /// The signing key is unusable or signing failed.
     #[error(transparent)]
     Signing(#[from] super::signer::Error),

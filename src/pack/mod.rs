@@ -7,6 +7,7 @@
 mod description;
 mod error;
 mod frames;
+mod rotation;
 pub mod signer;
 mod tree;
 
@@ -19,12 +20,14 @@ use jiff::Timestamp;
 pub use description::Description;
 pub use error::{Error, Result};
 use frames::{Counted, FrameWriter};
+pub use rotation::{Rotations, Vouched, vouch};
 
 use crate::bundle::{self, Compression, Parts, WRAPPER_LEN};
 use crate::event::{EventSink, Unit as Amount};
 use crate::manifest::{FORMAT, Manifest, Payload, Stub};
 use crate::sys;
 use crate::types::Hasher;
+use crate::verify::Rotation;
 
 /// What to pack.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Request<'a> {
     pub compression: Compression,
     /// Compression level: 1 to 19 for zstd, 1 to 9 for gzip.
     pub level: i32,
+    /// Statements by which earlier release keys vouch for the one that signs.
+    pub rotations: &'a [Rotation],
     /// The time written into the manifest.
     pub built_at: Timestamp,
     /// Where the bundle goes.
@@ -123,6 +128,7 @@ fn write_bundle(request: &Request, sign: &mut Sign, sink: &dyn EventSink, file: 
         epoch: description.epoch,
         schema: description.schema,
         upgrades: description.upgrades.clone(),
+        rotations: request.rotations.to_vec(),
         built_at: request.built_at,
         stub,
         payload,

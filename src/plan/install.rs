@@ -1,6 +1,6 @@
 //! The plan of a first installation.
 
-use super::{Action, Error, Old, Plan, Result, Step};
+use super::{Action, Error, Old, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -315,6 +315,12 @@ fn files(input: &Install, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
+/// How the running server is told from another version of it, if the release says how.
+pub(super) fn version_check(manifest: &Manifest) -> Option<VersionCheck> {
+    let key = manifest.health.version_key.clone()?;
+    Some(VersionCheck { key, wanted: manifest.version.to_string() })
+}
+
 fn service(input: &Install, plan: &mut Plan) {
     labels(input.facts, input.survey, plan);
     let unit = format!("{}.service", input.manifest.role.service());
@@ -330,6 +336,7 @@ fn service(input: &Install, plan: &mut Plan) {
             port: input.answers.port,
             path: input.manifest.health.path.clone(),
             seconds: input.health_seconds,
+            version: version_check(input.manifest),
         };
         plan.push(health, "an installation counts only when the service answers; otherwise all is undone");
     } else {

@@ -17,7 +17,7 @@ pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
-pub use step::{Old, Step};
+pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 

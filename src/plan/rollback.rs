@@ -249,7 +249,8 @@ fn service(input: &Rollback, plan: &mut Plan) {
         return;
     }
     let unit = format!("{}.service", manifest.role.service());
-    start(manifest, unit, input.port, input.health_seconds, plan);
+    let version = input.back.and_then(|(_, back)| install::version_check(back));
+    start(&manifest.health.path, version, unit, (input.port, input.health_seconds), plan);
 }
 
 fn records(input: &Rollback, plan: &mut Plan) {

@@ -103,6 +103,8 @@ pub enum Step {
         port: u16,
         path: String,
         seconds: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<VersionCheck>,
     },
     WriteReceipt {
         path: String,
@@ -148,6 +150,15 @@ pub enum Old {
     Kept,
 }
 
+/// The version that a server has to report about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionCheck {
+    /// The member of the JSON object that it answers.
+    pub key: String,
+    /// The version that it should be.
+    pub wanted: String,
+}
+
 impl Step {
     /// One line for people: what is done to what.
     #[must_use]
@@ -190,8 +201,9 @@ impl Step {
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),
-            Self::AwaitHealth { unit, port, seconds, .. } => {
-                format!("wait until {unit} answers on port {port} (at most {seconds} s)")
+            Self::AwaitHealth { unit, port, seconds, version, .. } => {
+                let with = version.as_ref().map_or_else(String::new, |v| format!(" as version {}", v.wanted));
+                format!("wait until {unit} answers on port {port}{with} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
             Self::StopUnit { unit } => format!("stop {unit}"),

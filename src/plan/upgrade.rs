@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::install::{self, FILE_MODE, host_files, unit_path};
 use super::uninstall::trash;
-use super::{Action, Changes, Error, Old, Plan, Result, Step};
+use super::{Action, Changes, Error, Old, Plan, Result, Step, VersionCheck};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -375,13 +375,21 @@ fn started(input: &Upgrade, plan: &mut Plan) {
         plan.notes.push("the service does not run now and is not started".to_owned());
         return;
     }
-    start(input.manifest, unit, input.port, input.health_seconds, plan);
+    let version = install::version_check(input.manifest);
+    let limits = (input.port, input.health_seconds);
+    start(&input.manifest.health.path, version, unit, limits, plan);
 }
 
 /// Starts the service and waits for it.
-pub(super) fn start(manifest: &Manifest, unit: String, port: u16, seconds: u64, plan: &mut Plan) {
+pub(super) fn start(
+    path: &str,
+    version: Option<VersionCheck>,
+    unit: String,
+    (port, seconds): (u16, u64),
+    plan: &mut Plan,
+) {
     plan.push(Step::StartUnit { unit: unit.clone() }, "it ran before");
-    let health = Step::AwaitHealth { unit, port, path: manifest.health.path.clone(), seconds };
+    let health = Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version };
     plan.push(health, "the change counts only when the service answers; otherwise all goes back");
 }
 

@@ -18,7 +18,7 @@ use crate::source::{self, Candidate};
 use crate::sys;
 use crate::trust::{Policy, TrustStore};
 use crate::types::{Digest, Hasher, human_bytes};
-use crate::verify::{self, Signer, Verified};
+use crate::verify::{self, Offer, Pin, PinError, Pins, Signer, Verified};
 
 /// As much is read before it is hashed: still in the processor's cache then.
 const PIECE: usize = 256 << 10;
@@ -73,6 +73,16 @@ impl Release {
     #[must_use]
     pub fn signers(&self) -> &[Signer] {
         self.manifest.signers()
+    }
+
+    /// Whether it may replace what the pinned certificates signed.
+    ///
+    /// # Errors
+    /// When none of them signed it and none vouches for who did.
+    pub fn pin(&self, pins: &Pins) -> std::result::Result<Pin, PinError> {
+        let manifest = self.manifest();
+        let (product, rotations) = (manifest.product.as_str(), manifest.rotations.as_slice());
+        pins.judge(&Offer { product, signers: self.signers(), rotations })
     }
 
     /// The file it comes from.

@@ -228,7 +228,10 @@ pub fn status(status: &Status) -> String {
     }
     if let Some(port) = status.port {
         let answer = match &status.answers {
-            Some(probe) if probe.answers => "answers".to_owned(),
+            Some(probe) if probe.answers => {
+                let version = probe.version.as_ref().map(|version| format!("answers as version {version}"));
+                version.unwrap_or_else(|| "answers".to_owned())
+            }
             Some(probe) => probe.problem.clone().unwrap_or_default(),
             None => "not asked".to_owned(),
         };

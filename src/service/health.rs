@@ -8,7 +8,7 @@ use std::time::Duration;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use serde::Serialize;
 
-use super::systemd;
+use super::{http, systemd};
 use crate::sys::clock::{self, Watch};
 use crate::sys::{self, signal};
 use crate::types::Digest;
@@ -25,21 +25,24 @@ pub struct Probe {
     pub status: Option<u16>,
     /// SHA-256 of the certificate that it showed.
     pub certificate: Option<Digest>,
+    /// The version that it reported, if it was asked for and did.
+    pub version: Option<String>,
     /// Why it does not answer.
     pub problem: Option<String>,
 }
 
 impl Probe {
     fn problem(text: impl Into<String>) -> Self {
-        Self { answers: false, status: None, certificate: None, problem: Some(text.into()) }
+        Self { answers: false, status: None, certificate: None, version: None, problem: Some(text.into()) }
     }
 }
 
-/// Asks the server on this host for `path`. The certificate is not judged here but reported: the
-/// caller compares it with the one that should be served.
+/// Asks the server on this host for `path`; with `version_key`, the answer's body is read, too, for
+/// that member of a JSON object. The certificate is not judged here but reported: the caller
+/// compares it with the one that should be served.
 #[must_use]
-pub fn probe(port: u16, path: &str) -> Probe {
-    match ask(port, path, TIMEOUT) {
+pub fn probe(port: u16, path: &str, version_key: Option<&str>) -> Probe {
+    match ask(port, path, version_key, TIMEOUT) {
         Ok(probe) => probe,
         Err(why) => Probe::problem(why),
     }
@@ -85,7 +88,7 @@ impl Write for Bounded {
     }
 }
 
-fn ask(port: u16, path: &str, limit: Duration) -> Result<Probe, String> {
+fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Result<Probe, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let tcp = Bounded::connect(&address, limit).map_err(|e| format!("port {port}: {e}"))?;
     let tls = |_| format!("port {port} is open but does not speak TLS 1.2 or later");
@@ -99,15 +102,14 @@ fn ask(port: u16, path: &str, limit: Duration) -> Result<Probe, String> {
         stream.ssl().peer_certificate().and_then(|c| c.to_der().ok()).map(|der| Digest::of(&der));
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(|e| format!("port {port}: {e}"))?;
-    let mut answer = [0; 64];
-    let count = stream.read(&mut answer).map_err(|e| format!("port {port}: no answer: {e}"))?;
-    let text = String::from_utf8_lossy(answer.get(..count).unwrap_or_default()).into_owned();
-    let status =
-        text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
+    let answer =
+        http::read(&mut stream, version_key.is_some()).map_err(|e| format!("port {port}: no answer: {e}"))?;
+    let version = version_key.zip(answer.body).and_then(|(key, body)| http::version(&body, key));
+    let status = answer.status;
     let answers = status.is_some_and(|code: u16| code < 500);
     let problem =
         if answers { None } else { Some(format!("port {port} answers, but not with a good HTTP status")) };
-    Ok(Probe { answers, status, certificate, problem })
+    Ok(Probe { answers, status, certificate, version, problem })
 }
 
 /// What to wait for.
@@ -119,27 +121,48 @@ pub struct Wanted<'a> {
     pub port: u16,
     /// The path to ask for.
     pub path: &'a str,
+    /// The member of the answer that holds the version, and the version that it should be.
+    pub version: Option<(&'a str, &'a str)>,
     /// The one-time configuration, which it has to consume.
     pub one_time: &'a Path,
     /// How long to wait.
     pub limit: Duration,
 }
 
-/// Waits until the server works: unit active, HTTPS answers, one-time configuration consumed.
+/// A server that works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthy {
+    /// How long it took.
+    pub took: Duration,
+    /// The version that it reported, if it was asked for.
+    pub version: Option<String>,
+}
+
+/// How often in a row waiting must seem to be in vain until it is given up.
+const IN_VAIN: u32 = 3;
+
+/// Waits until the server works: unit active, HTTPS answers, with the right version if one is
+/// wanted, one-time configuration consumed.
 ///
 /// # Errors
-/// With what is still missing when the time is over, or at once when the unit has failed.
-pub fn await_health(wanted: &Wanted) -> Result<Duration, String> {
+/// With what is still missing when the time is over, or at once when the unit has failed or
+/// another version answers.
+pub fn await_health(wanted: &Wanted) -> Result<Healthy, String> {
     let watch = Watch::start();
     let mut failures = 0;
     loop {
-        let missing = match missing(wanted) {
-            Ok(None) => return Ok(watch.elapsed()),
-            Ok(Some(missing)) => missing,
-            Err(fatal) if failures >= 2 => return Err(fatal),
-            Err(fatal) => {
+        let missing = match look(wanted) {
+            Look::Works(version) => return Ok(Healthy { took: watch.elapsed(), version }),
+            Look::Missing(missing) => {
+                failures = 0;
+                missing
+            }
+            Look::InVain(why) => {
                 failures += 1;
-                fatal
+                if failures >= IN_VAIN {
+                    return Err(why);
+                }
+                why
             }
         };
         if let Some(signal) = signal::pending() {
@@ -152,20 +175,33 @@ pub fn await_health(wanted: &Wanted) -> Result<Duration, String> {
     }
 }
 
-/// What is still missing; an error when waiting is in vain.
-fn missing(wanted: &Wanted) -> Result<Option<String>, String> {
+/// What one look found.
+enum Look {
+    /// All is well; with the reported version.
+    Works(Option<String>),
+    /// It may still come.
+    Missing(String),
+    /// Waiting will not help.
+    InVain(String),
+}
+
+fn look(wanted: &Wanted) -> Look {
     let mut pid = None;
     if let Some(unit) = wanted.unit {
-        let state = systemd::state(unit).map_err(|e| format!("{e}: {}", e.source))?;
+        let state = match systemd::state(unit) {
+            Ok(state) => state,
+            Err(e) => return Look::InVain(format!("{e}: {}", e.source)),
+        };
         if state.active == "failed" || state.restarts > 2 {
-            return Err(format!("{unit} does not stay up: {} ({} restarts)", state.active, state.restarts));
+            let (active, restarts) = (state.active, state.restarts);
+            return Look::InVain(format!("{unit} does not stay up: {active} ({restarts} restarts)"));
         }
         if !state.is_active() {
-            return Ok(Some(format!("{unit} is {} ({})", state.active, state.sub)));
+            return Look::Missing(format!("{unit} is {} ({})", state.active, state.sub));
         }
         pid = Some(state.pid);
     }
-    let probe = probe(wanted.port, wanted.path);
+    let probe = probe(wanted.port, wanted.path, wanted.version.map(|(key, _)| key));
     if !probe.answers {
         let mut problem = probe.problem.unwrap_or_default();
         let others: Vec<String> =
@@ -173,12 +209,22 @@ fn missing(wanted: &Wanted) -> Result<Option<String>, String> {
         if !others.is_empty() && !others.contains(&wanted.port.to_string()) {
             problem = format!("{problem}; the server listens on port {} instead", others.join(", "));
         }
-        return Ok(Some(problem));
+        return Look::Missing(problem);
+    }
+    if let Some((key, version)) = wanted.version {
+        let port = wanted.port;
+        match &probe.version {
+            None => return Look::Missing(format!("port {port} answers without a version ({key:?} in JSON)")),
+            Some(found) if found != version => {
+                return Look::InVain(format!("port {port} is answered by version {found}, not {version}"));
+            }
+            Some(_) => {}
+        }
     }
     if sys::fs::exists(wanted.one_time) {
-        return Ok(Some(format!("{} was not consumed", wanted.one_time.display())));
+        return Look::Missing(format!("{} was not consumed", wanted.one_time.display()));
     }
-    Ok(None)
+    Look::Works(probe.version)
 }
 
 #[cfg(test)]
@@ -203,7 +249,7 @@ mod tests {
                 }
             });
             let watch = Watch::start();
-            let asked = ask(port, "/", Duration::from_millis(300));
+            let asked = ask(port, "/", None, Duration::from_millis(300));
             (watch.elapsed(), asked)
         });
         assert!(asked.is_err(), "{asked:?}");

@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod health;
+mod http;
 mod systemd;
 
-pub use health::{Probe, Wanted, await_health, probe};
+pub use health::{Healthy, Probe, Wanted, await_health, probe};
 pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

@@ -89,6 +89,14 @@ impl TrustStore {
         &self.anchors
     }
 
+    /// A store that trusts nobody but the certificate with this fingerprint; `None` when this one
+    /// does not trust it.
+    #[must_use]
+    pub fn only(&self, fingerprint: &Fingerprint) -> Option<Self> {
+        let anchor = self.anchors.iter().find(|anchor| anchor.fingerprint() == fingerprint)?;
+        Some(Self { anchors: vec![anchor.clone()] })
+    }
+
     /// Whether nobody is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,12 +9,14 @@
 mod check;
 mod error;
 mod judge;
+mod rotation;
 mod signatures;
 mod verdict;
 mod verified;
 
 pub use error::Error;
 pub use judge::{judge, judge_reader, pinned, require, require_reader};
+pub use rotation::{Offer, Pin, PinError, Pins, ROTATION_FORMAT, ROTATIONS_LIMIT, Rotation};
 pub(crate) use signatures::parse as parse_signatures;
 pub use verdict::{Judgement, Signer, Verdict, VerdictCode};
 pub use verified::Verified;

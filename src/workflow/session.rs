@@ -7,7 +7,7 @@ use crate::event::EventSink;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::product::{self, under};
-use crate::receipt::Receipt;
+use crate::receipt::{self, Receipt};
 use crate::release::Release;
 use crate::source::Candidate;
 use crate::sys;
@@ -206,11 +206,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the receipt exists but cannot be read.
     pub fn receipt(&self) -> Result<Option<Receipt>, anyhow::Error> {
-        let path = under(&self.root, product::RECEIPT_FILE);
-        match sys::fs::read_trusted(&path, 16 << 20) {
-            Err(e) if e.is_not_found() => Ok(None),
-            other => Ok(Some(Receipt::parse(&other?)?)),
-        }
+        Ok(receipt::read(&self.root)?)
     }
 
     /// Takes the lock, creating the state directory, and recovers what an earlier run left.

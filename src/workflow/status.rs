@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::drift::{self, Drift};
 use super::{Session, install};
 use crate::apply;
+use crate::manifest::Health;
 use crate::product;
 use crate::service::{self, Probe, State};
 use crate::sys;
@@ -69,18 +70,19 @@ pub fn status(session: &Session) -> Result<Status> {
     if let Some(manifest) = apply::installed(&session.root)? {
         status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
         if session.is_live() && crate::host::facts().systemd {
-            service(&mut status, receipt.role, &manifest.get().health.path);
+            service(&mut status, receipt.role, &manifest.get().health);
         }
     }
     Ok(status)
 }
 
-fn service(status: &mut Status, role: product::Role, path: &str) {
+fn service(status: &mut Status, role: product::Role, health: &Health) {
     let unit = format!("{}.service", role.service());
     status.service = service::state(&unit).ok();
     let pid = status.service.as_ref().map_or(0, |state| state.pid);
     if pid != 0 {
         status.listening = sys::net::ports_of(pid);
     }
-    status.answers = status.port.map(|port| service::probe(port, path));
+    status.answers =
+        status.port.map(|port| service::probe(port, &health.path, health.version_key.as_deref()));
 }

@@ -21,7 +21,7 @@ use crate::retained;
 use crate::service;
 use crate::sys;
 use crate::types::Digest;
-use crate::verify::Verified;
+use crate::verify::{Pin, Pins, Verified};
 
 /// Whether the data are kept before the new release touches them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -170,7 +170,7 @@ pub fn plan(
         manifest,
         digest: offer.release.digest(),
         signers: offer.release.signers(),
-        pin_note: pin(offer, present)?,
+        pin_note: pin(session, offer, present)?,
         facts: &offer.facts,
         survey: &survey,
         installed: present.installed(),
@@ -234,11 +234,18 @@ fn service_now(session: &Session, offer: &Offer) -> Service {
 }
 
 /// Compares the signers with those of the installed release.
-fn pin(offer: &Offer, present: &Present) -> Result<Option<String>> {
+fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<Option<String>> {
     let Some(receipt) = present.receipt() else { return Ok(None) };
-    let pinned: Vec<String> = receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect();
-    let same = offer.release.signers().iter().any(|s| pinned.contains(&s.fingerprint.to_string()));
-    if same { Ok(None) } else { Err(plan::Error::OtherSigner { pinned: pinned.join(", ") }.into()) }
+    let (store, policy) = session.trust()?;
+    let pins = Pins { signers: &receipt.signers, store: &store, policy: &policy, at: session.now };
+    Ok(match offer.release.pin(&pins)? {
+        Pin::Same => None,
+        Pin::Vouched { from, to } => Some(format!(
+            "the release key changes: {}, which signed the installed release, vouches for {}",
+            from.spaced(),
+            to.spaced()
+        )),
+    })
 }
 
 fn snapshots(

@@ -8,22 +8,26 @@ use super::{Error, Session, install};
 use crate::apply;
 use crate::plan;
 use crate::product::{self, under};
-use crate::service::{self, Wanted};
+use crate::service::{self, Healthy, Wanted};
 
-/// Waits until the installed service works, at most `limit`; gives how long it took.
+/// Waits until the installed service works, at most `limit`; gives how long it took, and the
+/// version that it reports if the release says where.
 ///
 /// # Errors
 /// When nothing is installed, or the service does not work in time.
-pub fn wait(session: &Session, limit: Duration) -> Result<Duration> {
+pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let unit = format!("{}.service", receipt.role.service());
     let managed = session.is_live() && crate::host::facts().systemd;
     let manifest = apply::installed(&session.root)?;
+    let health = manifest.as_ref().map(|manifest| &manifest.get().health);
+    let version = receipt.version.to_string();
     let one_time = under(&session.root, product::ONE_TIME_FILE);
     let wanted = Wanted {
         unit: managed.then_some(unit.as_str()),
         port: install::configured_port(session).unwrap_or(receipt.port),
-        path: manifest.as_ref().map_or("/", |manifest| manifest.get().health.path.as_str()),
+        path: health.map_or("/", |health| health.path.as_str()),
+        version: health.and_then(|health| Some((health.version_key.as_deref()?, version.as_str()))),
         one_time: &one_time,
         limit,
     };

@@ -331,7 +331,7 @@ fn fields(source: &str, head: &str) -> Vec<String> {
 }
 
 /// The names of an enum's variants as they are serialized.
-fn variants(source: &str, head: &str) -> Vec<String> {
+pub(crate) fn variants(source: &str, head: &str) -> Vec<String> {
     let is_variant =
         |line: &&str| line.starts_with("    ") && line.trim_start().starts_with(char::is_uppercase);
     let lines = body(source, head).lines().filter(|line| is_variant(line) && !line.starts_with("     "));

@@ -144,12 +144,24 @@ impl Signer {
     /// # Errors
     /// When the key refuses, or what it made does not verify.
     pub fn sign_detached(&mut self, data: &[u8], at: Timestamp) -> Result<Vec<u8>, Error> {
+        self.sign_bytes(data, at, Form::Binary)
+    }
+
+    /// As [`Signer::sign_detached`], as armoured text.
+    ///
+    /// # Errors
+    /// When the key refuses, or what it made does not verify.
+    pub fn sign_armoured(&mut self, data: &[u8], at: Timestamp) -> Result<Vec<u8>, Error> {
+        self.sign_bytes(data, at, Form::Armoured)
+    }
+
+    fn sign_bytes(&mut self, data: &[u8], at: Timestamp, form: Form) -> Result<Vec<u8>, Error> {
         let digest = || digest_of(&mut io::Cursor::new(data));
         let signature = match &mut self.maker {
             Maker::Key(pair) => file::sign(pair, digest()?, at)?,
             Maker::Gpg(gpg) => gpg.sign(gpg::Input::Bytes(data.to_vec()))?,
         };
-        self.finish(signature, digest()?, at, Form::Binary)
+        self.finish(signature, digest()?, at, form)
     }
 
     /// A signature over the whole of `file`, which is read from its beginning. Memory stays constant.

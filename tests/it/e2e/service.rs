@@ -93,7 +93,8 @@ fn guided_install_serves_and_a_second_run_changes_nothing() {
     assert_eq!(host.sh(&format!("journalctl -q --no-pager | grep -cF {PASSWORD} || true")), "0");
 
     host.reboot();
-    host.sh("/root/demisto-install wait-ready --timeout 30");
+    assert!(host.sh("/root/demisto-install wait-ready --timeout 30").contains("version 6.14.0"));
+    assert!(host.sh("/root/demisto-install status").contains("answers as version 6.14.0"));
     assert_eq!(status_of_login(&host, 8443, "chief", PASSWORD), "200");
     assert!(host.sh("/root/demisto-install status --output json").contains("\"drift\":[]"));
 }
@@ -123,7 +124,7 @@ fn uninstall_takes_what_it_brought_and_purge_the_rest() {
 
 #[test]
 fn a_release_that_does_not_come_up_is_undone() {
-    for fault in ["crash", "hang", "no-port"] {
+    for fault in ["crash", "hang", "no-port", "wrong-version"] {
         let host = Container::up(fault);
         Bundle::server(Some(fault)).put(&host);
         let before = host.sh(DIGEST);
@@ -132,6 +133,8 @@ fn a_release_that_does_not_come_up_is_undone() {
         assert_eq!(output.status.code(), Some(1), "{fault}: {said}");
         assert!(said.contains("everything is as it was before"), "{fault}: {said}");
         assert!(said.contains("last log lines") && said.contains("Starting server"), "{fault}: {said}");
+        let wrong = said.contains("is answered by version 0.0.0, not 6.14.0");
+        assert_eq!(wrong, fault == "wrong-version", "{fault}: {said}");
         assert_eq!(host.sh(DIGEST), before, "{fault}: {said}");
         assert_eq!(host.sh("systemctl is-active demisto || true"), "inactive");
         assert_eq!(host.sh("test -s /tmp/demisto_install.log && stat -c %a /tmp/demisto_install.log"), "600");

@@ -235,17 +235,28 @@ impl Tree {
 
     /// Packs and signs it; `name` tells the installers of one process apart.
     pub(crate) fn pack(&self, name: &str, more: &[&str]) -> PathBuf {
+        let (out, output) = self.try_pack(name, more);
+        assert!(output.status.success(), "pack: {}", said(&output));
+        out
+    }
+
+    /// As [`Tree::pack`], which may be refused.
+    pub(crate) fn try_pack(&self, name: &str, more: &[&str]) -> (PathBuf, Output) {
+        self.try_pack_with(name, &Vendor::get().file("release.key"), more)
+    }
+
+    /// As [`Tree::try_pack`], signed by another key than the vendor's.
+    pub(crate) fn try_pack_with(&self, name: &str, key: &Path, more: &[&str]) -> (PathBuf, Output) {
         let out = Vendor::get().file(name);
         let mut command = Command::new(PROGRAM);
         command.arg("pack").arg("--quiet").arg("--tree").arg(self.path("tree")).arg("--out").arg(&out);
         command.arg("--description").arg(self.path("product.toml"));
-        command.arg("--signing-key").arg(Vendor::get().file("release.key")).args(more);
+        command.arg("--signing-key").arg(key).args(more);
         if !more.contains(&"--program") {
             command.args(["--program", STUB]);
         }
         let output = command.env("SOURCE_DATE_EPOCH", "1780000000").output().unwrap();
-        assert!(output.status.success(), "pack: {}", said(&output));
-        out
+        (out, output)
     }
 }
 
