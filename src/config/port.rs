@@ -1,49 +1,11 @@
-//! `demisto.conf`: reading and setting single values.
-//!
-//! In: the text of a JSON file in which nested and dotted keys are mixed and case does not count.
-//! Out: values, or a text with one value changed. Never touches files.
-#![forbid(unsafe_code)]
+//! Single values: the HTTPS port and the certificate file.
 
 use serde_json::{Map, Value};
 
-/// The key of the HTTPS port; its value is a string.
-pub const HTTPS_PORT: &str = "Server.HttpsPort";
-
-/// The key of the server's certificate file.
-pub const CERTIFICATE_FILE: &str = "security.certfile";
-
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// No JSON.
-    #[error("it is not valid JSON")]
-    Syntax(#[from] serde_json::Error),
-    /// JSON, but no object.
-    #[error("it is JSON, but not an object")]
-    NotAnObject,
-    /// A value that cannot be what its key needs.
-    #[error("{key} has the value {value}, which is no port number")]
-    Port {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: String,
-    },
-}
-
-/// A result of this room.
-pub type Result<T> = std::result::Result<T, Error>;
-
-fn parse(text: &str) -> Result<Map<String, Value>> {
-    match serde_json::from_str(text)? {
-        Value::Object(map) => Ok(map),
-        _ => Err(Error::NotAnObject),
-    }
-}
+use super::{CERTIFICATE_FILE, Error, HTTPS_PORT, Result, parse};
 
 /// The value of a dotted key, whether it is spelt nested, dotted or mixed, in any case.
-fn find<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
+pub(super) fn find<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
     let direct = map.keys().find(|name| name.eq_ignore_ascii_case(key)).cloned();
     if let Some(name) = direct {
         return map.get_mut(&name);
