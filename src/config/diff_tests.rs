@@ -26,7 +26,7 @@ fn secrets_are_not_shown() {
     let old = r#"{"SecretX":"hunter2","a":{"keyPass":"hunter2"},"api":{"key":"hunter2"},"API-Key":{"x":["hunter2",17]},
 "p\u0061ssword":"hunter2","db.user_credential":{"n":7777},"PrivateThing":true,"apikeys":[{"v":"hunter2"}],
 "url":"https:\/\/user:hunter2@host/x","dsn":["pg://u:hun@ter2/hunter2@h ftp://a:hunter2@b"],"access_token":null,
-"https://u:hunter2@h":1,"pem":"-----BEGIN PRIVATE KEY-----hunter2","users":[1,{"Passphrase":"hunter2","name":"bob"}]}"#;
+"https://u:hunter2@h":1,"pem":"-----BEGIN PRIVATE KEY-----hunter2","tokens":{"a":{"b":[{"c":"hunter2"}]}},"users":[1,{"Passphrase":"hunter2","name":"bob"}]}"#;
     let text = shown(old, "{}");
     for hidden in ["hunter2", "7777", "17", "true", "ter2", "null"] {
         assert!(!text.contains(hidden), "{hidden} in {text}");
@@ -71,5 +71,5 @@ fn a_large_difference_takes_no_long_time() {
     };
     let start = std::time::Instant::now();
     assert_eq!(diff(&lines(7), &lines(0)).iter().filter(|line| line.kind == LineKind::Added).count(), 7);
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

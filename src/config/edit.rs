@@ -69,10 +69,12 @@ impl<'d> Edits<'d> {
         Self { mine, theirs, style, replaced: BTreeMap::new(), added: BTreeMap::new() }
     }
 
-    /// Adds a key of the release: to the innermost object that fits, in the release's spelling.
+    /// Adds a key of the release: to the innermost object that fits, in the release's spelling. Comes
+    /// after all replacing, so that nothing is added to what gives way.
     pub(super) fn add(&mut self, leaf: &Leaf<'d>) {
         let mine = self.mine;
         let inner = mine.root.innermost(&leaf.key);
+        let inner = inner.filter(|(node, _)| !self.replaced.contains_key(&node.span.start));
         let inner = inner.and_then(|(node, used)| Some((node.span.clone(), node.object()?, used)));
         let (span, object, used) = inner.unwrap_or((mine.span.clone(), &mine.root, 0));
         let value = self.theirs.raw(leaf.node);

@@ -188,6 +188,8 @@ struct Merger<'d> {
     obstacles: BTreeSet<usize>,
     /// The leaves that the result must have.
     set: Vec<usize>,
+    /// The leaves to add, when it is known which objects of the file remain.
+    adds: Vec<usize>,
     added: Vec<String>,
     updated: Vec<String>,
     conflicts: Vec<Conflict>,
@@ -201,6 +203,7 @@ impl<'d> Merger<'d> {
             edits: Edits::new(sides.mine, sides.theirs),
             obstacles: BTreeSet::new(),
             set: Vec::new(),
+            adds: Vec::new(),
             added: Vec::new(),
             updated: Vec::new(),
             conflicts: Vec::new(),
@@ -238,7 +241,7 @@ impl<'d> Merger<'d> {
     fn add(&mut self, at: usize, leaf: &Leaf<'d>) {
         self.set.push(at);
         self.added.push(shown(leaf));
-        self.edits.add(leaf);
+        self.adds.push(at);
     }
 
     fn update(&mut self, at: usize, leaf: &Leaf<'d>, node: &Node) {
@@ -259,7 +262,10 @@ impl<'d> Merger<'d> {
             return;
         }
         let prefix = format!("{key}.");
-        let below = leaves.iter().enumerate().filter(|(_, leaf)| leaf.key.starts_with(&prefix));
+        let fits = |leaf: &Leaf<'_>| {
+            leaf.key.starts_with(&prefix) && matches!(self.sides.judge(leaf), Verdict::Blocked(..))
+        };
+        let below = leaves.iter().enumerate().filter(|(_, leaf)| fits(leaf));
         let below: Vec<(usize, &Leaf<'d>)> = below.collect();
         self.set.extend(below.iter().map(|(at, _)| *at));
         self.updated.push(name);
@@ -278,11 +284,14 @@ impl<'d> Merger<'d> {
         base.leaves().iter().filter(|leaf| gone(leaf)).map(shown).collect()
     }
 
-    fn finish(self, leaves: &[Leaf<'_>]) -> Result<Merged> {
+    fn finish(mut self, leaves: &[Leaf<'d>]) -> Result<Merged> {
         if self.on_conflict == OnConflict::Fail && !self.conflicts.is_empty() {
             return Err(Error::Conflicts(self.conflicts.into_iter().map(|conflict| conflict.key).collect()));
         }
         let obsolete = self.obsolete();
+        for leaf in self.adds.iter().filter_map(|at| leaves.get(*at)) {
+            self.edits.add(leaf);
+        }
         let text = self.edits.apply();
         let set = self.set.iter().filter_map(|at| leaves.get(*at));
         check(&text, self.sides.theirs, set)?;

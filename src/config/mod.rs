@@ -54,7 +54,8 @@ pub enum Error {
     /// Keys that both sides changed, and nobody said which side counts.
     #[error("the file and the new release differ in keys that both changed: {}", .0.join(", "))]
     Conflicts(Vec<String>),
-    /// A key of the new release for which the file has no place.
+    /// A key of the new release for which the file has no place. Only defaults that have both a value
+    /// and an object at one key can lead to it.
     #[error("{0} cannot be set: the file has something else in its place; set it by hand")]
     NoPlace(String),
 }
