@@ -86,6 +86,7 @@ const RULES: &[Rule] = &[
     ),
     (r#"{"a":{"b":2}}"#, r#"{"a":5}"#, r#"{"a":{"b":2}}"#, r#"{"a":5}"#, r#"{"a":5}"#, None),
     (r#"{"a":1}"#, r#"{"a":1}"#, r#"{"a":1,"a.b":2}"#, r#"{"a":1,"a.b":2}"#, r#"{"a":1,"a.b":2}"#, None),
+    (r#"{"a":{}}"#, r#"{"a":{}}"#, r#"{"a":1,"a.b":2}"#, r#"{"a":1,"a.b":2}"#, r#"{"a":1,"a.b":2}"#, None),
     // an object where the release has a value: never taken, that would remove keys
     (
         r#"{"a":1}"#,
