@@ -59,6 +59,20 @@ pub(crate) fn config(bytes: &[u8]) {
     }
 }
 
+/// Old defaults, the file, new defaults, with a line of `---` between them. What was merged is merged.
+pub(crate) fn merge(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut parts = text.splitn(3, "\n---\n");
+    let (Some(base), Some(mine), Some(theirs)) = (parts.next(), parts.next(), parts.next()) else { return };
+    let base = Some(base).filter(|base| !base.is_empty());
+    for how in [config::OnConflict::Keep, config::OnConflict::Take] {
+        let Ok(merged) = config::merge(base, mine, theirs, how) else { continue };
+        let again = config::merge(Some(theirs), &merged.text, theirs, how).expect("a configuration");
+        assert!(again.is_unchanged(&merged.text), "{}", again.text);
+        assert_eq!(config::diff(mine, &merged.text).is_empty(), merged.is_unchanged(mine));
+    }
+}
+
 /// A set of signatures. Nobody is trusted, so nothing is accepted.
 pub(crate) fn signatures(bytes: &[u8]) {
     let now = jiff::Timestamp::UNIX_EPOCH;

@@ -97,7 +97,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
         .or_else(|| error.downcast_ref().map(of_journal))
         .or_else(|| error.downcast_ref().map(of_certs))
-        .or_else(|| error.downcast_ref().map(|_: &config::Error| diagnosis(Exit::Blocked, CONFIG)))
+        .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
@@ -111,6 +111,16 @@ const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from t
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
     "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
+
+fn of_config(error: &config::Error) -> Diagnosis {
+    match error {
+        config::Error::Conflicts(_) => diagnosis(
+            Exit::Blocked,
+            "`--diff` shows the file; --on-conflict keep leaves yours, --on-conflict take takes the release's",
+        ),
+        _ => diagnosis(Exit::Blocked, CONFIG),
+    }
+}
 
 fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {

@@ -8,6 +8,7 @@ use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::config::OnConflict;
+use crate::product;
 use crate::prompt::Partial;
 use crate::report;
 use crate::sys;
@@ -163,7 +164,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         sys::fs::print_error(&printable(&report::plan(&planned.plan)));
     }
     if args.diff {
-        sys::fs::print_error(&diff(common, &planned));
+        sys::fs::print_error(&diff(&planned, common.color.stderr()));
     }
     if !unattended && !ask::confirm("Upgrade now?", true)? {
         bail!(ask::Error::NotConfirmed);
@@ -197,21 +198,23 @@ fn licence(offer: &Offer, present: &Present, args: &Args, unattended: bool) -> R
 
 /// Shows a plan that is not carried out.
 pub(super) fn show(common: &Common, planned: &Planned, with_diff: bool) {
-    let digest = planned.plan.digest();
-    let mut text = report::plan(&planned.plan);
-    if with_diff && !common.is_json() {
-        sys::fs::print(&printable(&text));
-        text = diff(common, planned);
-        sys::fs::print(&text);
-        return;
+    let plan = &planned.plan;
+    let mut value = json!({ "changes": true, "digest": plan.digest(), "plan": plan });
+    if let (true, Some(value)) = (with_diff, value.as_object_mut()) {
+        value.insert("diff".to_owned(), report::config_diff(&planned.diff, false).into());
     }
-    let value = json!({ "changes": true, "digest": digest, "plan": planned.plan });
-    common.result(&text, &value);
+    common.result(&report::plan(plan), &value);
+    if with_diff && !common.is_json() && !common.quiet {
+        sys::fs::print(&diff(planned, common.color.stdout()));
+    }
 }
 
-fn diff(_common: &Common, planned: &Planned) -> String {
-    let _ = planned;
-    String::new()
+fn diff(planned: &Planned, color: bool) -> String {
+    let path = product::CONFIG_FILE;
+    if planned.diff.is_empty() {
+        return format!("{path} stays as it is\n\n");
+    }
+    format!("{path}:\n{}\n", report::config_diff(&planned.diff, color))
 }
 
 fn nothing_to_do(common: &Common, offer: &Offer) -> ExitCode {

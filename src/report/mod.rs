@@ -3,6 +3,8 @@
 //! In: plain data from the rooms below. Out: text. Pure: never prints, never looks anything up.
 #![forbid(unsafe_code)]
 
+mod config;
+
 use std::fmt::Write as _;
 
 use crate::manifest::{Kind, Manifest};
@@ -15,6 +17,8 @@ use crate::workflow::rollback::RolledBack;
 use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::Report;
+
+pub use config::config_diff;
 
 /// A plan, step by step with reasons.
 #[must_use]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::install::{self, Offer};
 use super::{Error, Recorder, Session, drift, require_approved};
 use crate::apply::{self, Context, Secrets};
-use crate::config::{self, Merged, OnConflict};
+use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
@@ -141,10 +141,10 @@ pub fn present(session: &Session) -> Result<Present> {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    /// The configuration as it is; empty when there is none.
-    pub config: String,
-    /// The merged configuration.
-    pub merged: Option<Merged>,
+    /// What changes in the configuration, secrets masked.
+    pub diff: Vec<DiffLine>,
+    /// Configuration keys that both sides changed.
+    pub conflicts: Vec<String>,
 }
 
 /// Plans; `None` when this very release is installed, unchanged. Looks at the host anew each time.
@@ -189,7 +189,12 @@ pub fn plan(
         health_seconds: options.health_seconds,
     };
     let plan = plan::upgrade(&input)?;
-    Ok(Some(Planned { plan, config: survey.config.unwrap_or_default(), merged }))
+    let diff = match (&survey.config, &merged) {
+        (Some(mine), Some(merged)) => config::diff(mine, &merged.text),
+        _ => Vec::new(),
+    };
+    let conflicts = merged.map_or_else(Vec::new, |m| m.conflicts.into_iter().map(|c| c.key).collect());
+    Ok(Some(Planned { plan, diff, conflicts }))
 }
 
 fn owners(present: &Present, options: &Options) -> bool {
@@ -344,7 +349,7 @@ fn upgraded(session: &Session, present: &Present, planned: Planned) -> Upgraded 
         release: planned.plan.release.clone(),
         title: planned.plan.title.clone(),
         started: planned.plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
-        conflicts: planned.merged.map_or_else(Vec::new, |m| m.conflicts.into_iter().map(|c| c.key).collect()),
+        conflicts: planned.conflicts,
         snapshot,
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),
     }

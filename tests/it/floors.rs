@@ -15,11 +15,11 @@ const HOUSE: &[Room] = &[
         7,
         "cli",
         &[
-            "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "prompt", "receipt",
-            "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
+            "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "product", "prompt",
+            "receipt", "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
         ],
     ),
-    (7, "report", &["manifest", "pack", "plan", "types", "workflow"]),
+    (7, "report", &["config", "manifest", "pack", "plan", "types", "workflow"]),
     (
         6,
         "workflow",

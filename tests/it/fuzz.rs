@@ -8,12 +8,13 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
     ("answers", targets::answers),
     ("config", targets::config),
+    ("merge", targets::merge),
     ("signatures", targets::signatures),
     ("keys", targets::keys),
 ];

@@ -1,88 +1,11 @@
-//! `demisto.conf`: reading and setting single values.
-//!
-//! In: the text of a JSON file in which nested and dotted keys are mixed and case does not count.
-//! Out: values, or a text with one value changed. Never touches files.
-#![forbid(unsafe_code)]
+//! Single values: the HTTPS port and the certificate file.
 
 use serde_json::{Map, Value};
 
-/// The key of the HTTPS port; its value is a string.
-pub const HTTPS_PORT: &str = "Server.HttpsPort";
-
-/// The key of the server's certificate file.
-pub const CERTIFICATE_FILE: &str = "security.certfile";
-
-/// STUB
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnConflict {
-    /// Keep
-    #[default]
-    Keep,
-    /// Take
-    Take,
-    /// Fail
-    Fail,
-}
-/// STUB
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// k
-    pub key: String,
-}
-/// STUB
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
-    /// t
-    pub text: String,
-    /// a
-    pub added: Vec<String>,
-    /// u
-    pub updated: Vec<String>,
-    /// c
-    pub conflicts: Vec<Conflict>,
-    /// o
-    pub obsolete: Vec<String>,
-}
-/// STUB
-/// # Errors
-/// never
-pub fn merge(_base: Option<&str>, mine: &str, _theirs: &str, _on: OnConflict) -> Result<Merged> {
-    Ok(Merged { text: mine.to_owned(), added: vec![], updated: vec![], conflicts: vec![], obsolete: vec![] })
-}
-
-/// A configuration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// No JSON.
-    #[error("it is not valid JSON")]
-    Syntax(#[from] serde_json::Error),
-    /// JSON, but no object.
-    #[error("it is JSON, but not an object")]
-    NotAnObject,
-    /// A value that cannot be what its key needs.
-    #[error("{key} has the value {value}, which is no port number")]
-    Port {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: String,
-    },
-}
-
-/// A result of this room.
-pub type Result<T> = std::result::Result<T, Error>;
-
-fn parse(text: &str) -> Result<Map<String, Value>> {
-    match serde_json::from_str(text)? {
-        Value::Object(map) => Ok(map),
-        _ => Err(Error::NotAnObject),
-    }
-}
+use super::{CERTIFICATE_FILE, Error, HTTPS_PORT, Result, parse};
 
 /// The value of a dotted key, whether it is spelt nested, dotted or mixed, in any case.
-fn find<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
+pub(super) fn find<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
     let direct = map.keys().find(|name| name.eq_ignore_ascii_case(key)).cloned();
     if let Some(name) = direct {
         return map.get_mut(&name);

@@ -1,0 +1,188 @@
+//! Hides what may be secret in a configuration that is shown: passphrases, tokens, passwords in URLs.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use super::parse;
+use super::tree::{Scanner, decoded};
+
+/// What is shown instead of a secret, however long it is.
+const STARS: &str = "********";
+
+/// Parts of names whose values are secret. Compared without dots, hyphens and underscores.
+const WORDS: [&str; 8] = ["pass", "pwd", "secret", "token", "apikey", "credential", "private", "accesskey"];
+
+/// How much of an object's name counts for the names in it: `{"api":{"key":""}}`.
+const TAIL: usize = 16;
+
+/// Something that is not shown.
+struct Hidden {
+    span: Range<usize>,
+    /// Stands for the dotted key; the same for every spelling of it.
+    place: u64,
+    /// What is compared with the other text.
+    secret: String,
+    /// The text to show when only a part is hidden; [`STARS`] are in it.
+    partly: Option<String>,
+}
+
+/// Where the scanner is: the object or array that a value is in.
+#[derive(Clone, Default)]
+struct Frame {
+    is_array: bool,
+    /// Items of an array that are behind.
+    items: usize,
+    place: u64,
+    is_secret: bool,
+    /// The end of the name, squeezed.
+    tail: String,
+}
+
+/// Both texts with their secrets replaced, line for line. Text that is no JSON is replaced whole.
+pub(super) fn masked(old: &str, new: &str) -> (String, String) {
+    let (old_hidden, new_hidden) = (hidden(old), hidden(new));
+    let shown = |text: &str, own: &Option<Vec<Hidden>>, other: &Option<Vec<Hidden>>, word: &str| {
+        let Some(own) = own else { return blank(text) };
+        let other = other.iter().flatten().map(|hidden| (hidden.place, hidden.secret.as_str())).collect();
+        replaced(text, own, &other, word)
+    };
+    (shown(old, &old_hidden, &new_hidden, "old"), shown(new, &new_hidden, &old_hidden, "new"))
+}
+
+fn blank(text: &str) -> String {
+    let line = |line: &str| {
+        let end = if line.ends_with('\n') { "\n" } else { "" };
+        format!("{}{end}", if line.trim().is_empty() { "" } else { STARS })
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+fn replaced(text: &str, own: &[Hidden], other: &HashMap<u64, &str>, word: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for hidden in own {
+        out.push_str(text.get(at..hidden.span.start).unwrap_or_default());
+        let differs = other.get(&hidden.place).is_some_and(|secret| *secret != hidden.secret);
+        let stars = if differs { format!("{STARS} ({word})") } else { STARS.to_owned() };
+        let shown = hidden.partly.as_ref().map_or(stars.clone(), |partly| partly.replace(STARS, &stars));
+        out.push_str(&serde_json::Value::from(shown).to_string());
+        at = hidden.span.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// What must not be shown, in the order of the text; nothing when the text is no JSON.
+fn hidden(text: &str) -> Option<Vec<Hidden>> {
+    parse(text).ok()?;
+    let mut scanner = Scanner::new(text, 0);
+    let mut found = Vec::new();
+    let mut open: Vec<Frame> = Vec::new();
+    let mut next = Frame::default(); // the value that comes
+    let mut is_name = false;
+    while let Some(byte) = scanner.peek() {
+        let start = scanner.at;
+        match byte {
+            b'{' | b'[' => {
+                next = Frame { is_array: byte == b'[', ..coming(&open, next) };
+                is_name = byte == b'{';
+                open.push(next.clone());
+            }
+            b'}' | b']' => drop(open.pop()),
+            b',' => {
+                is_name = open.last().is_some_and(|frame| !frame.is_array);
+                if let Some(frame) = open.last_mut() {
+                    frame.items += 1;
+                }
+            }
+            b'"' if is_name => {
+                scanner.string();
+                let raw = text.get(start..scanner.at).unwrap_or_default();
+                next = open.last().map(|frame| frame.member(&decoded(raw))).unwrap_or_default();
+                found.extend(link(start, raw, next.place));
+                is_name = false;
+            }
+            b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => {
+                if byte == b'"' {
+                    scanner.string()
+                } else {
+                    scanner.word()
+                }
+                next = coming(&open, next);
+                let raw = text.get(start..scanner.at).unwrap_or_default();
+                found.extend(value(start, raw, &next));
+            }
+        }
+        if scanner.at == start {
+            scanner.at += 1;
+        }
+    }
+    Some(found)
+}
+
+/// The frame of a value: that of its name, or one of its own in an array.
+fn coming(open: &[Frame], named: Frame) -> Frame {
+    match open.last() {
+        Some(array) if array.is_array => {
+            Frame { items: 0, place: hash(array.place, &array.items), ..array.clone() }
+        }
+        _ => Frame { items: 0, is_array: false, ..named },
+    }
+}
+
+fn value(start: usize, raw: &str, frame: &Frame) -> Option<Hidden> {
+    let (span, place) = (start..start + raw.len(), frame.place);
+    if frame.is_secret || (raw.starts_with('"') && decoded(raw).contains("PRIVATE KEY-----")) {
+        return Some(Hidden { span, place, secret: raw.to_owned(), partly: None });
+    }
+    link(start, raw, place)
+}
+
+/// A string with `user:password@` in a URL.
+fn link(start: usize, raw: &str, place: u64) -> Option<Hidden> {
+    let text = Some(raw).filter(|raw| raw.starts_with('"')).map(decoded)?;
+    let (mut shown, mut secret) = (String::new(), String::new());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("//") {
+        shown.push_str(before);
+        shown.push_str("//");
+        // A password may hold any sign, so everything to the last @ of the word counts.
+        let word = after.split(char::is_whitespace).next().unwrap_or_default();
+        let parts = word.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
+        rest = after;
+        if let Some((user, password)) = parts {
+            shown.push_str(user);
+            shown.push(':');
+            shown.push_str(STARS);
+            secret.push_str(password);
+            secret.push('\n');
+            rest = after.get(user.len() + 1 + password.len()..).unwrap_or_default();
+        }
+    }
+    shown.push_str(rest);
+    let span = start..start + raw.len();
+    (!secret.is_empty()).then_some(Hidden { span, place, secret, partly: Some(shown) })
+}
+
+impl Frame {
+    /// The frame of a member of this object.
+    fn member(&self, name: &str) -> Self {
+        let folded = name.to_ascii_lowercase();
+        let place = folded.split('.').fold(self.place, hash);
+        let own: String = folded.chars().filter(|c| !matches!(c, '.' | '-' | '_' | ' ')).collect();
+        let whole = format!("{}{own}", self.tail);
+        let is_secret = self.is_secret || WORDS.iter().any(|word| whole.contains(word));
+        let start = own.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
+        let tail = own.get(start..).unwrap_or_default().to_owned();
+        Self { is_array: false, items: 0, place, is_secret, tail }
+    }
+}
+
+fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    place.hash(&mut hasher);
+    part.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,71 @@
+//! `demisto.conf`: reading and setting single values, merging with the defaults of a new release,
+//! and showing what a merge changes.
+//!
+//! In: the text of a JSON file in which nested and dotted keys are mixed and case does not count.
+//! Out: values, or a text in which only what had to change is changed. Never touches files.
+#![forbid(unsafe_code)]
+
+mod diff;
+mod edit;
+mod mask;
+mod merge;
+mod port;
+mod same;
+mod tree;
+
+use serde_json::{Map, Value};
+
+pub use diff::{DiffLine, LineKind, diff};
+pub use merge::{Conflict, How, Merged, OnConflict, merge};
+pub use port::{certificate_file, https_port, with_https_port};
+
+/// The key of the HTTPS port; its value is a string.
+pub const HTTPS_PORT: &str = "Server.HttpsPort";
+
+/// The key of the server's certificate file.
+pub const CERTIFICATE_FILE: &str = "security.certfile";
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No JSON.
+    #[error("it is not valid JSON")]
+    Syntax(#[from] serde_json::Error),
+    /// JSON, but no object.
+    #[error("it is JSON, but not an object")]
+    NotAnObject,
+    /// A value that cannot be what its key needs.
+    #[error("{key} has the value {value}, which is no port number")]
+    Port {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The defaults that a release brings cannot be used.
+    #[error("the defaults of the {release} release cannot be read")]
+    Defaults {
+        /// Which one: `installed` or `new`.
+        release: &'static str,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Keys that both sides changed, and nobody said which side counts.
+    #[error("the file and the new release differ in keys that both changed: {}", .0.join(", "))]
+    Conflicts(Vec<String>),
+    /// A key of the new release for which the file has no place. Only defaults that have both a value
+    /// and an object at one key can lead to it.
+    #[error("{0} cannot be set: the file has something else in its place; set it by hand")]
+    NoPlace(String),
+}
+
+/// A result of this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+fn parse(text: &str) -> Result<Map<String, Value>> {
+    match serde_json::from_str(text)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Error::NotAnObject),
+    }
+}
