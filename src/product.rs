@@ -38,6 +38,10 @@ pub const CERTIFICATE: &str = "cert.pem";
 pub const CERTIFICATE_KEY: &str = "cert.key";
 /// The directory beside [`INSTALL_DIR`] in which a release is staged.
 pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
+/// The directory beside it into which a repair moves what it replaces, until it is complete.
+pub const REPAIR_TRASH_DIR: &str = "/usr/local/.demisto.demisto-install-trash";
+/// The tree of the release before the installed one.
+pub const RETAINED_DIR: &str = "/usr/local/.demisto.retained";
 
 /// What a release is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ TEST_PACKAGES=(
     gpg:gpg gpg-agent:gpg-agent gpgconf:gpgconf gpgv:gpgv sq:sq sqv:sqv
     rpm:rpm rpmkeys:rpm rpmsign:rpm rpmbuild:rpm rpm2cpio:rpm2cpio makeself:makeself
     openssl:openssl zstd:zstd xz:xz-utils tar:tar gzip:gzip
-    strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps
+    strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps setcap:libcap2-bin
 )
 
 # To boot systemd in containers.

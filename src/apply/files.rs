@@ -5,30 +5,25 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::Result;
-use crate::product::under;
+use crate::product;
 use crate::sys::dir::{self, Dir, Ids};
 use crate::sys::{self, fault};
 use crate::types::RelPath;
 
-/// Opens the directory that holds `path`, and gives the last component.
-///
-/// On the running system links on the way are followed: only root can have made them, all upper
-/// directories are root's. Below another root none is: an absolute one would lead out of it.
+/// Opens the directory that holds `path`, and gives the last component. See [`open`].
 pub(super) fn open_parent(root: &Path, path: &str) -> Result<(Dir, String)> {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let dir = open(root, parent)?;
     Ok((dir, name.to_owned()))
 }
 
-/// Opens the directory `path` below `root`; see [`open_parent`].
+/// Opens the directory `path` below `root`, as [`Dir::open_in`] does; in the installed tree through
+/// no link: parts of it may be the service's, which could lead us elsewhere.
 pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
-    if root == Path::new("/") {
-        return Ok(Dir::open(&under(root, if path.is_empty() { "/" } else { path }))?);
-    }
-    let top = Dir::open(root)?;
-    match path.trim_start_matches('/').parse::<RelPath>() {
-        Ok(inner) => Ok(top.open_beneath(&inner)?),
-        Err(_) => Ok(top),
+    let inner = path.strip_prefix(product::INSTALL_DIR).and_then(|rest| rest.strip_prefix('/'));
+    match inner.map(str::parse::<RelPath>) {
+        Some(Ok(inner)) => Ok(Dir::open_in(root, product::INSTALL_DIR)?.open_beneath(&inner)?),
+        _ => Ok(Dir::open_in(root, path)?),
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
                 remove::prune(context, dir, trash)?;
                 remove::whole(context, trash)?;
             }
+            Step::ReplaceEntries { from, trash, .. } => {
+                remove::whole(context, from)?;
+                remove::whole(context, trash)?;
+            }
             _ => {}
         }
     }
@@ -77,6 +81,20 @@ pub(super) fn drop_orphans(context: &Context) -> Result<()> {
 /// signatures had been accepted.
 pub(super) fn installed_manifest(context: &Context) -> Result<Option<Verified<Manifest>>> {
     Ok(installed(context.root)?)
+}
+
+/// The recorded manifest and the signatures over it, as they lie there: nobody vouches for them.
+/// Signatures that are gone are none.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn recorded(root: &std::path::Path) -> sys::Result<(Vec<u8>, Vec<u8>)> {
+    let state = product::under(root, product::STATE_DIR);
+    let manifest = sys::fs::read_trusted(&state.join(MANIFEST), crate::bundle::MAX_MANIFEST)?;
+    match sys::fs::read_trusted(&state.join(SIGNATURES), crate::bundle::MAX_SIGNATURES) {
+        Err(e) if e.is_not_found() => Ok((manifest, Vec::new())),
+        other => Ok((manifest, other?)),
+    }
 }
 
 /// See [`installed_manifest`]; for rooms above.

@@ -11,13 +11,15 @@ mod finish;
 mod perform;
 mod prepare;
 mod remove;
+mod repair;
 mod stage;
 mod undo;
 
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
-pub use finish::{epoch_floor, installed};
+pub use finish::{epoch_floor, installed, recorded};
+pub use repair::kept_content;
 use zeroize::Zeroizing;
 
 use crate::event::{Event, EventSink};

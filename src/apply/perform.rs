@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, accounts, remove, stage};
+use super::{Context, Error, Result, accounts, remove, repair, stage};
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -41,7 +41,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::WriteFile { path, owner, mode, text } => {
             let (dir, name) = open_parent(context.root, path)?;
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
-            Ok(())
+            if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
         }
         Step::SetConfigPort { path, port, was } => set_config_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
@@ -71,6 +71,8 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
         Step::RemoveDir { path } => remove::dir(context, path),
+        Step::StageFiles { path, paths } => repair::stage(context, path, paths),
+        Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
     }
 }
 
@@ -79,7 +81,11 @@ pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
     let exists = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::AlreadyExists;
     let makes = matches!(
         step,
-        Step::CreateDir { .. } | Step::StageTree { .. } | Step::RemoveTree { .. } | Step::RemoveOwned { .. }
+        Step::CreateDir { .. }
+            | Step::StageTree { .. }
+            | Step::StageFiles { .. }
+            | Step::RemoveTree { .. }
+            | Step::RemoveOwned { .. }
     );
     makes && matches!(error, Error::Sys(e) if exists(e))
 }

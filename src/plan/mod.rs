@@ -6,11 +6,13 @@
 
 mod error;
 mod install;
+mod repair;
 mod step;
 mod uninstall;
 
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
+pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
 use serde::{Deserialize, Serialize};
 pub use step::Step;
 pub use uninstall::{Uninstall, uninstall};
@@ -26,6 +28,8 @@ pub enum Action {
     Install,
     /// Removal.
     Uninstall,
+    /// Putting right what was changed since.
+    Repair,
 }
 
 /// One step, and why it is there.

@@ -33,6 +33,8 @@ pub enum Step {
     RemoveDir { path: String },
     RemoveUser { name: String },
     RemoveGroup { name: String },
+    StageFiles { path: String, paths: Vec<String> },
+    ReplaceEntries { from: String, to: String, trash: String, paths: Vec<String> },
 }
 
 impl Step {
@@ -77,6 +79,26 @@ impl Step {
             Self::RemoveDir { path } => format!("remove {path} if it is empty"),
             Self::RemoveUser { name } => format!("remove the user {name}"),
             Self::RemoveGroup { name } => format!("remove the group {name}"),
+            Self::StageFiles { path, paths } => {
+                format!("lay out {} of the release in {path}", counted(paths))
+            }
+            Self::ReplaceEntries { to, paths, .. } => {
+                format!("put them into {to} in place of what is there: {}", first(paths))
+            }
         }
     }
+}
+
+/// Most paths that a line names.
+const SHOWN: usize = 8;
+
+fn counted(paths: &[String]) -> String {
+    if paths.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", paths.len()) }
+}
+
+fn first(paths: &[String]) -> String {
+    let shown: Vec<&str> = paths.iter().take(SHOWN).map(String::as_str).collect();
+    let rest = paths.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }

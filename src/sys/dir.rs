@@ -101,6 +101,24 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned() })
     }
 
+    /// Opens the directory `path`, absolute as the system in `root` sees it.
+    ///
+    /// On the running system links on the way are followed: only root can have made them, all upper
+    /// directories are root's. Below another root none is: an absolute one would lead out of it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or a component below another root is a link.
+    pub fn open_in(root: &Path, path: &str) -> Result<Self> {
+        if root == Path::new("/") {
+            return Self::open(&Path::new("/").join(path.trim_start_matches('/')));
+        }
+        let top = Self::open(root)?;
+        match path.trim_start_matches('/').parse::<RelPath>() {
+            Ok(inner) => top.open_beneath(&inner),
+            Err(_) => Ok(top),
+        }
+    }
+
     /// Where it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {

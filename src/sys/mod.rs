@@ -18,5 +18,6 @@ pub mod parallel;
 pub mod process;
 pub mod signal;
 pub mod tty;
+pub mod xattr;
 
 pub use error::{Error, Result};

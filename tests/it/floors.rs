@@ -19,7 +19,7 @@ const HOUSE: &[Room] = &[
             "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
         ],
     ),
-    (7, "report", &["manifest", "pack", "plan", "types", "workflow"]),
+    (7, "report", &["manifest", "pack", "plan", "types", "verify", "workflow"]),
     (
         6,
         "workflow",
