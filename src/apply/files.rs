@@ -66,3 +66,26 @@ pub(super) fn put_back(
     target.rename(&temp, target, name)?;
     Ok(target.sync()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parts of the tree may be the service's: it must not lead us to another directory.
+    #[test]
+    fn no_link_in_the_tree_is_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = Dir::open(temp.path()).unwrap();
+        let mut dir = top.try_clone().unwrap();
+        for part in ["usr", "local", "demisto", "web"] {
+            dir = dir.create_dir(part, 0o755, None).unwrap();
+        }
+        let tree = top.open_beneath(&"usr/local/demisto".parse().unwrap()).unwrap();
+        tree.create_symlink("web", "link", None).unwrap();
+        let path = |inner: &str| format!("{}{inner}", product::INSTALL_DIR);
+        assert!(open(temp.path(), &path("")).is_ok());
+        assert!(open(temp.path(), &path("/web")).is_ok());
+        assert!(open(temp.path(), &path("/link")).is_err());
+        assert!(open(temp.path(), &path("/../../etc")).is_err());
+    }
+}

@@ -45,12 +45,9 @@ const TOP: &str = ".";
 /// # Errors
 /// When something cannot be looked at.
 pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
-    let top = match Dir::open_in(root, product::INSTALL_DIR) {
+    let top = match tree(root)? {
         Ok(top) => top,
-        Err(e) if e.is_not_found() => {
-            return Ok(vec![Drift { path: TOP.to_owned(), what: "missing" }]);
-        }
-        Err(e) => return Err(e.into()),
+        Err(what) => return Ok(vec![Drift { path: TOP.to_owned(), what }]),
     };
     let demisto = if owners { Accounts::look_up(root, product::SERVICE_USER)?.ids() } else { None };
     let found = Mutex::new(Vec::new());
@@ -74,6 +71,20 @@ pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> 
     let above = attributes_drift(top.stat_self()?, plan::TREE_MODE.bits(), owners);
     let above = above.map(|what| Drift { path: TOP.to_owned(), what });
     Ok(above.into_iter().chain(found.into_iter().map(|(_, drift)| drift)).collect())
+}
+
+/// Opens the installation directory, which is no link; else the word for what it is.
+fn tree(root: &Path) -> Result<std::result::Result<Dir, &'static str>> {
+    let (above, name) = product::INSTALL_DIR.rsplit_once('/').unwrap_or_default();
+    let above = match Dir::open_in(root, above) {
+        Err(e) if e.is_not_found() => return Ok(Err("missing")),
+        other => other?,
+    };
+    Ok(match above.stat(name)?.map(|stat| stat.kind) {
+        None => Err("missing"),
+        Some(FileKind::Dir) => Ok(above.open_dir(name)?),
+        Some(_) => Err("kind"),
+    })
 }
 
 /// What differs from root's with this mode.

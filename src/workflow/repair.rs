@@ -149,6 +149,9 @@ fn present(session: &Session, manifest: &Manifest) -> BTreeSet<String> {
 /// A directory that has the name of a file, and holds something, may be precious to somebody; so may
 /// what is no file where one of ours was outside the tree.
 fn nothing_in_the_way(session: &Session, entries: &[&Entry], drift: &[Drift]) -> Result<()> {
+    if drift.iter().any(|drift| drift.path == "." && drift.what == "kind") {
+        return Err(Error::InTheWay(under(&session.root, product::INSTALL_DIR)).into());
+    }
     if let Some(odd) = drift.iter().find(|drift| drift.path.starts_with('/') && drift.what == "kind") {
         return Err(Error::InTheWay(under(&session.root, &odd.path)).into());
     }

@@ -13,31 +13,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
 
 const SIGKILL: i32 = 9;
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
+pub(crate) const EIO: i32 = 5;
+pub(crate) const ENOSPC: i32 = 28;
 /// Workers of one sweep.
 const WORKERS: usize = 2;
 
 /// A change that is swept: how to begin, and what to run.
-struct Change<'a> {
-    name: &'a str,
-    root: &'a (dyn Fn() -> Root + Sync),
-    command: &'a (dyn Fn(&Path) -> Command + Sync),
+pub(crate) struct Change<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) root: &'a (dyn Fn() -> Root + Sync),
+    pub(crate) command: &'a (dyn Fn(&Path) -> Command + Sync),
 }
 
 /// A change together with how it goes when nobody disturbs it.
-struct Sweep<'a> {
+pub(crate) struct Sweep<'a> {
     change: Change<'a>,
-    points: Vec<String>,
+    pub(crate) points: Vec<String>,
     before: Snapshot,
     after: Snapshot,
 }
 
-type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
 impl<'a> Sweep<'a> {
     /// Runs the change once, counting its points.
-    fn new(change: Change<'a>) -> Self {
+    pub(crate) fn new(change: Change<'a>) -> Self {
         let root = (change.root)();
         let before = root.snapshot();
         let points = points(&mut (change.command)(root.path()), change.name);
@@ -67,13 +67,18 @@ impl<'a> Sweep<'a> {
     }
 
     /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
-    fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+    pub(crate) fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
         let numbers: Vec<usize> = (1..=self.points.len()).step_by(step).collect();
         self.these(what, &numbers, check)
     }
 
     /// As [`each`](Self::each), at these points.
-    fn these(&self, what: &str, numbers: &[usize], check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+    pub(crate) fn these(
+        &self,
+        what: &str,
+        numbers: &[usize],
+        check: &(dyn Fn(usize) -> Verdict + Sync),
+    ) -> String {
         let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             while let Some(number) = numbers.get(next.fetch_add(1, Ordering::SeqCst)) {
@@ -106,14 +111,14 @@ impl<'a> Sweep<'a> {
     }
 
     /// Killed, and then run again: it ends as if nothing had happened.
-    fn again(&self, number: usize) -> Verdict {
+    pub(crate) fn again(&self, number: usize) -> Verdict {
         let root = self.killed(number)?;
         succeeds(&self.run(&root, None))?;
         self.is_after(&root)
     }
 
     /// Killed, and then recovered: all or nothing.
-    fn recovered(&self, number: usize) -> Verdict {
+    pub(crate) fn recovered(&self, number: usize) -> Verdict {
         let root = self.killed(number)?;
         succeeds(&recover(&root).output().unwrap())?;
         self.is_either(&root)?;
@@ -130,7 +135,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Killed, and the recovery is killed as well, at every third point of its own.
-    fn killed_twice(&self, number: usize) -> Verdict {
+    pub(crate) fn killed_twice(&self, number: usize) -> Verdict {
         let count = points(&mut recover(&self.killed(number)?), "recover").len();
         for second in (1..=count).step_by(3) {
             let root = self.killed(number)?;
@@ -147,7 +152,7 @@ impl<'a> Sweep<'a> {
 
     /// A call of the recovery fails, at every third point: it says so with exit code 5, or it is
     /// complete all the same, and a second recovery ends well.
-    fn recovery_fails(&self, number: usize) -> Verdict {
+    pub(crate) fn recovery_fails(&self, number: usize) -> Verdict {
         let count = points(&mut recover(&self.killed(number)?), "recover").len();
         for second in (1..=count).step_by(3) {
             let root = self.killed(number)?;
@@ -167,7 +172,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// A call fails, and the program is killed while it undoes what it did, or tidies up.
-    fn fails_and_is_killed(&self, number: usize) -> Verdict {
+    pub(crate) fn fails_and_is_killed(&self, number: usize) -> Verdict {
         for second in (number + 1..number + 120).step_by(4) {
             let root = (self.change.root)();
             let output = self.run(&root, Some(&format!("{number}:{EIO},{second}")));
@@ -183,7 +188,7 @@ impl<'a> Sweep<'a> {
 
     /// A call fails: exit 1, all as before, the message says what failed, and the next run ends well.
     /// After the commit record the change stays: exit 0, and a warning if something is left to tidy up.
-    fn fails(&self, number: usize, errno: i32) -> Verdict {
+    pub(crate) fn fails(&self, number: usize, errno: i32) -> Verdict {
         let root = (self.change.root)();
         let output = self.run(&root, Some(&format!("{number}:{errno}")));
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -11,6 +11,7 @@
 mod support;
 
 mod crash;
+mod crash_repair;
 mod docs;
 mod e2e;
 mod floors;
@@ -21,6 +22,7 @@ mod policy;
 mod policy_sets;
 mod prompts;
 mod reference_product;
+mod repair;
 mod secrets;
 mod signer;
 mod tamper;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Drift, attributes_drift, of};
+use super::{Drift, attributes_drift, of, tree};
 use crate::host::{self, Accounts};
 use crate::manifest::Manifest;
 use crate::plan::{self, HostFile};
@@ -128,10 +128,7 @@ fn would_relabel(line: &str) -> Option<&str> {
 /// Counts the files in the installation directory that the release does not own. No link is followed
 /// and no other file system entered.
 fn kept(root: &Path, manifest: &Manifest) -> Result<usize> {
-    let top = match Dir::open_in(root, product::INSTALL_DIR) {
-        Err(e) if e.is_not_found() => return Ok(0),
-        other => other?,
-    };
+    let Ok(top) = tree(root)? else { return Ok(0) };
     let device = top.stat_self()?.dev;
     let owned: HashSet<&str> = manifest.entries.iter().map(|entry| entry.path.as_str()).collect();
     let mut waiting: Vec<Option<RelPath>> = vec![None];
