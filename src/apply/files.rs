@@ -21,10 +21,11 @@ pub(super) fn open_parent(root: &Path, path: &str) -> Result<(Dir, String)> {
 /// no link: parts of it may be the service's, which could lead us elsewhere.
 pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
     let inner = path.strip_prefix(product::INSTALL_DIR).and_then(|rest| rest.strip_prefix('/'));
-    match inner.map(str::parse::<RelPath>) {
-        Some(Ok(inner)) => Ok(Dir::open_in(root, product::INSTALL_DIR)?.open_beneath(&inner)?),
-        _ => Ok(Dir::open_in(root, path)?),
-    }
+    let Some(inner) = inner.filter(|inner| !inner.is_empty()) else { return Ok(Dir::open_in(root, path)?) };
+    let top = Dir::open_in(root, product::INSTALL_DIR)?;
+    let odd =
+        |_| sys::Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
+    Ok(top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)?)
 }
 
 /// Largest file of which a copy is kept: what is replaced or removed is small; something larger was

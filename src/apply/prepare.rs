@@ -103,7 +103,7 @@ fn switch(from: &str, to: &str, context: &Context) -> Result<Before> {
 }
 
 fn unit_state(unit: &str, context: &Context) -> Result<Before> {
-    let active = context.is_live() && service::state(unit)?.is_active();
+    let active = context.is_live() && service::state(unit)?.is_wanted();
     Ok(Before::Unit { enabled: service::is_enabled(context.root, unit), active })
 }
 

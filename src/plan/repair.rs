@@ -69,8 +69,9 @@ pub struct Repair<'a> {
     pub present: &'a BTreeSet<String>,
     /// Where good content comes from, in words.
     pub source: &'a str,
-    /// Whether the service runs, so that it has to be started anew with what is put right.
-    pub running: bool,
+    /// Whether the service runs, so that it has to be started anew with what is put right; `None` where
+    /// no service can run.
+    pub running: Option<bool>,
     /// Whether labels are kept (SELinux is on, and this is the running system).
     pub labels: bool,
     /// The port on which the service answers.
@@ -135,7 +136,7 @@ pub fn repair(input: &Repair) -> Result<Option<Plan>> {
         notes: Vec::new(),
     };
     let files = changed_files(input);
-    let unit = unit_of(input.manifest).filter(|_| input.running);
+    let unit = unit_of(input.manifest).filter(|_| input.running == Some(true));
     let unit = unit.filter(|_| !paths.is_empty() || files.iter().any(is_unit));
     stage(input, &paths, &mut plan);
     if let Some(unit) = &unit {
@@ -145,6 +146,9 @@ pub fn repair(input: &Repair) -> Result<Option<Plan>> {
     outside(input, &files, &mut plan);
     labels(input, &paths, &files, &mut plan);
     service(input, unit, &mut plan);
+    if let Some(unit) = unit_of(input.manifest).filter(|_| input.running == Some(false)) {
+        plan.notes.push(format!("{unit} does not run, and is not started"));
+    }
     let kept = [product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE].join(", ");
     plan.notes
         .push(format!("not touched: {kept}, and what the release did not bring to {}", product::INSTALL_DIR));

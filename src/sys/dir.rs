@@ -113,10 +113,13 @@ impl Dir {
             return Self::open(&Path::new("/").join(path.trim_start_matches('/')));
         }
         let top = Self::open(root)?;
-        match path.trim_start_matches('/').parse::<RelPath>() {
-            Ok(inner) => top.open_beneath(&inner),
-            Err(_) => Ok(top),
+        let inner = path.trim_start_matches('/');
+        if inner.is_empty() {
+            return Ok(top);
         }
+        let odd =
+            |_| Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
+        top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)
     }
 
     /// Where it was opened.

@@ -115,10 +115,7 @@ pub fn plan(session: &Session, source: &Source) -> Result<Option<Prepared>> {
     let live = session.is_live();
     let facts = host::facts();
     let unit = plan::unit_of(&manifest).filter(|_| live && facts.systemd);
-    let running = match unit {
-        Some(unit) => service::state(&unit)?.is_active(),
-        None => false,
-    };
+    let running = unit.map(|unit| service::state(&unit)).transpose()?.map(|state| state.is_wanted());
     let source_words = source.words();
     let input = Repair {
         manifest: &manifest,
