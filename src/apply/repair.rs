@@ -212,3 +212,16 @@ fn one_back(staged: &Dir, live: &Dir, aside: &Dir, path: &RelPath) -> Result<()>
     }
     Ok(holder.sync()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_comes_with_what_it_holds() {
+        let paths = ["a", "a/b", "a/b/c", "ab", "d/e", "d/e/f", "d/g"].map(str::to_owned);
+        let tops: Vec<String> = tops(&paths).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(tops, ["a", "ab", "d/e", "d/g"]);
+        assert!(super::tops(&["../x".to_owned()]).is_err());
+    }
+}
