@@ -2,13 +2,13 @@
 //! installed, and what is not the release's is never touched.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::crash::{Change, EIO, ENOSPC, Sweep};
-use crate::repair::model;
-use crate::support::installer::{Root, Vendor, run, summary};
+use crate::crash::{Change, EIO, ENOSPC, Sweep, Verdict};
+use crate::repair::{model, of_the_host, owned};
+use crate::support::installer::{Root, Vendor, run, said, summary};
 
 /// A bit of everything that a repair puts right.
 fn damaged() -> Root {
@@ -79,4 +79,45 @@ fn repair_of_a_lost_tree_survives_a_kill() {
         sweep.each("i/o error", 3, &|number| sweep.fails(number, EIO)),
     ];
     summary("crash-repair-lost", &told.join("\n"));
+}
+
+/// What is not the release's keeps its inode, its times and its content, whatever happens.
+#[test]
+fn a_killed_repair_never_touches_what_is_the_hosts() {
+    let model = damaged();
+    let root = || Root::copy(&model);
+    let sweep = Sweep::new(Change { name: "repair", root: &root, command: &repair });
+    let check = |number: usize| -> Verdict {
+        let root = root();
+        let before = of_the_host(&root);
+        let mut command = repair(root.path());
+        command.env("DEMISTO_INSTALL_FAULT_AT", number.to_string()).output().unwrap();
+        for moment in ["killed", "recovered"] {
+            let now = of_the_host(&root);
+            if let Some((path, was)) = before.iter().find(|(path, was)| now.get(*path) != Some(was)) {
+                return Err(format!("{moment}: {path} was {was} and is {:?}", now.get(path)));
+            }
+            let output = run("recover", root.path()).output().unwrap();
+            if !output.status.success() {
+                return Err(said(&output));
+            }
+        }
+        Ok(())
+    };
+    summary("crash-repair-host", &sweep.each("killed, the host's files compared", 3, &check));
+}
+
+#[test]
+fn repair_of_owners_survives_at_every_third_point_as_root() {
+    let model = owned();
+    for path in ["usr/local/demisto", "usr/local/demisto/web", "usr/local/demisto/server"] {
+        chown(model.at(path), Some(2), Some(2)).unwrap();
+    }
+    let root = || Root::copy(&model);
+    let sweep = Sweep::new(Change { name: "repair of owners", root: &root, command: &repair });
+    let told = [
+        sweep.each("killed and recovered", 3, &|number| sweep.recovered(number)),
+        sweep.each("i/o error", 3, &|number| sweep.fails(number, EIO)),
+    ];
+    summary("crash-repair-owners", &told.join("\n"));
 }

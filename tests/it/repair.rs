@@ -109,7 +109,7 @@ fn furnish(root: &Root) {
 }
 
 /// Every file that is not the release's: inode, times of change, content.
-fn of_the_host(root: &Root) -> BTreeMap<String, String> {
+pub(crate) fn of_the_host(root: &Root) -> BTreeMap<String, String> {
     let ours = |path: &str| {
         path.starts_with(STATE)
             || path == "var/log/demisto/install.log"
@@ -308,7 +308,7 @@ fn what_lies_outside_is_put_right() {
 }
 
 /// With owners: an installation by root into a root that has accounts.
-fn owned() -> Root {
+pub(crate) fn owned() -> Root {
     let root = Root::with_accounts();
     let call = Vendor::get().install(root.path());
     let mut command = run("install", root.path());
