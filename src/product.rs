@@ -44,8 +44,9 @@ pub const CERTIFICATE_KEY: &str = "cert.key";
 pub const SERVER_PROGRAM: &str = "server";
 /// The directory beside [`INSTALL_DIR`] in which a release is staged.
 pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
-
-/// The release that was installed before, beside [`INSTALL_DIR`].
+/// The directory beside it into which a repair moves what it replaces, until it is complete.
+pub const REPAIR_TRASH_DIR: &str = "/usr/local/.demisto.demisto-install-trash";
+/// The tree of the release before the installed one.
 pub const RETAINED_DIR: &str = "/usr/local/.demisto.retained";
 /// What belongs to it besides its tree: receipt, manifest, configuration, units.
 pub const RETAINED_STATE: &str = "/var/lib/demisto-install/retained";

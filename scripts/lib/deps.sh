@@ -22,7 +22,7 @@ TEST_PACKAGES=(
     rpm:rpm rpmkeys:rpm rpmsign:rpm rpmbuild:rpm rpm2cpio:rpm2cpio makeself:makeself
     openssl:openssl zstd:zstd xz:xz-utils tar:tar gzip:gzip
     mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount
-    strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps
+    strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps setcap:libcap2-bin
 )
 
 # To boot systemd in containers.

@@ -5,31 +5,27 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::Result;
-use crate::product::under;
+use crate::product;
 use crate::sys::dir::{self, Dir, Ids};
 use crate::sys::{self, fault};
 use crate::types::RelPath;
 
-/// Opens the directory that holds `path`, and gives the last component.
-///
-/// On the running system links on the way are followed: only root can have made them, all upper
-/// directories are root's. Below another root none is: an absolute one would lead out of it.
+/// Opens the directory that holds `path`, and gives the last component. See [`open`].
 pub(super) fn open_parent(root: &Path, path: &str) -> Result<(Dir, String)> {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let dir = open(root, parent)?;
     Ok((dir, name.to_owned()))
 }
 
-/// Opens the directory `path` below `root`; see [`open_parent`].
+/// Opens the directory `path` below `root`, as [`Dir::open_in`] does; in the installed tree through
+/// no link: parts of it may be the service's, which could lead us elsewhere.
 pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
-    if root == Path::new("/") {
-        return Ok(Dir::open(&under(root, if path.is_empty() { "/" } else { path }))?);
-    }
-    let top = Dir::open(root)?;
-    match path.trim_start_matches('/').parse::<RelPath>() {
-        Ok(inner) => Ok(top.open_beneath(&inner)?),
-        Err(_) => Ok(top),
-    }
+    let inner = path.strip_prefix(product::INSTALL_DIR).and_then(|rest| rest.strip_prefix('/'));
+    let Some(inner) = inner.filter(|inner| !inner.is_empty()) else { return Ok(Dir::open_in(root, path)?) };
+    let top = Dir::open_in(root, product::INSTALL_DIR)?;
+    let odd =
+        |_| sys::Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
+    Ok(top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)?)
 }
 
 /// Largest file of which a copy is kept: what is replaced or removed is small; something larger was
@@ -70,4 +66,27 @@ pub(super) fn put_back(
     dir::set_attributes(&file, &target.path_of(name), owner, was.0 & 0o777)?;
     target.rename(&temp, target, name)?;
     Ok(target.sync()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parts of the tree may be the service's: it must not lead us to another directory.
+    #[test]
+    fn no_link_in_the_tree_is_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = Dir::open(temp.path()).unwrap();
+        let mut dir = top.try_clone().unwrap();
+        for part in ["usr", "local", "demisto", "web"] {
+            dir = dir.create_dir(part, 0o755, None).unwrap();
+        }
+        let tree = top.open_beneath(&"usr/local/demisto".parse().unwrap()).unwrap();
+        tree.create_symlink("web", "link", None).unwrap();
+        let path = |inner: &str| format!("{}{inner}", product::INSTALL_DIR);
+        assert!(open(temp.path(), &path("")).is_ok());
+        assert!(open(temp.path(), &path("/web")).is_ok());
+        assert!(open(temp.path(), &path("/link")).is_err());
+        assert!(open(temp.path(), &path("/../../etc")).is_err());
+    }
 }

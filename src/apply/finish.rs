@@ -33,6 +33,10 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
                 remove::prune(context, dir, trash)?;
                 remove::whole(context, trash)?;
             }
+            Step::ReplaceEntries { from, trash, .. } => {
+                remove::whole(context, from)?;
+                remove::whole(context, trash)?;
+            }
             _ => {}
         }
     }
@@ -80,6 +84,20 @@ pub(super) fn drop_orphans(context: &Context) -> Result<()> {
         dir.remove_file(name)?;
     }
     Ok(dir.sync()?)
+}
+
+/// The recorded manifest and the signatures over it, as they lie there: nobody vouches for them.
+/// Signatures that are gone are none.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn kept_bytes(root: &Path) -> sys::Result<(Vec<u8>, Vec<u8>)> {
+    let state = product::under(root, product::STATE_DIR);
+    let manifest = sys::fs::read_trusted(&state.join(MANIFEST), crate::bundle::MAX_MANIFEST)?;
+    match sys::fs::read_trusted(&state.join(SIGNATURES), crate::bundle::MAX_SIGNATURES) {
+        Err(e) if e.is_not_found() => Ok((manifest, Vec::new())),
+        other => Ok((manifest, other?)),
+    }
 }
 
 /// The manifest of the installed release: the bytes whose digest the receipt recorded when their

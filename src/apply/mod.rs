@@ -14,6 +14,7 @@ mod keep;
 mod perform;
 mod prepare;
 mod remove;
+mod repair;
 mod reuse;
 mod stage;
 mod switch;
@@ -23,7 +24,8 @@ use std::path::{Path, PathBuf};
 
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
-pub use finish::{epoch_floor, installed, retained};
+pub use finish::{epoch_floor, installed, kept_bytes, retained};
+pub use repair::kept_content;
 use zeroize::Zeroizing;
 
 use crate::event::{Event, EventSink};

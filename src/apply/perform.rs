@@ -7,7 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, accounts, carry, configuration, keep, remove, stage, switch};
+use super::{Context, Error, Result, accounts, carry, configuration, keep, remove, repair, stage, switch};
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -40,7 +40,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::WriteFile { path, owner, mode, text } => {
             let (dir, name) = open_parent(context.root, path)?;
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
-            Ok(())
+            if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
         }
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
@@ -81,6 +81,8 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
         Step::RemoveDir { path } => remove::dir(context, path),
+        Step::StageFiles { path, paths } => repair::stage(context, path, paths),
+        Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
     }
 }
 
@@ -89,7 +91,11 @@ pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
     let exists = |e: &sys::Error| e.source.kind() == std::io::ErrorKind::AlreadyExists;
     let makes = matches!(
         step,
-        Step::CreateDir { .. } | Step::StageTree { .. } | Step::RemoveTree { .. } | Step::RemoveOwned { .. }
+        Step::CreateDir { .. }
+            | Step::StageTree { .. }
+            | Step::StageFiles { .. }
+            | Step::RemoveTree { .. }
+            | Step::RemoveOwned { .. }
     );
     makes && matches!(error, Error::Sys(e) if exists(e))
 }

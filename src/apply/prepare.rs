@@ -36,8 +36,15 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::DisableUnit { unit }
         | Step::StartUnit { unit }
         | Step::StopUnit { unit } => unit_state(unit, context),
-        Step::RemoveDir { path } | Step::TakeDir { path, .. } => attributes(path, context),
-        Step::StageTree { path, .. } => match sys::fs::exists(&context.at(path)) {
+        Step::RemoveDir { path } => attributes(path, context),
+        Step::TakeDir { path, .. } => {
+            let stat = files::open(context.root, path)?.stat_self()?;
+            let mode = crate::types::Mode::new(stat.mode);
+            Ok(Before::File { copy: String::new(), mode, uid: stat.ids.uid, gid: stat.ids.gid })
+        }
+        Step::StageTree { path, .. }
+        | Step::StageFiles { path, .. }
+        | Step::ReplaceEntries { trash: path, .. } => match sys::fs::exists(&context.at(path)) {
             true => Err(Error::Appeared(context.at(path))),
             false => Ok(Before::Absent),
         },
@@ -112,7 +119,7 @@ fn receipt(path: &str, number: usize, context: &Context, journal: &Journal) -> R
 }
 
 fn unit_state(unit: &str, context: &Context) -> Result<Before> {
-    let active = context.is_live() && service::state(unit)?.is_active();
+    let active = context.is_live() && service::state(unit)?.is_wanted();
     Ok(Before::Unit { enabled: service::is_enabled(context.root, unit), active })
 }
 

@@ -1,7 +1,6 @@
 //! Lays a release out beside its place: on all processors, large files past the page cache, with every frame and
 //! every file compared with its signed digest on the way.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use super::files::open_parent;
@@ -28,6 +27,18 @@ pub(super) struct Owners {
 }
 
 impl Owners {
+    /// Looks up the numbers that `entries` need.
+    pub(super) fn look_up<'a>(
+        context: &Context,
+        mut entries: impl Iterator<Item = &'a Entry>,
+    ) -> Result<Self> {
+        let needs_demisto = entries.any(|entry| entry.owner == Owner::Demisto);
+        Ok(Self {
+            root: context.ids(Owner::Root)?,
+            demisto: if needs_demisto { context.ids(Owner::Demisto)? } else { None },
+        })
+    }
+
     pub(super) fn of(&self, owner: Owner) -> Option<Ids> {
         match owner {
             Owner::Root => self.root,
@@ -41,17 +52,15 @@ pub(super) fn stage(context: &Context, path: &str) -> Result<()> {
     let manifest = release.manifest();
     let (above, name) = open_parent(context.root, path)?;
     let top = above.create_dir(&name, 0o755, context.ids(Owner::Root)?)?;
-    let needs_demisto = manifest.entries.iter().any(|entry| entry.owner == Owner::Demisto);
-    let owners = Owners {
-        root: context.ids(Owner::Root)?,
-        demisto: if needs_demisto { context.ids(Owner::Demisto)? } else { None },
-    };
+    let owners = Owners::look_up(context, manifest.entries.iter())?;
     let watch = Watch::start();
     let bytes = manifest.total_size();
     context.sink.begin("laying out files", bytes, Unit::Bytes);
     let result = directories(release, &top, owners)
         .and_then(|()| reuse::reuse(context, release, &top, owners))
-        .and_then(|reused| files(release, &top, owners, &reused, context))
+        .and_then(|reused| {
+            files(release, &top, owners, context, &|entry| !reused.contains(entry.path.as_str()))
+        })
         .and_then(|()| finish_directories(release, &top, owners))
         .and_then(|()| Ok(top.sync_file_system()?));
     let millis = watch.elapsed().as_millis();
@@ -88,14 +97,15 @@ fn finish_directories(release: &Release, top: &Dir, owners: Owners) -> Result<()
     Ok(())
 }
 
-fn files(
+/// The files that `wanted` accepts; the directories that hold them are there.
+pub(super) fn files(
     release: &Release,
     top: &Dir,
     owners: Owners,
-    reused: &HashSet<&str>,
     context: &Context,
+    wanted: &dyn Fn(&Entry) -> bool,
 ) -> Result<()> {
-    let runs = runs(release.manifest(), &|entry| !reused.contains(entry.path.as_str()));
+    let runs = runs(release.manifest(), wanted);
     let start = || Worker { release, owners, trail: Trail::new(top), reader: FrameReader::new(release) };
     sys::parallel::each(sys::env::waiting_workers(WORKERS), runs.len(), start, |worker, number| {
         runs.get(number).map_or(Ok(()), |run| worker.run(run, context))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{open, open_parent, put_back};
-use super::{Context, Result, accounts, carry, finish, remove, switch};
+use super::{Context, Result, accounts, carry, finish, remove, repair, switch};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::Owner;
@@ -20,7 +20,10 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         // all that is in the service's own directories came after their making, from the service
         (Step::CreateDir { path, owner: Owner::Demisto, .. }, _) => remove::whole(context, path),
         (Step::CreateDir { path, .. }, _) => remove::dir(context, path),
-        (Step::StageTree { path, .. }, _) => remove::whole(context, path),
+        (Step::StageTree { path, .. } | Step::StageFiles { path, .. }, _) => remove::whole(context, path),
+        (Step::ReplaceEntries { from, to, trash, paths }, _) => {
+            repair::replace_back(context, (from, to, trash), paths)
+        }
         (Step::WriteReceipt { path }, before) => {
             file(path, before, context, journal)?;
             for (path, copy) in finish::BESIDE_RECEIPT {

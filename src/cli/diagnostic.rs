@@ -186,7 +186,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::NotVerified => refused(),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
-        E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or --plan-digest from `uninstall --dry-run`"),
+        E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),
         E::NotRetained { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
         E::Unapproved => diagnosis(Exit::Usage, "give --yes, or --plan-digest from --dry-run"),
         E::RootLink(_) => {
@@ -198,11 +198,22 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         ),
         E::PlanDiffers { .. } => diagnosis(
             Exit::Blocked,
-            "look at the plan again (`plan`, `uninstall --dry-run`) and approve its digest",
+            "look at the plan again (`plan`, `uninstall --dry-run`, `repair --dry-run`) and approve its digest",
         ),
+        E::OtherRelease { .. } => diagnosis(
+            Exit::Refused,
+            "nothing was changed; give the file that was installed: repair --from FILE",
+        ),
+        E::NoContent { .. } => diagnosis(
+            Exit::Blocked,
+            "nothing was changed; give the file that was installed: demisto-install repair --from FILE",
+        ),
+        E::InTheWay(_) => {
+            diagnosis(Exit::Blocked, "nothing was changed; look at it, move it away, and run it again")
+        }
         E::Drift { .. } => diagnosis(
             Exit::Blocked,
-            "`demisto-install status` names them; uninstall and install put them right and keep data and configuration",
+            "`demisto-install verify --installed` names them; `demisto-install repair` puts them right",
         ),
         E::Unrecovered(cause) => match &**cause {
             apply::Error::Journal(
@@ -279,8 +290,16 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         E::NothingRetained => diagnosis(Exit::Blocked, "only an upgrade keeps the release before it"),
         E::InnerMount { .. } => diagnosis(Exit::Blocked, "unmount it for the upgrade"),
         E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
+        E::AccountGone => diagnosis(Exit::Blocked, ACCOUNT),
+        E::TooMuchDrift { .. } => {
+            diagnosis(Exit::Blocked, "uninstall and install put them right and keep data and configuration")
+        }
     }
 }
+
+const ACCOUNT: &str = "make it again with the numbers that own its files: `ls -nd /var/lib/demisto` shows them, \
+                       `groupadd --system --gid GID demisto` and `useradd --system --uid UID --gid GID \
+                       --no-create-home --home-dir /var/lib/demisto --shell /usr/sbin/nologin demisto` make it";
 
 const UNATTENDED: &str = "without a terminal use --answers FILE and --admin-password-file FILE, \
                           --admin-password-stdin or a systemd credential";

@@ -18,6 +18,7 @@ pub mod password;
 mod plan;
 pub mod progress;
 mod recover;
+mod repair;
 mod rollback;
 mod status;
 mod uninstall;
@@ -63,6 +64,8 @@ enum Command {
     Status(status::Args),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),
+    /// Put right what was changed since the installation
+    Repair(repair::Args),
     /// Remove what was installed
     Uninstall(uninstall::Args),
     /// Undo or finish a run that was cut off
@@ -119,6 +122,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
+        Some(Command::Repair(args)) => repair::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
@@ -170,6 +174,7 @@ mod tests {
             "inspect",
             "status",
             "wait-ready",
+            "repair",
             "uninstall",
             "recover",
             "keys list",

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use crate::workflow::Session;
 use crate::{report, workflow};
 
 /// Arguments of `verify`
@@ -13,6 +14,9 @@ use crate::{report, workflow};
 pub(super) struct Args {
     /// The file; this program itself unless given
     file: Option<PathBuf>,
+    /// Check what is installed: the recorded signatures, then every file
+    #[arg(long, conflicts_with = "file")]
+    installed: bool,
     #[command(flatten)]
     keys: KeyArgs,
     /// Judge as of TIME instead of now, such as 2026-05-01T00:00:00Z
@@ -24,7 +28,20 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let mut session = common.session(&args.keys, &*sink)?;
     session.now = args.at.unwrap_or(session.now);
+    if args.installed {
+        return installed(common, &session);
+    }
     let found = workflow::verify::verify(&session, args.file.as_deref())?;
     common.result(&report::verdicts(&found), &found);
     Ok(if found.accepted { Exit::Done.into() } else { Exit::Refused.into() })
+}
+
+fn installed(common: &Common, session: &Session) -> Result<ExitCode> {
+    let found = workflow::verify::installed(session)?;
+    common.result(&report::verified_installation(&found), &found);
+    Ok(match (found.accepted, found.drift.is_empty()) {
+        (false, _) => Exit::Refused.into(),
+        (true, false) => Exit::Blocked.into(),
+        (true, true) => Exit::Done.into(),
+    })
 }

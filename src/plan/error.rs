@@ -123,6 +123,15 @@ pub enum Error {
     /// Nothing is installed.
     #[error("nothing is installed here")]
     NothingInstalled,
+    /// The service's account is gone. Which numbers it had is known to its files only.
+    #[error("the account demisto does not exist any more")]
+    AccountGone,
+    /// So much differs that the plan would not fit into the journal.
+    #[error("{count} files of the release differ: too many to be put right one by one")]
+    TooMuchDrift {
+        /// How many.
+        count: usize,
+    },
 }
 
 /// A result of this room.

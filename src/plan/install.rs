@@ -50,7 +50,7 @@ pub struct Install<'a> {
     pub health_seconds: u64,
 }
 
-const DIR_MODE: Mode = Mode::new(0o755);
+pub(super) const DIR_MODE: Mode = Mode::new(0o755);
 const SERVICE_DIR_MODE: Mode = Mode::new(0o750);
 pub(super) const FILE_MODE: Mode = Mode::new(0o644);
 /// The product rewrites its configuration itself, so the service owns it.
@@ -97,7 +97,7 @@ pub(super) fn unit_path(name: &str) -> String {
 }
 
 /// The directories above a path, topmost first, without the root.
-fn ancestors(path: &str) -> Vec<String> {
+pub(super) fn ancestors(path: &str) -> Vec<String> {
     path.match_indices('/').skip(1).filter_map(|(i, _)| path.get(..i)).map(str::to_owned).collect()
 }
 

@@ -7,6 +7,7 @@
 mod changes;
 mod error;
 mod install;
+mod repair;
 mod rollback;
 mod step;
 mod uninstall;
@@ -15,6 +16,7 @@ mod upgrade;
 pub use changes::Changes;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
+pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
 pub use step::{Old, Step, VersionCheck};
@@ -36,6 +38,8 @@ pub enum Action {
     Rollback,
     /// Removal.
     Uninstall,
+    /// Putting right what was changed since.
+    Repair,
 }
 
 /// One step, and why it is there.

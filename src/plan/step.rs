@@ -11,6 +11,16 @@ use crate::types::{Digest, Mode, human_bytes};
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each variant says in `describe` what it does with its fields")]
 pub enum Step {
+    StageFiles {
+        path: String,
+        paths: Vec<String>,
+    },
+    ReplaceEntries {
+        from: String,
+        to: String,
+        trash: String,
+        paths: Vec<String>,
+    },
     CreateGroup {
         name: String,
     },
@@ -214,6 +224,12 @@ impl Step {
             Self::RemoveDir { path } => format!("remove {path} if it is empty"),
             Self::RemoveUser { name } => format!("remove the user {name}"),
             Self::RemoveGroup { name } => format!("remove the group {name}"),
+            Self::StageFiles { path, paths } => {
+                format!("lay out {} of the release in {path}", counted(paths))
+            }
+            Self::ReplaceEntries { to, paths, .. } => {
+                format!("put them into {to} in place of what is there: {}", first(paths))
+            }
         }
     }
 }
@@ -230,4 +246,18 @@ fn merge(path: &str, added: &[String], updated: &[String], conflicts: &[String])
     } else {
         format!("merge {path}: {}", parts.join("; "))
     }
+}
+
+/// Most paths that a line names.
+const SHOWN: usize = 8;
+
+fn counted(paths: &[String]) -> String {
+    if paths.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", paths.len()) }
+}
+
+fn first(paths: &[String]) -> String {
+    let shown: Vec<&str> = paths.iter().take(SHOWN).map(String::as_str).collect();
+    let rest = paths.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }

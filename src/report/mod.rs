@@ -11,12 +11,15 @@ use crate::manifest::{Kind, Manifest};
 use crate::pack::Packed;
 use crate::plan::Plan;
 use crate::types::human_bytes;
+use crate::verify::Judgement;
+use crate::workflow::drift::Drift;
 use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
+use crate::workflow::repair::Repaired;
 use crate::workflow::rollback::RolledBack;
 use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
-use crate::workflow::verify::Report;
+use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
 
@@ -111,7 +114,26 @@ pub fn installed(installed: &Installed) -> String {
 #[must_use]
 pub fn verdicts(report: &Report) -> String {
     let mut text = format!("{}\n", report.file);
-    for (number, verdict) in report.judgement.verdicts.iter().enumerate() {
+    signatures(&report.judgement, &mut text);
+    if let (Some(release), Some(title)) = (&report.release, &report.title) {
+        let _ = writeln!(text, "  release   {title} {release}");
+    }
+    match (&report.throughput, &report.problem) {
+        (Some(speed), _) => {
+            let _ =
+                writeln!(text, "  content   {} frames and the program are as signed: {speed}", report.frames);
+            text.push_str("VERIFIED\n");
+        }
+        (None, problem) => {
+            let _ = writeln!(text, "NOT VERIFIED: {}", problem.as_deref().unwrap_or("unknown"));
+        }
+    }
+    text
+}
+
+/// One line or more for each signature.
+fn signatures(judgement: &Judgement, text: &mut String) {
+    for (number, verdict) in judgement.verdicts.iter().enumerate() {
         let mark = if verdict.accepted { "accepted" } else { "not counted" };
         let _ = writeln!(text, "  signature {}: {mark}: {}", number + 1, verdict.reason);
         let signer = verdict.signer.as_ref().map(|f| f.spaced()).or_else(|| verdict.key.clone());
@@ -126,19 +148,47 @@ pub fn verdicts(report: &Report) -> String {
             let _ = writeln!(text, "    note  {notice}");
         }
     }
-    if let (Some(release), Some(title)) = (&report.release, &report.title) {
-        let _ = writeln!(text, "  release   {title} {release}");
+}
+
+/// The verdicts over the recorded manifest, and what is not as it was installed.
+#[must_use]
+pub fn verified_installation(found: &verify::Installed) -> String {
+    let mut text = format!("{} {}\n", found.title, found.release);
+    signatures(&found.judgement, &mut text);
+    if let Some(problem) = &found.problem {
+        let _ = writeln!(text, "NOT VERIFIED: {problem}");
+        return text;
     }
-    match (&report.throughput, &report.problem) {
-        (Some(speed), _) => {
-            let _ =
-                writeln!(text, "  content   {} frames and the program are as signed: {speed}", report.frames);
-            text.push_str("VERIFIED\n");
-        }
-        (None, problem) => {
-            let _ = writeln!(text, "NOT VERIFIED: {}", problem.as_deref().unwrap_or("unknown"));
-        }
+    let _ = writeln!(text, "  compared  {} entries and files in {} ms", found.compared, found.millis);
+    let _ = writeln!(text, "  kept      {} files of the host", found.kept);
+    drifts(&found.drift, &mut text);
+    if found.drift.is_empty() {
+        text.push_str("VERIFIED: everything is as it was installed\n");
+    } else {
+        let _ = writeln!(text, "CHANGED: `demisto-install repair` puts it right");
     }
+    text
+}
+
+/// Most differences that are listed for people; JSON has all.
+const LISTED: usize = 50;
+
+fn drifts(drift: &[Drift], text: &mut String) {
+    for drift in drift.iter().take(LISTED) {
+        let _ = writeln!(text, "    {:<10} {}", drift.what, drift.path);
+    }
+    if let Some(more) = drift.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = writeln!(text, "    and {more} more (--output json lists all)");
+    }
+}
+
+/// What a repair put right.
+#[must_use]
+pub fn repaired(repaired: &Repaired) -> String {
+    let mut text = format!("{}: {} differences are put right:\n", repaired.release, repaired.repaired.len());
+    drifts(&repaired.repaired, &mut text);
+    let _ = writeln!(text, "  kept      {} files of the host", repaired.kept);
+    text.push_str("Everything is as it was installed; `demisto-install verify --installed` shows it.\n");
     text
 }
 
@@ -242,9 +292,7 @@ pub fn status(status: &Status) -> String {
         line("Port", format!("{port}: {answer}"));
     }
     line("Drift", format!("{} files", status.drift.len()));
-    for drift in status.drift.iter().take(50) {
-        let _ = writeln!(text, "    {:<8} {}", drift.what, drift.path);
-    }
+    drifts(&status.drift, &mut text);
     text
 }
 

@@ -28,6 +28,12 @@ impl State {
     pub fn is_active(&self) -> bool {
         self.active == "active"
     }
+
+    /// Whether the unit runs, or systemd is about to let it run: also one that fails again and again.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "activating" | "reloading")
+    }
 }
 
 fn systemctl() -> Result<Tool> {

@@ -110,6 +110,27 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned() })
     }
 
+    /// Opens the directory `path`, absolute as the system in `root` sees it.
+    ///
+    /// On the running system links on the way are followed: only root can have made them, all upper
+    /// directories are root's. Below another root none is: an absolute one would lead out of it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or a component below another root is a link.
+    pub fn open_in(root: &Path, path: &str) -> Result<Self> {
+        if root == Path::new("/") {
+            return Self::open(&Path::new("/").join(path.trim_start_matches('/')));
+        }
+        let top = Self::open(root)?;
+        let inner = path.trim_start_matches('/');
+        if inner.is_empty() {
+            return Ok(top);
+        }
+        let odd =
+            |_| Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
+        top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)
+    }
+
     /// Where it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -22,5 +22,6 @@ pub mod process;
 pub mod signal;
 pub mod tty;
 pub mod walk;
+pub mod xattr;
 
 pub use error::{Error, Result};

@@ -1,5 +1,7 @@
 //! Compares what is installed with the signed manifest.
 
+mod host;
+
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,10 +10,14 @@ use serde::Serialize;
 
 use crate::host::Accounts;
 use crate::manifest::{Entry, Kind, Manifest};
-use crate::product::{self, Owner, under};
+pub use host::{Found, all};
+
+use crate::plan;
+use crate::product::{self, Owner};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind as FileKind, Stat, Trail};
 use crate::sys::io::Buffer;
+use crate::sys::xattr;
 use crate::types::Hasher;
 
 /// Most files that are read at once.
@@ -19,16 +25,22 @@ const WORKERS: usize = 8;
 /// As much is read at once: large enough that the device is busy, and little beside the other memory.
 const PIECE: usize = 1 << 20;
 
+const ROOT: Ids = Ids { uid: 0, gid: 0 };
+
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drift {
-    /// The path below the installation directory.
+    /// The path below the installation directory, or absolute when it lies elsewhere.
     pub path: String,
-    /// What differs: `missing`, `kind`, `content`, `mode`, `owner`, `target`.
+    /// What differs: `missing`, `kind`, `content`, `mode`, `owner`, `target`, `capability`; of the host
+    /// also `label`, `enablement`, `account`.
     pub what: &'static str,
 }
 
-/// All differences. Files that the release does not own are none.
+/// The path of the installation directory itself.
+const TOP: &str = ".";
+
+/// All differences in the tree. Files that the release does not own are none.
 ///
 /// # Errors
 /// When something cannot be looked at.
@@ -40,13 +52,10 @@ pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> 
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn of_tree(root: &Path, tree: &str, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
-    let top = match Dir::open(&under(root, tree)) {
+pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
+    let top = match tree(root, path)? {
         Ok(top) => top,
-        Err(e) if e.is_not_found() => {
-            return Ok(vec![Drift { path: ".".to_owned(), what: "missing" }]);
-        }
-        Err(e) => return Err(e.into()),
+        Err(what) => return Ok(vec![Drift { path: TOP.to_owned(), what }]),
     };
     let demisto = if owners { Accounts::look_up(root, product::SERVICE_USER)?.ids() } else { None };
     let found = Mutex::new(Vec::new());
@@ -67,7 +76,31 @@ pub fn of_tree(root: &Path, tree: &str, manifest: &Manifest, owners: bool) -> Re
     )?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_by_key(|(number, _)| *number);
-    Ok(found.into_iter().map(|(_, drift)| drift).collect())
+    let above = attributes_drift(top.stat_self()?, plan::TREE_MODE.bits(), owners);
+    let above = above.map(|what| Drift { path: TOP.to_owned(), what });
+    Ok(above.into_iter().chain(found.into_iter().map(|(_, drift)| drift)).collect())
+}
+
+/// Opens the installation directory, which is no link; else the word for what it is.
+fn tree(root: &Path, path: &str) -> Result<std::result::Result<Dir, &'static str>> {
+    let (above, name) = path.rsplit_once('/').unwrap_or_default();
+    let above = match Dir::open_in(root, above) {
+        Err(e) if e.is_not_found() => return Ok(Err("missing")),
+        other => other?,
+    };
+    Ok(match above.stat(name)?.map(|stat| stat.kind) {
+        None => Err("missing"),
+        Some(FileKind::Dir) => Ok(above.open_dir(name)?),
+        Some(_) => Err("kind"),
+    })
+}
+
+/// What differs from root's with this mode.
+fn attributes_drift(stat: Stat, mode: u32, owners: bool) -> Option<&'static str> {
+    if owners && stat.ids != ROOT {
+        return Some("owner");
+    }
+    (stat.mode != mode).then_some("mode")
 }
 
 fn entry_drift(
@@ -81,7 +114,7 @@ fn entry_drift(
     let Some(stat) = holder.stat(name)? else { return Ok(Some("missing")) };
     if let Some(demisto) = owners {
         let wanted = match entry.owner {
-            Owner::Root => Some(Ids { uid: 0, gid: 0 }),
+            Owner::Root => Some(ROOT),
             Owner::Demisto => demisto,
         };
         if wanted != Some(stat.ids) {
@@ -114,7 +147,11 @@ fn kind_drift(
             if hasher.finish() != *sha256 {
                 return Ok(Some("content"));
             }
-            Ok((mode.bits() != stat.mode).then_some("mode"))
+            if mode.bits() != stat.mode {
+                return Ok(Some("mode"));
+            }
+            let capable = xattr::has(&file, &holder.path_of(name), xattr::CAPABILITY)?;
+            Ok(capable.then_some("capability")) // a release gives none
         }
         _ => Ok(Some("kind")),
     }

@@ -41,8 +41,8 @@ pub enum Error {
     /// Not fit for a certificate.
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
-    /// Nobody can be asked whether to remove it.
-    #[error("cannot ask whether to remove it: this is not a terminal")]
+    /// Nobody can be asked whether the plan is right.
+    #[error("cannot ask whether to go on: this is not a terminal")]
     Unconfirmed,
     /// Another release is retained than the one that is wanted.
     #[error("{wanted} is not retained; {retained} is")]
@@ -75,6 +75,27 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// A repair was given another release than the installed one.
+    #[error("{} holds {offered}, but {installed} is installed", file.display())]
+    OtherRelease {
+        /// The file.
+        file: PathBuf,
+        /// The release that it holds, with the beginning of its manifest's digest.
+        offered: String,
+        /// The installed one.
+        installed: String,
+    },
+    /// What is to be put right is nowhere to be had.
+    #[error("nothing here holds the content of {count} files of the release: {names}")]
+    NoContent {
+        /// How many.
+        count: usize,
+        /// Some of them.
+        names: String,
+    },
+    /// Something that the release does not own has the name of something that it does.
+    #[error("{} has the name of something that the release brought, and may be somebody's", .0.display())]
+    InTheWay(PathBuf),
     /// An earlier run was cut off, and its recovery failed.
     #[error("an earlier run was cut off and could not be recovered")]
     Unrecovered(#[source] Box<apply::Error>),

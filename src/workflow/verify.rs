@@ -5,9 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Session, install};
+use super::drift::{self, Drift};
+use super::{Error, Session, install};
+use crate::manifest::Manifest;
 use crate::release::{Release, Throughput};
+use crate::types::Digest;
 use crate::verify::{self, Judgement};
+use crate::{apply, plan, sys};
 
 /// What is known of a file after all of it was looked at.
 #[derive(Debug, Serialize)]
@@ -66,5 +70,70 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
         }
         Err(error) => report.problem = Some(crate::types::error_chain(&error)),
     }
+    Ok(report)
+}
+
+/// What is known of the installed release after all of it was looked at.
+#[derive(Debug, Serialize)]
+pub struct Installed {
+    /// The release.
+    pub release: String,
+    /// Its name for people.
+    pub title: String,
+    /// One verdict per signature over the recorded manifest.
+    pub judgement: Judgement,
+    /// Whether the recorded manifest is what its signers signed, and the one that was installed.
+    pub accepted: bool,
+    /// Why not.
+    pub problem: Option<String>,
+    /// How many entries and files were compared.
+    pub compared: usize,
+    /// What differs.
+    pub drift: Vec<Drift>,
+    /// How many files in the installation directory are not the release's.
+    pub kept: usize,
+    /// Time taken in milliseconds.
+    pub millis: u64,
+}
+
+/// Judges the signatures over the recorded manifest anew, then compares what is installed with it. A
+/// refusal is a report, not an error; nothing is compared then.
+///
+/// # Errors
+/// When nothing is installed, an earlier run was cut off, or something cannot be looked at.
+pub fn installed(session: &Session) -> Result<Installed> {
+    let watch = sys::clock::Watch::start();
+    if session.is_unfinished()? {
+        return Err(Error::Unfinished.into());
+    }
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let (bytes, signatures) = apply::kept_bytes(&session.root)?;
+    let (store, policy) = session.trust()?;
+    let digest = Digest::of(&bytes);
+    let judgement = verify::judge(&bytes, &signatures, &store, &policy, session.now);
+    let mut report = Installed {
+        release: receipt.release(),
+        title: receipt.title.clone(),
+        accepted: false,
+        problem: Some(judgement.reason.clone()),
+        judgement,
+        compared: 0,
+        drift: Vec::new(),
+        kept: 0,
+        millis: 0,
+    };
+    if !report.judgement.accepted {
+        return Ok(report);
+    }
+    if digest != receipt.manifest {
+        report.problem = Some("the recorded manifest is not the one that was installed".to_owned());
+        return Ok(report);
+    }
+    let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
+    let found = drift::all(&session.root, manifest.get(), receipt.owners)?;
+    report.accepted = true;
+    report.problem = None;
+    (report.compared, report.drift, report.kept) = (found.compared, found.drift, found.kept);
+    report.millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
 
 const SIGKILL: i32 = 9;
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
+pub(crate) const EIO: i32 = 5;
+pub(crate) const ENOSPC: i32 = 28;
 /// Workers of one sweep.
 const WORKERS: usize = 2;
 

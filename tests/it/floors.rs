@@ -19,7 +19,7 @@ const HOUSE: &[Room] = &[
             "receipt", "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
         ],
     ),
-    (7, "report", &["config", "manifest", "pack", "plan", "types", "workflow"]),
+    (7, "report", &["config", "manifest", "pack", "plan", "types", "verify", "workflow"]),
     (
         6,
         "workflow",

@@ -12,6 +12,7 @@ mod support;
 
 mod clone;
 mod crash;
+mod crash_repair;
 mod crash_upgrade;
 mod docs;
 mod e2e;
@@ -24,6 +25,7 @@ mod policy;
 mod policy_sets;
 mod prompts;
 mod reference_product;
+mod repair;
 mod rotation;
 mod secrets;
 mod signer;

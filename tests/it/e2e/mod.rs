@@ -2,4 +2,5 @@
 
 mod bundle;
 mod container;
+mod repair;
 mod service;

@@ -1,0 +1,42 @@
+//! Extended attributes of open files.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::{Error, Result};
+
+/// The attribute that holds a program's capabilities (capabilities(7)).
+pub const CAPABILITY: &str = "security.capability";
+
+/// Whether an open file has the attribute `name`; where the file system knows no attributes, none has.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn has(file: &impl AsFd, path: &Path, name: &str) -> Result<bool> {
+    match rustix::fs::fgetxattr(file, name, &mut [0_u8; 1][..]) {
+        Ok(_) | Err(Errno::RANGE) => Ok(true), // longer than there is room for, so it is there
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
+        Err(e) => Err(Error::new("look at the attributes of", path, e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_seen_whatever_its_length() {
+        let dir = tempfile::tempdir_in("target").unwrap();
+        let path = dir.path().join("f");
+        super::super::fs::write_atomic(&path, b"x", 0o600).unwrap();
+        let file = super::super::fs::open_existing(&path).unwrap();
+        assert!(!has(&file, &path, "user.mine").unwrap());
+        for value in [&b""[..], b"1", b"longer"] {
+            rustix::fs::fsetxattr(&file, "user.mine", value, rustix::fs::XattrFlags::empty()).unwrap();
+            assert!(has(&file, &path, "user.mine").unwrap(), "{value:?}");
+        }
+        assert!(!has(&file, &path, CAPABILITY).unwrap());
+    }
+}
