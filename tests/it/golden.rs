@@ -13,7 +13,7 @@ use demisto_install::bundle::{self, Parts, Trailer};
 use demisto_install::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use demisto_install::manifest::{Manifest, Unverified};
 use demisto_install::pack::signer::Signer as SigningKey;
-use demisto_install::plan::{Action, Plan, Planned, Step, VersionCheck};
+use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
 use demisto_install::product::{self, Owner};
 use demisto_install::receipt::{self, Receipt};
 use demisto_install::trust::Policy;
@@ -349,14 +349,14 @@ fn every_step() -> Vec<Step> {
         Step::CreateGroup { name: name.clone() },
         Step::CreateUser { name: name.clone(), group: name.clone(), home: text("/var/lib/demisto") },
         Step::CreateDir { path: text("/var/lib/demisto"), owner, mode },
-        Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880 },
+        Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880, reused: 0 },
         Step::MakeCertificate { dir: stage.clone(), names: vec![text("host.example.org")], days: 825 },
         Step::TakeCertificate { dir: stage.clone(), chain: text("/root/cert.pem") },
         Step::WriteFile { path: text("/etc/logrotate.d/demisto"), owner, mode, text: text("# text\n") },
         Step::SetConfigPort { path: conf.clone(), port, was: Digest::of(b"{}") },
         Step::TakeDir { path: text("/var/log/demisto"), owner, mode },
         Step::WriteOneTimeConfig { path: text(product::ONE_TIME_FILE), user: text("admin"), keypass: true },
-        Step::SwitchTree { from: stage, to: dir.clone() },
+        Step::SwitchTree { from: stage.clone(), to: dir.clone(), old: Old::Removed },
         Step::RestoreLabels { paths: vec![dir.clone()] },
         Step::EnableUnit { unit: unit.clone() },
         Step::StartUnit { unit: unit.clone() },
@@ -391,6 +391,7 @@ fn plan_of(steps: Vec<Step>, manifest: Digest, signer: &str) -> Plan {
         signers: vec![signer.to_owned()],
         root: "/".to_owned(),
         space_bytes: 5_242_880,
+        changes: None,
         steps: steps.into_iter().map(planned).collect(),
         notes: vec!["this host has 1 processors; 8 are the minimum".to_owned()],
     }
@@ -403,7 +404,7 @@ fn every_before() -> [Before; 7] {
         Before::Absent,
         Before::Kept,
         Before::File { copy: "2".to_owned(), mode: Mode::new(0o640), uid: 0, gid: 0 },
-        Before::Tree { inode: 4711, exchanged: true },
+        Before::Tree { inode: 4711, exchanged: true, old: Some(4712) },
         Before::Unit { enabled: true, active: false },
         Before::Account { id: 990 },
     ]
@@ -424,9 +425,12 @@ fn cut_off_steps() -> Vec<(Step, Before)> {
     vec![
         (Step::CreateDir { path: text("/usr/local"), owner, mode }, Before::Kept),
         (Step::CreateDir { path: text("/var/lib/demisto"), owner: Owner::Demisto, mode }, Before::Absent),
-        (Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880 }, Before::Absent),
+        (Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880, reused: 0 }, Before::Absent),
         // before it happened: another tree has the place
-        (Step::SwitchTree { from: stage, to }, Before::Tree { inode: 0, exchanged: true }),
+        (
+            Step::SwitchTree { from: stage, to, old: Old::None },
+            Before::Tree { inode: 0, exchanged: true, old: None },
+        ),
         (file("/etc/sysusers.d/demisto.conf"), Before::Absent),
         (file("/etc/tmpfiles.d/never.conf"), Before::Kept),
         (Step::EnableUnit { unit: unit.clone() }, Before::Unit { enabled: false, active: false }),
