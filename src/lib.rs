@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod release;
 pub mod report;
 pub mod service;
+pub mod snapshot;
 pub mod source;
 pub mod sys;
 pub mod trust;

@@ -41,6 +41,7 @@ const HOUSE: &[Room] = &[
     (5, "service", &["product", "sys", "types"]),
     (4, "plan", &["certs", "config", "host", "manifest", "product", "prompt", "receipt", "types", "verify"]),
     (4, "release", &["bundle", "event", "manifest", "source", "sys", "trust", "types", "verify"]),
+    (3, "snapshot", &["event", "product", "sys", "types"]),
     (3, "manifest", &["bundle", "product", "types", "verify"]),
     (3, "receipt", &["product", "types", "verify"]),
     (3, "config", &[]),

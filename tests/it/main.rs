@@ -24,4 +24,5 @@ mod prompts;
 mod reference_product;
 mod secrets;
 mod signer;
+mod snapshot;
 mod tamper;
