@@ -11,6 +11,7 @@ mod finish;
 mod perform;
 mod prepare;
 mod remove;
+mod snapshot;
 mod stage;
 mod undo;
 

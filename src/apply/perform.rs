@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, accounts, remove, stage};
+use super::{Context, Error, Result, accounts, remove, snapshot, stage};
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -71,6 +71,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
         Step::RemoveDir { path } => remove::dir(context, path),
+        Step::TakeSnapshot { .. } => snapshot::take(context, step),
+        Step::RestoreData { snapshot: from, path, aside } => {
+            snapshot::restore(context, from, (path, aside), before)
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod password;
 mod plan;
 pub mod progress;
 mod recover;
+mod snapshot;
 mod status;
 mod uninstall;
 mod verify;
@@ -61,6 +62,8 @@ enum Command {
     Uninstall(uninstall::Args),
     /// Undo or finish a run that was cut off
     Recover(recover::Args),
+    /// Take, list, put back and remove snapshots of the data
+    Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
     Keys(keys::KeysArgs),
     /// Make a signed self-extracting installer from a directory tree
@@ -113,6 +116,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
+        Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),
     }
@@ -152,6 +156,9 @@ mod tests {
             "uninstall",
             "recover",
             "keys list",
+            "snapshot list",
+            "snapshot restore x",
+            "snapshot prune --keep 1",
             "pack --tree t --description d --signing-key k --out o",
         ];
         for verb in verbs {

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
-use crate::types::Mode;
+use crate::types::{Digest, Mode};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,11 @@ pub enum Before {
         enabled: bool,
         /// Whether it was active.
         active: bool,
+    },
+    /// The data of the service.
+    Data {
+        /// A digest that changes whenever they are changed.
+        fingerprint: Digest,
     },
     /// An account's numbers.
     Account {

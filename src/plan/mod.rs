@@ -6,12 +6,16 @@
 
 mod error;
 mod install;
+mod snapshot;
 mod step;
 mod uninstall;
 
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 use serde::{Deserialize, Serialize};
+pub use snapshot::{
+    Installed, Restored, Service, SnapshotCreate, SnapshotRestore, Taking, snapshot_create, snapshot_restore,
+};
 pub use step::Step;
 pub use uninstall::{Uninstall, uninstall};
 
@@ -26,6 +30,10 @@ pub enum Action {
     Install,
     /// Removal.
     Uninstall,
+    /// A snapshot of the data is taken.
+    Snapshot,
+    /// Data are put back from a snapshot.
+    Restore,
 }
 
 /// One step, and why it is there.
@@ -63,10 +71,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// SHA-256 over the plan's JSON form: an apply can be bound to the plan that was shown.
+    /// SHA-256 over the plan's JSON form: an apply can be bound to the plan that was shown. The name
+    /// of a snapshot that is to be taken, which holds the time, and the size of the data, which a
+    /// service at work changes all the time, are not part of what is approved.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        let mut plan = self.clone();
+        for planned in &mut plan.steps {
+            if let Step::TakeSnapshot { id, bytes, .. } = &mut planned.step {
+                (*id, *bytes) = (String::new(), 0);
+            }
+        }
+        Digest::of(&serde_json::to_vec(&plan).unwrap_or_default())
     }
 
     /// Adds a step.

@@ -41,3 +41,20 @@ pub fn fingerprint(root: &Path) -> Result<Digest> {
         Err(e) => Err(e),
     }
 }
+
+/// Whether the data directory cannot be moved as a whole: something is mounted on it, or its name is
+/// a link to where it is.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn is_fixed(root: &Path) -> Result<bool> {
+    use crate::sys::{self, dir::Kind};
+
+    let path = crate::product::under(root, crate::product::DATA_DIR);
+    let Some(stat) = sys::fs::stat(&path)? else { return Ok(false) };
+    if stat.kind == Kind::Symlink {
+        return Ok(true);
+    }
+    let above = path.parent().map(sys::fs::stat).transpose()?.flatten();
+    Ok(above.is_none_or(|above| above.dev != stat.dev) || sys::mounts::is_point(&sys::fs::canonical(&path)?)?)
+}

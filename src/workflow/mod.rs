@@ -9,6 +9,7 @@ pub mod install;
 pub mod keys;
 mod log;
 mod session;
+pub mod snapshot;
 pub mod status;
 pub mod uninstall;
 pub mod verify;

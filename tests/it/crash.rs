@@ -13,31 +13,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
 
 const SIGKILL: i32 = 9;
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
+pub(crate) const EIO: i32 = 5;
+pub(crate) const ENOSPC: i32 = 28;
 /// Workers of one sweep.
 const WORKERS: usize = 2;
 
 /// A change that is swept: how to begin, and what to run.
-struct Change<'a> {
-    name: &'a str,
-    root: &'a (dyn Fn() -> Root + Sync),
-    command: &'a (dyn Fn(&Path) -> Command + Sync),
+pub(crate) struct Change<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) root: &'a (dyn Fn() -> Root + Sync),
+    pub(crate) command: &'a (dyn Fn(&Path) -> Command + Sync),
 }
 
 /// A change together with how it goes when nobody disturbs it.
-struct Sweep<'a> {
-    change: Change<'a>,
-    points: Vec<String>,
-    before: Snapshot,
-    after: Snapshot,
+pub(crate) struct Sweep<'a> {
+    pub(crate) change: Change<'a>,
+    pub(crate) points: Vec<String>,
+    pub(crate) before: Snapshot,
+    pub(crate) after: Snapshot,
 }
 
-type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
 impl<'a> Sweep<'a> {
     /// Runs the change once, counting its points.
-    fn new(change: Change<'a>) -> Self {
+    pub(crate) fn new(change: Change<'a>) -> Self {
         let root = (change.root)();
         let before = root.snapshot();
         let points = points(&mut (change.command)(root.path()), change.name);
@@ -48,7 +48,7 @@ impl<'a> Sweep<'a> {
         Self { change, points, before, after }
     }
 
-    fn run(&self, root: &Root, fault: Option<&str>) -> Output {
+    pub(crate) fn run(&self, root: &Root, fault: Option<&str>) -> Output {
         let mut command = (self.change.command)(root.path());
         if let Some(fault) = fault {
             command.env("DEMISTO_INSTALL_FAULT_AT", fault);
@@ -57,7 +57,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// A root in which the change was cut off at point `number`.
-    fn killed(&self, number: usize) -> Result<Root, String> {
+    pub(crate) fn killed(&self, number: usize) -> Result<Root, String> {
         let root = (self.change.root)();
         let output = self.run(&root, Some(&number.to_string()));
         match output.status.signal() {
@@ -67,13 +67,18 @@ impl<'a> Sweep<'a> {
     }
 
     /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
-    fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+    pub(crate) fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
         let numbers: Vec<usize> = (1..=self.points.len()).step_by(step).collect();
         self.these(what, &numbers, check)
     }
 
     /// As [`each`](Self::each), at these points.
-    fn these(&self, what: &str, numbers: &[usize], check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+    pub(crate) fn these(
+        &self,
+        what: &str,
+        numbers: &[usize],
+        check: &(dyn Fn(usize) -> Verdict + Sync),
+    ) -> String {
         let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             while let Some(number) = numbers.get(next.fetch_add(1, Ordering::SeqCst)) {
@@ -91,29 +96,29 @@ impl<'a> Sweep<'a> {
         text
     }
 
-    fn is_before(&self, root: &Root) -> Verdict {
+    pub(crate) fn is_before(&self, root: &Root) -> Verdict {
         same(&self.before, root)
     }
 
-    fn is_after(&self, root: &Root) -> Verdict {
+    pub(crate) fn is_after(&self, root: &Root) -> Verdict {
         same(&self.after, root)
     }
 
     /// All or nothing, and nothing of ours lies about.
-    fn is_either(&self, root: &Root) -> Verdict {
+    pub(crate) fn is_either(&self, root: &Root) -> Verdict {
         self.is_before(root)
             .or_else(|why| self.is_after(root).map_err(|or| format!("neither {why}, nor {or}")))
     }
 
     /// Killed, and then run again: it ends as if nothing had happened.
-    fn again(&self, number: usize) -> Verdict {
+    pub(crate) fn again(&self, number: usize) -> Verdict {
         let root = self.killed(number)?;
         succeeds(&self.run(&root, None))?;
         self.is_after(&root)
     }
 
     /// Killed, and then recovered: all or nothing.
-    fn recovered(&self, number: usize) -> Verdict {
+    pub(crate) fn recovered(&self, number: usize) -> Verdict {
         let root = self.killed(number)?;
         succeeds(&recover(&root).output().unwrap())?;
         self.is_either(&root)?;
@@ -130,7 +135,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Killed, and the recovery is killed as well, at every third point of its own.
-    fn killed_twice(&self, number: usize) -> Verdict {
+    pub(crate) fn killed_twice(&self, number: usize) -> Verdict {
         let count = points(&mut recover(&self.killed(number)?), "recover").len();
         for second in (1..=count).step_by(3) {
             let root = self.killed(number)?;
@@ -147,7 +152,7 @@ impl<'a> Sweep<'a> {
 
     /// A call of the recovery fails, at every third point: it says so with exit code 5, or it is
     /// complete all the same, and a second recovery ends well.
-    fn recovery_fails(&self, number: usize) -> Verdict {
+    pub(crate) fn recovery_fails(&self, number: usize) -> Verdict {
         let count = points(&mut recover(&self.killed(number)?), "recover").len();
         for second in (1..=count).step_by(3) {
             let root = self.killed(number)?;
@@ -167,7 +172,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// A call fails, and the program is killed while it undoes what it did, or tidies up.
-    fn fails_and_is_killed(&self, number: usize) -> Verdict {
+    pub(crate) fn fails_and_is_killed(&self, number: usize) -> Verdict {
         for second in (number + 1..number + 120).step_by(4) {
             let root = (self.change.root)();
             let output = self.run(&root, Some(&format!("{number}:{EIO},{second}")));
@@ -183,7 +188,7 @@ impl<'a> Sweep<'a> {
 
     /// A call fails: exit 1, all as before, the message says what failed, and the next run ends well.
     /// After the commit record the change stays: exit 0, and a warning if something is left to tidy up.
-    fn fails(&self, number: usize, errno: i32) -> Verdict {
+    pub(crate) fn fails(&self, number: usize, errno: i32) -> Verdict {
         let root = (self.change.root)();
         let output = self.run(&root, Some(&format!("{number}:{errno}")));
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -201,29 +206,29 @@ impl<'a> Sweep<'a> {
     }
 }
 
-fn same(wanted: &Snapshot, root: &Root) -> Verdict {
+pub(crate) fn same(wanted: &Snapshot, root: &Root) -> Verdict {
     same_product(wanted, root)?;
     let left = root.leftovers();
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(", "))) }
 }
 
 /// As [`same`], but for what is put aside to be removed.
-fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
+pub(crate) fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
     let found = root.snapshot().only(|path| !path.contains("/.demisto.demisto-install"));
     let differences = wanted.differences(&found);
     if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }
 
-fn succeeds(output: &Output) -> Verdict {
+pub(crate) fn succeeds(output: &Output) -> Verdict {
     if output.status.success() { Ok(()) } else { Err(format!("the next run failed: {}", said(output))) }
 }
 
-fn recover(root: &Root) -> Command {
+pub(crate) fn recover(root: &Root) -> Command {
     run("recover", root.path())
 }
 
 /// Runs a command that must succeed, and gives the names of the points that it passes.
-fn points(command: &mut Command, name: &str) -> Vec<String> {
+pub(crate) fn points(command: &mut Command, name: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("points");
     let output = command.env("DEMISTO_INSTALL_FAULT_LOG", &log).output().unwrap();
@@ -232,7 +237,7 @@ fn points(command: &mut Command, name: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.to_owned()).collect()
 }
 
-fn install(root: &Path) -> Command {
+pub(crate) fn install(root: &Path) -> Command {
     Vendor::get().install(root)
 }
 

@@ -16,16 +16,16 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "prompt", "receipt",
-            "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
+            "release", "report", "snapshot", "source", "sys", "trust", "types", "verify", "workflow",
         ],
     ),
-    (7, "report", &["manifest", "pack", "plan", "types", "workflow"]),
+    (7, "report", &["manifest", "pack", "plan", "snapshot", "types", "workflow"]),
     (
         6,
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "manifest", "plan", "product", "prompt",
-            "receipt", "release", "service", "source", "sys", "trust", "types", "verify",
+            "receipt", "release", "service", "snapshot", "source", "sys", "trust", "types", "verify",
         ],
     ),
     (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
@@ -34,7 +34,7 @@ const HOUSE: &[Room] = &[
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "service", "sys", "types", "verify",
+            "receipt", "release", "service", "snapshot", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),

@@ -12,6 +12,7 @@ mod support;
 
 mod clone;
 mod crash;
+mod crash_snapshot;
 mod docs;
 mod e2e;
 mod floors;
