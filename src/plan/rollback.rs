@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::install::{self, unit_path};
-use super::uninstall::trash;
+use super::uninstall::aside;
 use super::upgrade::{start, take_snapshot};
 use super::{Action, Error, Old, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::{self, Role};
+use crate::product::{self, Role, SnapshotReason};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::Digest;
@@ -55,6 +55,8 @@ pub struct Rollback<'a> {
     pub data: DataChoice,
     /// Whether the snapshot of the retained release is there and whole.
     pub snapshot_found: bool,
+    /// Whether the data directory cannot be moved: a mount point, or a link to somewhere else.
+    pub fixed: bool,
     /// Where the present data are kept before others take their place: directory and name.
     pub present: Option<(String, String)>,
     /// How long the service may take to become healthy, in seconds.
@@ -192,9 +194,13 @@ fn switch(input: &Rollback, restore: bool, plan: &mut Plan) {
 
 fn data(input: &Rollback, plan: &mut Plan) {
     if let Some((dir, id)) = &input.present {
-        take_snapshot(dir, id, "rollback", input.now.map(|(_, manifest)| manifest), plan);
+        take_snapshot((dir, id), SnapshotReason::Rollback, input.now, plan);
     }
-    let _ = trash;
+    let Some(snapshot) = input.retained.snapshot.clone() else { return };
+    let (path, aside) = (product::DATA_DIR.to_owned(), aside(product::DATA_DIR, input.fixed));
+    let why = "moved aside first; removed when all is done";
+    plan.push(Step::RemoveTree { path: path.clone(), trash: aside.clone() }, why);
+    plan.push(Step::RestoreData { snapshot, path, aside }, "as they were before the upgrade");
 }
 
 fn digest(text: &str) -> Digest {

@@ -1,7 +1,7 @@
 //! Back to the retained release, or forward to it again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::prompt;
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::service;
+use crate::snapshot;
 use crate::sys;
 use crate::types::Digest;
 use crate::verify::Verified;
@@ -86,11 +87,45 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         port: port(session, &survey, &retained, config_kept.as_deref(), back.as_ref()),
         service: Service { live, active },
         data: options.data,
-        snapshot_found: false,
-        present: None,
+        snapshot_found: retained.snapshot.as_deref().is_some_and(is_usable),
+        fixed: snapshot::is_fixed(&session.root)?,
+        present: present(session, options, now.as_ref(), &retained)?,
         health_seconds: options.health_seconds,
     };
     Ok(plan::rollback(&input)?)
+}
+
+/// Whether a snapshot is there. That it is whole is compared when it is put back.
+fn is_usable(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(dir, id)| snapshot::open(Path::new(dir), id).is_ok())
+}
+
+/// Where the present data are kept.
+fn present(
+    session: &Session,
+    options: &Options,
+    now: Option<&Release>,
+    retained: &Retained,
+) -> Result<Option<(String, String)>> {
+    let goes_back = options.data != DataChoice::Keep && retained.snapshot.as_deref().is_some_and(is_usable);
+    if !options.keep_present || !goes_back {
+        return Ok(None);
+    }
+    let dir = super::snapshot::dir(session, options.snapshot_dir.as_deref())?;
+    let estimate = match snapshot::estimate(&session.root, &dir) {
+        Err(snapshot::Error::NoData(_)) => return Ok(None),
+        other => other?,
+    };
+    let dir_text = super::snapshot::text_of(&dir)?;
+    if estimate.needed > estimate.free {
+        let (needed, free) = (estimate.needed, estimate.free);
+        return Err(plan::Error::NoDataSpace { dir: dir_text, needed, free }.into());
+    }
+    let receipt = now.map(|(receipt, _)| receipt);
+    let name = receipt.map_or_else(|| "former".to_owned(), Receipt::release);
+    let state = Digest::of(&receipt.map(Receipt::to_bytes).unwrap_or_default()).to_string();
+    let short: String = state.chars().take(8).collect();
+    Ok(Some((dir_text, snapshot::new_id(&dir, &format!("{name}-{short}")))))
 }
 
 fn paths(retained: &Retained, now: Option<&Release>) -> Vec<String> {
