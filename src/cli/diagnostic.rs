@@ -149,7 +149,9 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::NotVerified => refused(),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
-        E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or --plan-digest from `uninstall --dry-run`"),
+        E::Unconfirmed => {
+            diagnosis(Exit::Usage, "give --yes, or --plan-digest with the digest that --dry-run shows")
+        }
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }
