@@ -164,6 +164,24 @@ fn put_back(fixed: bool) -> String {
     format!("data put back (mount point: {fixed}), killed at {} points", undoing.len())
 }
 
+/// A disk that is not there must not pass for a snapshot that was never taken.
+#[test]
+fn a_snapshot_that_vanished_is_missed() {
+    let (model, _) = model();
+    let taking = points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create");
+    let root = Root::copy_on_disk(&model);
+    let before = root.snapshot();
+    upgraded(&root, &taking);
+    let place = root.at(&format!("{STATE}/snapshots"));
+    fs::rename(&place, root.at("elsewhere")).unwrap();
+    let output = recover(&root).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("there is no snapshot"), "{}", said(&output));
+    fs::rename(root.at("elsewhere"), &place).unwrap();
+    succeeds(&recover(&root).output().unwrap()).unwrap();
+    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+}
+
 #[test]
 fn undoing_a_snapshot_puts_changed_data_back() {
     summary("crash-put-back", &put_back(false));

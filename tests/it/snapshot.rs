@@ -468,3 +468,34 @@ fn snapshots_may_lie_elsewhere() {
     verb(&root, &["prune", "--dir", dir, "--keep", "0", "--all"], 0);
     assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
 }
+
+/// A signal ends it in order: the data are as before, nothing is left, and the exit code tells.
+#[test]
+fn a_signal_ends_taking_and_restoring() {
+    let root = installed();
+    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    // long enough to be hit: sparse enough not to fill the disk, dense enough to take a while
+    let noise = noise(8 << 20);
+    for number in 0..24 {
+        fs::write(root.at("var/lib/demisto").join(format!("large-{number}")), &noise).unwrap();
+    }
+    let before = root.snapshot();
+    for arguments in [&["create"][..], &["restore", &id, "--yes"]] {
+        let mut command = run("snapshot", root.path());
+        let mut child = command.args(arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let partial = || {
+            let names = fs::read_dir(root.at("var/lib/demisto-install/snapshots")).unwrap();
+            names.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".partial"))
+        };
+        while !partial() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it was hit");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(128 + 15), "{arguments:?}");
+        assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+        assert_eq!(root.leftovers(), [""; 0]);
+        assert_eq!(fs::read_dir(root.at("var/lib/demisto-install/snapshots")).unwrap().count(), 1);
+    }
+}

@@ -52,7 +52,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let output = Command::new("/usr/bin/umount").arg(&self.path).output();
+        let output = Command::new("/usr/bin/umount").arg("-l").arg(&self.path).output();
         if !output.is_ok_and(|output| output.status.success()) {
             eprintln!("cannot unmount {}", self.path.display());
         }
