@@ -3,3 +3,4 @@
 mod bundle;
 mod container;
 mod service;
+mod snapshot;
