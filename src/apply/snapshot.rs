@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::files::{open, open_parent};
 use super::{Context, Error, Result, prepare, remove};
-use crate::journal::Before;
+use crate::journal::{self, Before};
 use crate::plan::Step;
 use crate::product;
 use crate::snapshot::{self, Form, Request, Snapshot, Work};
@@ -50,6 +50,9 @@ pub(super) fn take(context: &Context, step: &Step) -> Result<()> {
         work: work(context, true),
     };
     let taken = snapshot::create(&request, id)?;
+    // from here on the data may change, and undoing must not take a disk that is not there for a
+    // snapshot that was never taken
+    backups(context)?.replace_file(&marker(id), b"", 0o600, None)?;
     if taken.about.skipped_count > 0 {
         let first = taken.about.skipped.first().cloned().unwrap_or_default();
         let count = taken.about.skipped_count;
@@ -60,18 +63,31 @@ pub(super) fn take(context: &Context, step: &Step) -> Result<()> {
     Ok(())
 }
 
+/// Tells, among the journal's backups, that the snapshot is complete and the data are not put back.
+fn marker(id: &str) -> String {
+    format!("taken-{id}")
+}
+
+fn backups(context: &Context) -> Result<Dir> {
+    let journal = Dir::open(&super::journal_dir(context.root))?;
+    if journal.stat(journal::BACKUPS)?.is_none() {
+        journal.make_private_dir(journal::BACKUPS)?;
+        journal.sync()?;
+    }
+    Ok(journal.open_dir(journal::BACKUPS)?)
+}
+
 /// Puts the data back if they were changed since, then removes the snapshot: in this order, since
 /// the snapshot is the copy that counts until the data are back.
 pub(super) fn untake(context: &Context, dir: &str, id: &str, before: Digest) -> Result<()> {
     let dir = Path::new(dir);
-    match snapshot::open(dir, id) {
-        Err(snapshot::Error::Unknown { .. }) => {}
-        Err(e) => return Err(e.into()),
-        Ok(taken) => {
-            if snapshot::fingerprint(context.root)? != before {
-                put_back(context, &taken)?;
-            }
+    let backups = backups(context)?;
+    if backups.stat(marker(id))?.is_some() {
+        if snapshot::fingerprint(context.root)? != before {
+            put_back(context, &snapshot::open(dir, id)?)?;
         }
+        backups.remove_file(marker(id))?;
+        backups.sync()?;
     }
     Ok(snapshot::remove(dir, id)?)
 }

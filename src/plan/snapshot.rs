@@ -119,6 +119,15 @@ impl Current<'_> {
         })
     }
 
+    /// Whether the installed release reads the snapshot's data.
+    fn reads(&self, restored: &Restored) -> Result<()> {
+        if restored.data_schema <= self.manifest.schema {
+            return Ok(());
+        }
+        let (snapshot, installed) = (restored.data_schema, self.manifest.schema);
+        Err(Error::NewerData { snapshot, installed, release: self.receipt.release() })
+    }
+
     fn start(&self, service: Option<&AtWork>, plan: &mut Plan) {
         let Some(service) = service else { return };
         plan.push(Step::StartUnit { unit: service.unit.clone() }, "it was at work before");
@@ -140,6 +149,24 @@ fn stop(service: Option<&AtWork>, plan: &mut Plan) {
     }
 }
 
+/// Adds the steps that move the present data aside and lay a snapshot out in their place. `fixed`
+/// says that the data directory cannot be moved.
+///
+/// # Errors
+/// When there is no room for both.
+pub(super) fn replace_data(plan: &mut Plan, restored: &Restored, fixed: bool) -> Result<()> {
+    if restored.needed > restored.free {
+        let (dir, needed, free) = (product::DATA_DIR.to_owned(), restored.needed, restored.free);
+        return Err(Error::NoDataSpace { dir, needed, free });
+    }
+    let (path, aside) = (product::DATA_DIR.to_owned(), aside(product::DATA_DIR, fixed));
+    let why = "moved aside first; removed when all is done";
+    plan.push(Step::RemoveTree { path: path.clone(), trash: aside.clone() }, why);
+    let why = format!("data of {}, each file compared with what was written", restored.release);
+    plan.push(Step::RestoreData { snapshot: restored.path.clone(), path, aside }, why);
+    Ok(())
+}
+
 /// Plans a snapshot.
 ///
 /// # Errors
@@ -158,17 +185,7 @@ pub fn snapshot_create(input: &SnapshotCreate) -> Result<Plan> {
 /// When the installed release cannot read its data, or there is no room.
 pub fn snapshot_restore(input: &SnapshotRestore) -> Result<Plan> {
     let (installed, restored) = (input.installed, &input.restored);
-    if restored.data_schema > installed.manifest.schema {
-        return Err(Error::NewerData {
-            snapshot: restored.data_schema,
-            installed: installed.manifest.schema,
-            release: installed.receipt.release(),
-        });
-    }
-    if restored.needed > restored.free {
-        let (dir, needed, free) = (product::DATA_DIR.to_owned(), restored.needed, restored.free);
-        return Err(Error::NoDataSpace { dir, needed, free });
-    }
+    installed.reads(restored)?;
     let mut plan = installed.plan(Action::Restore);
     stop(input.service.as_ref(), &mut plan);
     if let Some(taking) = &input.taking {
@@ -177,13 +194,9 @@ pub fn snapshot_restore(input: &SnapshotRestore) -> Result<Plan> {
             "so that the present data can be put back",
         );
     }
-    let (path, aside) = (product::DATA_DIR.to_owned(), aside(product::DATA_DIR, input.fixed));
-    let why = "moved aside first; removed when all is done";
-    plan.push(Step::RemoveTree { path: path.clone(), trash: aside.clone() }, why);
-    let why = format!("data of {}, each file compared with what was written", restored.release);
-    plan.push(Step::RestoreData { snapshot: restored.path.clone(), path: path.clone(), aside }, why);
+    replace_data(&mut plan, restored, input.fixed)?;
     if input.selinux {
-        plan.push(Step::RestoreLabels { paths: vec![path] }, "SELinux is on");
+        plan.push(Step::RestoreLabels { paths: vec![product::DATA_DIR.to_owned()] }, "SELinux is on");
     }
     installed.start(input.service.as_ref(), &mut plan);
     let kept = [product::CONFIG_FILE, product::INSTALL_DIR].join(" and ");

@@ -190,7 +190,10 @@ impl Writer<'_> {
         let runs = runs.clone().unwrap_or_else(|| vec![(0, size)]);
         let mut hasher = Hasher::new();
         for (start, end) in runs {
-            self.run(&file, start, end, &mut hasher)?;
+            self.run(&file, start, end, &mut hasher).map_err(|e| match e {
+                Error::Changing(_) => Error::Changing(escaped(name)),
+                other => other,
+            })?;
         }
         *sha256 = Some(hasher.finish());
         self.pad(stored)?;

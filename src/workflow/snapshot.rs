@@ -16,6 +16,7 @@ use crate::receipt::Receipt;
 use crate::service;
 use crate::snapshot::{self, About, Form, Pruning, Work};
 use crate::sys;
+use crate::sys::dir::Dir;
 use crate::types::{Digest, error_chain};
 use crate::verify::Verified;
 
@@ -64,7 +65,7 @@ fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
 }
 
 /// The service, if it is at work on the running system.
-fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
+pub(super) fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
     let unit = format!("{}.service", receipt.role.service());
     let known = receipt.units.contains(&unit) && session.is_live() && host::facts().systemd;
     if !known || !service::state(&unit)?.is_active() {
@@ -89,7 +90,7 @@ pub(super) fn forget(session: &Session, path: &str) {
 }
 
 /// A snapshot that is to be taken in `dir`.
-fn taking(session: &Session, label: &str, dir: &Path) -> Result<Taking> {
+pub(super) fn taking(session: &Session, label: &str, dir: &Path) -> Result<Taking> {
     let estimate = snapshot::estimate(&session.root, dir)?;
     Ok(Taking {
         dir: text_of(dir)?,
@@ -192,24 +193,26 @@ pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
     let data = under(&session.root, product::DATA_DIR);
     let nearest = data.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
     let about = &found.about;
+    let present = restoring.keep_present && data.is_dir();
+    let label = format!("{}-before-{}", receipt.release(), restoring.id);
+    let taking = if present { Some(taking(session, &label, &restoring.dir)?) } else { None };
+    // what is taken first may take its room from the same file system
+    let shared =
+        sys::fs::stat(nearest)?.map(|stat| stat.dev) == Some(Dir::open(&restoring.dir)?.stat_self()?.dev);
+    let first = taking.as_ref().filter(|_| shared).map_or(0, |taking| taking.needed);
     let restored = Restored {
         path: text_of(found.path())?,
         data_schema: about.data_schema,
         release: about.release.clone(),
         needed: if about.form == Form::Archive { about.allocated } else { 0 },
-        free: sys::fs::free_bytes(nearest)?,
+        free: sys::fs::free_bytes(nearest)?.saturating_sub(first),
     };
-    let present = restoring.keep_present && data.is_dir();
     let root = session.root.display().to_string();
     let input = SnapshotRestore {
         installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
         service: at_work(session, &receipt)?,
         restored,
-        taking: if present {
-            Some(taking(session, &format!("{}-before-{}", receipt.release(), restoring.id), &restoring.dir)?)
-        } else {
-            None
-        },
+        taking,
         fixed: snapshot::is_fixed(&session.root)?,
         selinux: session.is_live() && host::facts().selinux,
     };

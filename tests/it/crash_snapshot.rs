@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::crash::{Change, EIO, ENOSPC, Sweep, Verdict, install, points, recover, succeeds};
-use crate::support::installer::{Root, STATE, run, said, summary};
+use crate::support::installer::{Root, STATE, noise, run, said, summary};
+use crate::support::loops::Mounted;
 
 /// A root on a disk with a release, data, and a snapshot of them called by the name that is given
 /// as well; after the snapshot the data were changed.
@@ -109,7 +110,8 @@ fn taking_survives_at_every_point() {
         let root = root();
         let output = sweep.run(&root, Some(&format!("{number}:{ENOSPC}")));
         match output.status.code() {
-            Some(0 | 1) => same(&root),
+            // what was left to tidy up is tidied up by the next run
+            Some(0 | 1) => succeeds(&recover(&root).output().unwrap()).and_then(|()| same(&root)),
             _ => Err(said(&output)),
         }
     };
@@ -117,29 +119,128 @@ fn taking_survives_at_every_point() {
     summary("crash-snapshot", &told.join("\n"));
 }
 
-/// The service has changed the data, the disk is short, the directory is a mount point: whatever
-/// comes together, undoing a snapshot puts back what it holds.
-#[test]
-fn undoing_a_snapshot_puts_changed_data_back() {
-    let (model, _) = model();
-    let root = Root::copy_on_disk(&model);
-    let before = root.snapshot();
-    // killed right after the snapshot is complete; then something writes the data
-    let command = || snapshot(root.path(), &["create"]);
-    let last = points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create");
-    let commit = last.len() - last.iter().rev().position(|name| name == "journal append").unwrap();
-    let at = last[..commit - 1].iter().rposition(|name| name == "journal append").unwrap();
-    drop(command().env("DEMISTO_INSTALL_FAULT_AT", at.to_string()).output().unwrap());
-    assert_eq!(ids(&root).len(), 2, "the snapshot is complete");
+/// Kills `create` right after the snapshot is complete, and then writes the data.
+fn upgraded(root: &Root, points: &[String]) {
+    // the last record but one is the commit
+    let appends: Vec<usize> = (0..points.len()).filter(|at| points[*at] == "journal append").collect();
+    let before_commit = appends[appends.len() - 2];
+    let mut create = snapshot(root.path(), &["create"]);
+    drop(create.env("DEMISTO_INSTALL_FAULT_AT", before_commit.to_string()).output().unwrap());
+    assert_eq!(ids(root).len(), 2, "the snapshot is complete");
     let data: PathBuf = root.at("var/lib/demisto");
     fs::write(data.join("data.db"), "written by a newer release\n").unwrap();
     fs::write(data.join("d/stray"), "stray").unwrap();
-    let count = points(&mut recover(&Root::copy_on_disk(&root)), "recover").len();
-    for killed in (1..=count).step_by(2) {
-        let root = Root::copy_on_disk(&root);
+    fs::write(data.join("stray"), "stray").unwrap();
+}
+
+/// Whoever wrote the data since: undoing a snapshot puts back what it holds, at whatever point that
+/// is cut off.
+fn put_back(fixed: bool) -> String {
+    let (model, _) = model();
+    let before = model.snapshot();
+    let make = || {
+        let root = Root::copy_on_disk(&model);
+        let mount = fixed.then(|| Mounted::bind(&root.at("var/lib/demisto")));
+        (root, mount) // what is declared last is dropped first
+    };
+    let taking = {
+        let (root, _mount) = make();
+        points(&mut snapshot(root.path(), &["create"]), "snapshot create")
+    };
+    let undoing = {
+        let (root, _mount) = make();
+        upgraded(&root, &taking);
+        points(&mut recover(&root), "recover")
+    };
+    assert!(undoing.len() > 10, "{undoing:?}");
+    for killed in 1..=undoing.len() {
+        let (root, _mount) = make();
+        upgraded(&root, &taking);
         drop(recover(&root).env("DEMISTO_INSTALL_FAULT_AT", killed.to_string()).output().unwrap());
         succeeds(&recover(&root).output().unwrap()).unwrap_or_else(|why| panic!("killed at {killed}: {why}"));
         assert_eq!(before.differences(&root.snapshot()), [""; 0], "killed at {killed}");
         assert_eq!((ids(&root).len(), root.leftovers()), (1, Vec::new()), "killed at {killed}");
     }
+    format!("data put back (mount point: {fixed}), killed at {} points", undoing.len())
+}
+
+/// A disk that is not there must not pass for a snapshot that was never taken.
+#[test]
+fn a_snapshot_that_vanished_is_missed() {
+    let (model, _) = model();
+    let taking = points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create");
+    let root = Root::copy_on_disk(&model);
+    let before = root.snapshot();
+    upgraded(&root, &taking);
+    let place = root.at(&format!("{STATE}/snapshots"));
+    fs::rename(&place, root.at("elsewhere")).unwrap();
+    let output = recover(&root).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("there is no snapshot"), "{}", said(&output));
+    fs::rename(root.at("elsewhere"), &place).unwrap();
+    succeeds(&recover(&root).output().unwrap()).unwrap();
+    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+}
+
+#[test]
+fn undoing_a_snapshot_puts_changed_data_back() {
+    summary("crash-put-back", &put_back(false));
+}
+
+#[test]
+fn undoing_a_snapshot_puts_data_back_into_a_mount_point_as_root() {
+    summary("crash-put-back-mount", &put_back(true));
+}
+
+/// Where there is no room for both, what is to be replaced goes first: the snapshot is the copy.
+#[test]
+fn a_short_disk_does_not_keep_data_from_coming_back_as_root() {
+    let (model, _) = model();
+    fs::write(model.at("var/lib/demisto/noise"), noise(5 << 20)).unwrap();
+    let root = Root::copy_on_disk(&model);
+    let data = root.at("var/lib/demisto");
+    let _mount = Mounted::memory(&data, 8 << 20);
+    let status = Command::new("/bin/cp").arg("-a").arg(model.at("var/lib/demisto/.")).arg(&data).status();
+    assert!(status.unwrap().success());
+    let before = root.snapshot();
+    upgraded(
+        &root,
+        &points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create"),
+    );
+    succeeds(&recover(&root).output().unwrap()).unwrap();
+    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+    assert_eq!((ids(&root).len(), root.leftovers()), (1, Vec::new()));
+}
+
+#[test]
+fn restoring_into_a_mount_point_survives_as_root() {
+    let (model, id) = model();
+    let make = || {
+        let root = Root::copy_on_disk(&model);
+        let mount = Mounted::bind(&root.at("var/lib/demisto"));
+        (root, mount) // what is declared last is dropped first
+    };
+    let command = |root: &Path| snapshot(root, &["restore", &id, "--yes", "--no-snapshot"]);
+    let (root, mount) = make();
+    let before = root.snapshot();
+    let points = points(&mut command(root.path()), "snapshot restore");
+    let after = root.snapshot();
+    assert_ne!(before, after);
+    assert_eq!(root.leftovers(), [""; 0]);
+    drop((mount, root));
+    let number_of_points = points.len();
+    for number in 1..=number_of_points {
+        for fault in [number.to_string(), format!("{number}:{EIO}")] {
+            let (root, _mount) = make();
+            drop(command(root.path()).env("DEMISTO_INSTALL_FAULT_AT", &fault).output().unwrap());
+            let name = &points[number - 1];
+            succeeds(&recover(&root).output().unwrap())
+                .unwrap_or_else(|why| panic!("{fault} ({name}): {why}"));
+            let found = root.snapshot();
+            let wrong = before.differences(&found);
+            assert!(wrong.is_empty() || after.differences(&found).is_empty(), "{fault} ({name}): {wrong:?}");
+            assert_eq!(root.leftovers(), [""; 0], "{fault} ({name})");
+        }
+    }
+    summary("crash-restore-mount", &format!("restored into a mount point, {number_of_points} points"));
 }

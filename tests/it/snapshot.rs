@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use demisto_install::event::Silent;
@@ -13,7 +13,7 @@ use demisto_install::sys::dir::Dir;
 use tempfile::TempDir;
 
 use crate::clone::{described, furnish};
-use crate::support::installer::{noise, said};
+use crate::support::installer::{Root, Vendor, noise, run, said};
 use crate::support::loops::Mounted;
 
 fn work() -> Work<'static> {
@@ -262,7 +262,7 @@ fn a_mount_in_the_data_is_refused_as_root() {
     let host = Host::new();
     let inner = host.data().join("inner");
     fs::create_dir(&inner).unwrap();
-    let mounted = Mounted::memory(&inner);
+    let mounted = Mounted::memory(&inner, 1 << 20);
     let error = host.take("one", SnapshotReason::Manual).unwrap_err();
     assert!(error.to_string().contains(inner.to_str().unwrap()), "{error}");
     assert!(snapshot::estimate(host.root(), &host.snapshots()).is_err());
@@ -367,4 +367,135 @@ fn a_very_deep_tree_comes_back() {
     assert!(reached.stat("bottom").unwrap().is_some());
     top.remove_tree("back").unwrap();
     Dir::open(&host.root().join("var/lib")).unwrap().remove_tree("demisto").unwrap();
+}
+
+// --- The verb ------------------------------------------------------------------------------------------------
+
+/// A root on a disk with a release and data.
+fn installed() -> Root {
+    let root = Root::copy_on_disk(&Root::furnished());
+    ends(&mut Vendor::get().install(root.path()), 0);
+    fs::write(root.at("var/lib/demisto/data.db"), "old\n").unwrap();
+    root
+}
+
+fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
+    output
+}
+
+fn verb(root: &Root, arguments: &[&str], code: i32) -> Output {
+    ends(run("snapshot", root.path()).args(arguments).args(["--output", "json"]), code)
+}
+
+fn result(output: &Output) -> serde_json::Value {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn data_go_back_and_forth() {
+    let root = installed();
+    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    assert!(id.ends_with("Z-6.14.0-1"), "{id}");
+    fs::write(root.at("var/lib/demisto/data.db"), "new\n").unwrap();
+    let shown = result(&verb(&root, &["restore", &id, "--dry-run"], 0));
+    std::thread::sleep(Duration::from_millis(1100));
+    let again = result(&verb(&root, &["restore", &id, "--dry-run"], 0));
+    assert_eq!(shown["digest"], again["digest"], "the time is not part of what is approved");
+    assert!(said(&verb(&root, &["restore", &id], 2)).contains("--yes"));
+    verb(&root, &["restore", &id, "--plan-digest", &"0".repeat(64)], 4);
+    assert_eq!(fs::read_to_string(root.at("var/lib/demisto/data.db")).unwrap(), "new\n");
+    let digest = shown["digest"].as_str().unwrap();
+    let before = result(&verb(&root, &["restore", &id, "--plan-digest", digest], 0))["before"].clone();
+    assert_eq!(fs::read_to_string(root.at("var/lib/demisto/data.db")).unwrap(), "old\n");
+    verb(&root, &["restore", before.as_str().unwrap(), "--yes", "--no-snapshot"], 0);
+    assert_eq!(fs::read_to_string(root.at("var/lib/demisto/data.db")).unwrap(), "new\n");
+    let listed = result(&verb(&root, &["list"], 0));
+    let reasons: Vec<&str> = listed["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["about"]["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons, ["manual", "restore"]);
+    assert_eq!(result(&verb(&root, &["prune", "--keep", "0"], 0))["removed"], serde_json::json!([before]));
+    verb(&root, &["verify", &id], 0);
+    assert_eq!(root.leftovers(), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_before_anything_is_changed() {
+    let root = installed();
+    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    let place = root.at("var/lib/demisto-install/snapshots").join(&id);
+    let before = root.snapshot();
+    verb(&root, &["restore", "unknown", "--yes"], 2);
+    verb(&root, &["verify", "../journal"], 2);
+    verb(&root, &["create", "--dir", "/tmp/snapshots"], 4);
+    let about = fs::read_to_string(place.join("snapshot.json")).unwrap();
+    fs::write(place.join("snapshot.json"), about.replace("\"data_schema\": 1", "\"data_schema\": 2"))
+        .unwrap();
+    let output = verb(&root, &["restore", &id, "--yes"], 3);
+    assert!(said(&output).contains("reads up to form 1"), "{}", said(&output));
+    fs::write(place.join("snapshot.json"), about).unwrap();
+    let archive = place.join("data.tar.zst");
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    verb(&root, &["verify", &id], 3);
+    let output = verb(&root, &["restore", &id, "--yes", "--no-snapshot"], 3);
+    assert!(said(&output).contains("everything is as it was before"), "{}", said(&output));
+    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+    let empty = Root::fresh();
+    verb(&empty, &["create"], 4);
+    verb(&empty, &["list"], 0);
+}
+
+#[test]
+fn snapshots_may_lie_elsewhere() {
+    let root = installed();
+    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = elsewhere.path().join("a/b");
+    let dir = dir.to_str().unwrap();
+    let id = result(&verb(&root, &["create", "--dir", dir], 0))["id"].as_str().unwrap().to_owned();
+    assert!(!root.at("var/lib/demisto-install/snapshots").exists());
+    fs::remove_file(root.at("var/lib/demisto/data.db")).unwrap();
+    verb(&root, &["restore", &id, "--dir", dir, "--yes"], 0);
+    assert_eq!(fs::read_to_string(root.at("var/lib/demisto/data.db")).unwrap(), "old\n");
+    verb(&root, &["prune", "--dir", dir, "--keep", "0", "--all"], 0);
+    assert_eq!(fs::read_dir(dir).unwrap().count(), 0);
+}
+
+/// A signal ends it in order: the data are as before, nothing is left, and the exit code tells.
+#[test]
+fn a_signal_ends_taking_and_restoring() {
+    let root = installed();
+    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    // long enough to be hit: sparse enough not to fill the disk, dense enough to take a while
+    let noise = noise(8 << 20);
+    for number in 0..24 {
+        fs::write(root.at("var/lib/demisto").join(format!("large-{number}")), &noise).unwrap();
+    }
+    let before = root.snapshot();
+    for arguments in [&["create"][..], &["restore", &id, "--yes"]] {
+        let mut command = run("snapshot", root.path());
+        let mut child = command.args(arguments).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let partial = || {
+            let names = fs::read_dir(root.at("var/lib/demisto-install/snapshots")).unwrap();
+            names.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".partial"))
+        };
+        while !partial() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it was hit");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(128 + 15), "{arguments:?}");
+        assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+        assert_eq!(root.leftovers(), [""; 0]);
+        assert_eq!(fs::read_dir(root.at("var/lib/demisto-install/snapshots")).unwrap().count(), 1);
+    }
 }

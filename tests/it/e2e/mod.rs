@@ -4,3 +4,4 @@ mod bundle;
 mod container;
 mod repair;
 mod service;
+mod snapshot;
