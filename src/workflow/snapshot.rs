@@ -112,14 +112,11 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
     snapshot::clean(dir)?;
     let (receipt, manifest) = installed(session)?;
     let root = session.root.display().to_string();
+    let label = format!("{}-{}", session.now.strftime("%Y%m%dT%H%M%SZ"), receipt.release());
     let input = SnapshotCreate {
         installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
         service: at_work(session, &receipt)?,
-        taking: taking(
-            session,
-            &format!("{}-{}", receipt.release(), session.now.strftime("%Y%m%dT%H%M%SZ")),
-            dir,
-        )?,
+        taking: taking(session, &label, dir)?,
     };
     let plan = plan::snapshot_create(&input)?;
     carry_out(session, &recorder, &plan, receipt.owners)?;
