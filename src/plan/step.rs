@@ -1,125 +1,41 @@
 use serde::{Deserialize, Serialize};
 
-use crate::product::{Owner, SnapshotReason};
+use crate::product::{Owner, SnapshotReason as Reason};
 use crate::types::{Digest, Mode, human_bytes};
 
 /// One step of a plan, as large as what is undone together. Paths are absolute as the installed
-/// system sees them. No variant holds a secret.
+/// system sees them; only where a snapshot lies is told as this program sees it, since that may be
+/// outside of the root. No variant holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each variant says in `describe` what it does with its fields")]
 pub enum Step {
-    CreateGroup {
-        name: String,
-    },
-    CreateUser {
-        name: String,
-        group: String,
-        home: String,
-    },
-    CreateDir {
-        path: String,
-        owner: Owner,
-        mode: Mode,
-    },
-    StageTree {
-        path: String,
-        files: u64,
-        bytes: u64,
-    },
-    MakeCertificate {
-        dir: String,
-        names: Vec<String>,
-        days: u32,
-    },
-    TakeCertificate {
-        dir: String,
-        chain: String,
-    },
-    WriteFile {
-        path: String,
-        owner: Owner,
-        mode: Mode,
-        text: String,
-    },
-    SetConfigPort {
-        path: String,
-        port: u16,
-        was: Digest,
-    },
-    TakeDir {
-        path: String,
-        owner: Owner,
-        mode: Mode,
-    },
-    WriteOneTimeConfig {
-        path: String,
-        user: String,
-        keypass: bool,
-    },
-    SwitchTree {
-        from: String,
-        to: String,
-    },
-    RestoreLabels {
-        paths: Vec<String>,
-    },
-    EnableUnit {
-        unit: String,
-    },
-    StartUnit {
-        unit: String,
-    },
-    AwaitHealth {
-        unit: String,
-        port: u16,
-        path: String,
-        seconds: u64,
-    },
-    WriteReceipt {
-        path: String,
-    },
-    StopUnit {
-        unit: String,
-    },
-    DisableUnit {
-        unit: String,
-    },
-    RemoveFile {
-        path: String,
-    },
-    RemoveOwned {
-        dir: String,
-        trash: String,
-    },
-    RemoveTree {
-        path: String,
-        trash: String,
-    },
-    RemoveDir {
-        path: String,
-    },
-    RemoveUser {
-        name: String,
-    },
-    RemoveGroup {
-        name: String,
-    },
-    /// `dir` is where this program sees it: a snapshot may lie outside of the root.
-    TakeSnapshot {
-        dir: String,
-        id: String,
-        reason: SnapshotReason,
-        release: String,
-        data_schema: u64,
-        bytes: u64,
-    },
-    /// `snapshot` is the directory of one snapshot; `aside` is where the data before it were moved.
-    RestoreData {
-        snapshot: String,
-        path: String,
-        aside: String,
-    },
+    CreateGroup { name: String },
+    CreateUser { name: String, group: String, home: String },
+    CreateDir { path: String, owner: Owner, mode: Mode },
+    StageTree { path: String, files: u64, bytes: u64 },
+    MakeCertificate { dir: String, names: Vec<String>, days: u32 },
+    TakeCertificate { dir: String, chain: String },
+    WriteFile { path: String, owner: Owner, mode: Mode, text: String },
+    SetConfigPort { path: String, port: u16, was: Digest },
+    TakeDir { path: String, owner: Owner, mode: Mode },
+    WriteOneTimeConfig { path: String, user: String, keypass: bool },
+    SwitchTree { from: String, to: String },
+    RestoreLabels { paths: Vec<String> },
+    EnableUnit { unit: String },
+    StartUnit { unit: String },
+    AwaitHealth { unit: String, port: u16, path: String, seconds: u64 },
+    WriteReceipt { path: String },
+    StopUnit { unit: String },
+    DisableUnit { unit: String },
+    RemoveFile { path: String },
+    RemoveOwned { dir: String, trash: String },
+    RemoveTree { path: String, trash: String },
+    RemoveDir { path: String },
+    RemoveUser { name: String },
+    RemoveGroup { name: String },
+    TakeSnapshot { dir: String, id: String, reason: Reason, release: String, data_schema: u64, bytes: u64 },
+    RestoreData { snapshot: String, path: String, aside: String },
 }
 
 impl Step {
