@@ -14,9 +14,8 @@ use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, Snapsho
 use crate::product::{self, SnapshotReason, under};
 use crate::receipt::Receipt;
 use crate::service;
-use crate::snapshot::{self, About, Form, Pruning, Work};
+use crate::snapshot::{self, About, Form, Pruning, Snapshot, Work};
 use crate::sys;
-use crate::sys::dir::Dir;
 use crate::types::{Digest, error_chain};
 use crate::verify::Verified;
 
@@ -187,23 +186,10 @@ pub fn prune(
 pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
     let (receipt, manifest) = installed(session)?;
     let found = snapshot::open(&restoring.dir, &restoring.id)?;
-    let data = under(&session.root, product::DATA_DIR);
-    let nearest = data.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
-    let about = &found.about;
-    let present = restoring.keep_present && data.is_dir();
+    let present = restoring.keep_present && under(&session.root, product::DATA_DIR).is_dir();
     let label = format!("{}-before-{}", receipt.release(), restoring.id);
     let taking = if present { Some(taking(session, &label, &restoring.dir)?) } else { None };
-    // what is taken first may take its room from the same file system
-    let shared =
-        sys::fs::stat(nearest)?.map(|stat| stat.dev) == Some(Dir::open(&restoring.dir)?.stat_self()?.dev);
-    let first = taking.as_ref().filter(|_| shared).map_or(0, |taking| taking.needed);
-    let restored = Restored {
-        path: text_of(found.path())?,
-        data_schema: about.data_schema,
-        release: about.release.clone(),
-        needed: if about.form == Form::Archive { about.allocated } else { 0 },
-        free: sys::fs::free_bytes(nearest)?.saturating_sub(first),
-    };
+    let restored = restored(session, &found, taking.as_ref())?;
     let root = session.root.display().to_string();
     let input = SnapshotRestore {
         installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
@@ -214,6 +200,30 @@ pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
         selinux: session.is_live() && host::facts().selinux,
     };
     Ok(plan::snapshot_restore(&input)?)
+}
+
+/// A snapshot that is put back, after the present data were kept as `taking` says.
+pub(super) fn restored(session: &Session, found: &Snapshot, taking: Option<&Taking>) -> Result<Restored> {
+    let data = under(&session.root, product::DATA_DIR);
+    let nearest = data.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    let device = |path: &Path| anyhow::Ok(sys::fs::stat(&sys::fs::canonical(path)?)?.map(|stat| stat.dev));
+    // what is taken first may take its room from the same file system
+    let first = match taking {
+        Some(taking) => {
+            let dir = Path::new(&taking.dir);
+            let place = dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+            if device(place)? == device(nearest)? { taking.needed } else { 0 }
+        }
+        None => 0,
+    };
+    let about = &found.about;
+    Ok(Restored {
+        path: text_of(found.path())?,
+        data_schema: about.data_schema,
+        release: about.release.clone(),
+        needed: if about.form == Form::Archive { about.allocated } else { 0 },
+        free: sys::fs::free_bytes(nearest)?.saturating_sub(first),
+    })
 }
 
 /// Puts a snapshot back, if the plan is still the one that was shown. Gives the name of the snapshot

@@ -339,6 +339,62 @@ const PAYLOAD: u64 = 2000;
 
 /// One of each step that there is.
 fn every_step() -> Vec<Step> {
+    let mut steps = steps_of_installations();
+    steps.extend(steps_of_changes());
+    steps
+}
+
+/// Steps of upgrades, rollbacks, snapshots and repairs.
+fn steps_of_changes() -> Vec<Step> {
+    let text = str::to_owned;
+    let (dir, unit, conf) = (text(product::INSTALL_DIR), text("demisto.service"), text(product::CONFIG_FILE));
+    let stage = text(product::STAGE_DIR);
+    vec![
+        Step::CarryOver { from: dir.clone(), to: stage.clone() },
+        Step::KeepState {
+            path: text(product::RETAINED_STATE_NEW),
+            retained: Box::new(Retained {
+                schema: 1,
+                release: Some(text("6.12.0-1")),
+                data_schema: Some(1),
+                units: vec![unit],
+                config_after: Some(Digest::of(b"{}")),
+                snapshot: Some(text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d")),
+            }),
+        },
+        Step::MergeConfig {
+            path: conf.clone(),
+            was: Digest::of(b"{}"),
+            becomes: Digest::of(b"{\"a\":1}"),
+            on_conflict: OnConflict::Keep,
+            added: vec![text("a")],
+            updated: vec![text("b")],
+            conflicts: vec![text("c")],
+        },
+        Step::PutBack { path: conf, copy: text("/var/lib/demisto-install/retained/demisto.conf") },
+        Step::TakeSnapshot {
+            dir: text(product::SNAPSHOT_DIR),
+            id: text("6.12.0-1-0a1b2c3d"),
+            reason: SnapshotReason::Upgrade,
+            release: text("6.12.0-1"),
+            data_schema: 1,
+        },
+        Step::RestoreData {
+            snapshot: text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d"),
+            path: text(product::DATA_DIR),
+            aside: text("/var/lib/.demisto.demisto-install-trash"),
+        },
+        Step::StageFiles { path: stage.clone(), paths: vec![text("lib/module-1")] },
+        Step::ReplaceEntries {
+            from: stage,
+            to: dir,
+            trash: text(product::REPAIR_TRASH_DIR),
+            paths: vec![text("lib/module-1")],
+        },
+    ]
+}
+
+fn steps_of_installations() -> Vec<Step> {
     let text = str::to_owned;
     let (dir, unit, name) = (text("/usr/local/demisto"), text("demisto.service"), text("demisto"));
     let (mode, owner) = (Mode::new(0o750), Owner::Demisto);
@@ -359,47 +415,6 @@ fn every_step() -> Vec<Step> {
         Step::TakeDir { path: text("/var/log/demisto"), owner, mode },
         Step::WriteOneTimeConfig { path: text(product::ONE_TIME_FILE), user: text("admin"), keypass: true },
         Step::SwitchTree { from: stage.clone(), to: dir.clone(), old: Old::Removed },
-        Step::CarryOver { from: dir.clone(), to: stage.clone() },
-        Step::KeepState {
-            path: text(product::RETAINED_STATE_NEW),
-            retained: Box::new(Retained {
-                schema: 1,
-                release: Some(text("6.12.0-1")),
-                data_schema: Some(1),
-                units: vec![unit.clone()],
-                config_after: Some(Digest::of(b"{}")),
-                snapshot: Some(text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d")),
-            }),
-        },
-        Step::MergeConfig {
-            path: conf.clone(),
-            was: Digest::of(b"{}"),
-            becomes: Digest::of(b"{\"a\":1}"),
-            on_conflict: OnConflict::Keep,
-            added: vec![text("a")],
-            updated: vec![text("b")],
-            conflicts: vec![text("c")],
-        },
-        Step::PutBack { path: conf.clone(), copy: text("/var/lib/demisto-install/retained/demisto.conf") },
-        Step::TakeSnapshot {
-            dir: text(product::SNAPSHOT_DIR),
-            id: text("6.12.0-1-0a1b2c3d"),
-            reason: SnapshotReason::Upgrade,
-            release: text("6.12.0-1"),
-            data_schema: 1,
-        },
-        Step::RestoreData {
-            snapshot: text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d"),
-            path: text(product::DATA_DIR),
-            aside: text("/var/lib/.demisto.demisto-install-trash"),
-        },
-        Step::StageFiles { path: stage.clone(), paths: vec![text("lib/module-1")] },
-        Step::ReplaceEntries {
-            from: stage,
-            to: dir.clone(),
-            trash: text(product::REPAIR_TRASH_DIR),
-            paths: vec![text("lib/module-1")],
-        },
         Step::RestoreLabels { paths: vec![dir.clone()] },
         Step::EnableUnit { unit: unit.clone() },
         Step::StartUnit { unit: unit.clone() },
