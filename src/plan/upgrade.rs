@@ -79,7 +79,7 @@ pub struct Upgrade<'a> {
     /// Who signed it.
     pub signers: &'a [Signer],
     /// What is to be said about them: whether they signed the installed release, too.
-    pub pin_note: Option<String>,
+    pub pin_note: String,
     /// The host.
     pub facts: &'a Facts,
     /// What is there.
@@ -245,7 +245,7 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
             product::INSTALL_DIR
         )),
     }
-    plan.notes.extend(input.pin_note.clone());
+    plan.notes.push(input.pin_note.clone());
     if let Some(retained) = input.retained {
         let data = if retained.snapshot.is_some() { " with its snapshot of the data" } else { "" };
         plan.notes.push(format!("{}, which is kept now, is removed{data}", retained.name()));

@@ -66,10 +66,11 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
     let survey = host::survey(&session.root, &paths(&retained, now.as_ref()))?;
     let live = session.is_live() && facts.systemd;
     let unit = format!("{}.service", Role::Server.service());
-    let active = live && service::state(&unit).is_ok_and(|state| state.is_active());
+    let active = live && service::state(&unit).is_ok_and(|state| state.is_wanted());
     let drift = match &back {
         Some((receipt, manifest)) => {
-            drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?.len()
+            let found = drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?;
+            found.iter().filter(|drift| drift.path != drift::TOP).count()
         }
         None => 0,
     };
