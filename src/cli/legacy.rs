@@ -43,7 +43,11 @@ const ANSWERS: Option<&str> = Some("demisto-install install --answers FILE");
 
 /// Options of the vendor's installer, in the order of its help text. `-h` is not among them: it works.
 const INSTALLER: [Old; 55] = [
-    old("backup", SNAPSHOT, "an upgrade always keeps the release before it, and with a snapshot the data, too"),
+    old(
+        "backup",
+        SNAPSHOT,
+        "an upgrade always keeps the release before it, and with a snapshot the data, too",
+    ),
     old("backup-tenants", None, ROLES),
     old("conffile", None, "the configuration file is always /etc/demisto.conf"),
     old("otc", None, "the one-time configuration is always /var/lib/demisto/otc.conf.json"),
