@@ -269,9 +269,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
 fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
     use snapshot::Error as E;
     match error {
-        E::Place { .. } => {
-            diagnosis(Exit::Blocked, "give --dir DIR: a directory on a disk that only root can write")
-        }
+        E::Place { .. } => diagnosis(
+            Exit::Blocked,
+            "give a directory on a disk that only root can write: --dir DIR of `snapshot`, --snapshot-dir DIR of the others",
+        ),
         E::Mounted(_) => diagnosis(Exit::Blocked, "unmount it; what it holds needs a backup of its own"),
         E::NoData(_) => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
         E::Id(_) | E::Unknown { .. } => {
@@ -331,9 +332,10 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
             Exit::Refused,
             "install the release that the snapshot is of, or choose another snapshot",
         ),
-        E::NoDataSpace { .. } => {
-            diagnosis(Exit::Blocked, "make room there, or give --dir DIR on another disk")
-        }
+        E::NoDataSpace { .. } => diagnosis(
+            Exit::Blocked,
+            "make room there, or give a directory on another disk: --dir DIR of `snapshot`, --snapshot-dir DIR of the others",
+        ),
         E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
         E::AccountGone => diagnosis(Exit::Blocked, ACCOUNT),
         E::TooMuchDrift { .. } => {
@@ -366,6 +368,10 @@ fn of_ask(error: &ask::Error) -> Diagnosis {
 
 fn of_prompt(error: &prompt::Error) -> Diagnosis {
     match error {
+        prompt::Error::Missing { keys } if *keys == ["accept_eula"] => diagnosis(
+            Exit::Usage,
+            "accept the licence agreement with \"accept_eula\": true in --answers FILE",
+        ),
         prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
         prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
         _ => diagnosis(Exit::Usage, ""),

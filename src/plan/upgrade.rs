@@ -257,10 +257,13 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
         ));
     }
     if input.service.active {
-        plan.notes.push(
-            "the service is away only between its stop and its start; all that takes long is done before"
-                .to_owned(),
-        );
+        let taken = matches!(input.snapshots, Snapshots::Take { .. });
+        let within = if taken {
+            "; the data are kept in between, everything else that takes long is done before"
+        } else {
+            "; all that takes long is done before"
+        };
+        plan.notes.push(format!("the service is away only between its stop and its start{within}"));
     }
     if let Snapshots::Not(why) = &input.snapshots {
         plan.notes.push(format!("no snapshot of the data is taken: {why}"));

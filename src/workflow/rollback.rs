@@ -201,6 +201,11 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         Some(receipt) => receipt.owners,
         None => apply::retained(&session.root)?.is_none_or(|(receipt, _)| receipt.owners),
     };
+    plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
+    let used = plan.steps.iter().find_map(|planned| match &planned.step {
+        plan::Step::RestoreData { snapshot, .. } => Some(snapshot.clone()),
+        _ => None,
+    });
     let context = Context {
         root: &session.root,
         owners,
@@ -212,14 +217,14 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
     result?;
+    if let Some(used) = &used {
+        super::snapshot::forget(session, used); // its data are live again
+    }
     Ok(RolledBack {
         release: plan.release.clone(),
         retained: receipt.as_ref().map(Receipt::release),
         started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
-        data: plan
-            .steps
-            .iter()
-            .any(|p| matches!(&p.step, plan::Step::RemoveTree { path, .. } if path == product::DATA_DIR)),
+        data: used.is_some(),
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),
     })
 }

@@ -346,6 +346,7 @@ pub fn run(
     require_approved(&planned.plan, approved)?;
     let retained = retained::read(&session.root)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
+    planned.plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
     let context = Context {
         root: &session.root,
         owners: receipt.owners,

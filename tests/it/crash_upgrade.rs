@@ -24,7 +24,10 @@ fn upgrade(root: &Path) -> Command {
 
 fn adopt(root: &Path) -> Command {
     let mut command = upgrade(root);
-    command.arg("--no-owner").arg("--answers").arg(Vendor::get().file("answers.json"));
+    command
+        .args(["--no-owner", "--snapshot", "never"])
+        .arg("--answers")
+        .arg(Vendor::get().file("answers.json"));
     command
 }
 

@@ -165,6 +165,7 @@ fn the_configuration_goes_back_unless_it_was_changed() {
     let plan = run("rollback", root.path()).arg("--dry-run").output().unwrap();
     assert!(succeeds(&plan).contains("was changed since and stays"));
     succeeds(&rollback(&root));
+    assert_eq!(fs::read(root.at("etc/demisto.conf.former")).unwrap(), before);
     assert!(fs::read_to_string(root.at("etc/demisto.conf")).unwrap().contains("\"mine\": false"));
 }
 
@@ -264,7 +265,9 @@ fn data_go_back_with_the_release_and_forward_again() {
     assert!(told.contains("went back, too"), "{told}");
     assert_eq!(data(&root), before);
     let listed = succeeds(&run("snapshot", root.path()).arg("list").output().unwrap());
-    assert!(listed.contains("upgrade") && listed.contains("rollback"), "{listed}");
+    assert!(listed.contains("rollback") && !listed.contains("upgrade"), "{listed}");
+    let prune = run("snapshot", root.path()).args(["prune", "--keep", "0", "--all"]).output().unwrap();
+    assert!(!succeeds(&prune).contains("6.14.1"), "the retained release needs it");
 
     succeeds(&rollback(&root));
     assert_eq!(data(&root), after, "forward again, with the data that were there");
