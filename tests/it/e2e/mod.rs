@@ -4,3 +4,6 @@ mod bundle;
 mod container;
 mod repair;
 mod service;
+mod upgrade;
+mod upgrade_fails;
+mod upgrade_killed;
