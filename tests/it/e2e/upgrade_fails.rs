@@ -115,7 +115,7 @@ fn refusals_leave_the_service_alone() {
     is_refused(&host, "/root/v2 upgrade --yes", 4, "/usr/local/demisto/content/custom");
     host.sh("umount /usr/local/demisto/content/custom");
     host.sh("mount --bind /usr/local/demisto /usr/local/demisto");
-    is_refused(&host, "/root/v2 upgrade --yes", 4, "mount point");
+    is_refused(&host, "/root/v2 upgrade --yes", 4, "is mounted on /usr/local/demisto");
     host.sh("umount /usr/local/demisto");
     is_refused(&host, "/root/v2 rollback --yes", 4, "no release is retained");
     host.sh("/root/v2 upgrade --yes");
