@@ -21,6 +21,7 @@ pub mod release;
 pub mod report;
 pub mod retained;
 pub mod service;
+pub mod snapshot;
 pub mod source;
 pub mod sys;
 pub mod trust;

@@ -22,6 +22,8 @@ pub const CONFIG_FILE: &str = "/etc/demisto.conf";
 pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
 /// This program's own state: journal, receipts, kept releases.
 pub const STATE_DIR: &str = "/var/lib/demisto-install";
+/// Snapshots of the data, unless another place is chosen.
+pub const SNAPSHOT_DIR: &str = "/var/lib/demisto-install/snapshots";
 /// What is installed, in [`STATE_DIR`].
 pub const RECEIPT_FILE: &str = "/var/lib/demisto-install/receipt.json";
 /// Its signed manifest.
@@ -52,14 +54,6 @@ pub const RETAINED_DIR: &str = "/usr/local/.demisto.retained";
 pub const RETAINED_STATE: &str = "/var/lib/demisto-install/retained";
 /// Where that is gathered before it takes its place.
 pub const RETAINED_STATE_NEW: &str = "/var/lib/demisto-install/retained.new";
-
-/// Whether a name directly in [`INSTALL_DIR`] belongs to the host whatever a release says:
-/// certificates and keys of the server, of its client side and of an engine, an engine's
-/// configuration, and the licence (guide, "Install or Renew a Custom Certificate").
-#[must_use]
-pub fn is_host_file(name: &str) -> bool {
-    name == "demisto.lic" || ["cert.", "client.", "d1."].iter().any(|stem| name.starts_with(stem))
-}
 
 /// What a release is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +104,39 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// Why a snapshot of the data was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotReason {
+    /// Somebody asked for it.
+    Manual,
+    /// Before an upgrade.
+    Upgrade,
+    /// Before going back to the release before.
+    Rollback,
+    /// Before another snapshot was put in place.
+    Restore,
+}
+
+impl std::fmt::Display for SnapshotReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Manual => "manual",
+            Self::Upgrade => "upgrade",
+            Self::Rollback => "rollback",
+            Self::Restore => "restore",
+        })
+    }
+}
+
+/// Whether a name in [`INSTALL_DIR`] is the host's own and no release's: certificates, keys and
+/// settings of server and engine, and the licence.
+#[must_use]
+pub fn is_host_file(name: &str) -> bool {
+    let own = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    own("cert.") || own("client.") || own("d1.") || name == "demisto.lic"
+}
+
 /// Whether a text is 1 to 64 letters, digits, `-` and `_`: fit to be part of a path.
 #[must_use]
 pub fn is_word(text: &str) -> bool {
@@ -138,6 +165,16 @@ mod tests {
         assert!(is_unit_name("demisto.service") && is_unit_name("d1_x.timer"));
         for bad in ["", ".service", "../x.service", "a/b.service", "x.mount", "x@y.service"] {
             assert!(!is_unit_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_host_are_told_from_those_of_a_release() {
+        for name in ["cert.pem", "cert.key", "client.cert.pem", "d1.conf", "demisto.lic"] {
+            assert!(is_host_file(name), "{name}");
+        }
+        for name in ["server", "d1", "d1.", "cert.", "xcert.pem", "demisto.lic.old", ""] {
+            assert!(!is_host_file(name), "{name}");
         }
     }
 

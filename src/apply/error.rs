@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{certs, config, journal, receipt, release, sys};
+use crate::{certs, config, journal, receipt, release, snapshot, sys};
 
 /// A plan that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum Error {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// A snapshot cannot be taken or put back.
+    #[error(transparent)]
+    Snapshot(snapshot::Error),
     /// The operating system refused.
     #[error(transparent)]
     Sys(#[from] sys::Error),
@@ -62,6 +65,16 @@ pub enum Error {
 
 /// A result of this room.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<snapshot::Error> for Error {
+    fn from(error: snapshot::Error) -> Self {
+        match error {
+            snapshot::Error::Interrupted(signal) => Self::Interrupted(signal),
+            snapshot::Error::Sys(error) => Self::Sys(error),
+            other => Self::Snapshot(other),
+        }
+    }
+}
 
 impl Error {
     /// The error that began it all.

@@ -16,6 +16,7 @@ mod prepare;
 mod remove;
 mod repair;
 mod reuse;
+mod snapshot;
 mod stage;
 mod switch;
 mod undo;

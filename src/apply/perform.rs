@@ -7,7 +7,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, accounts, carry, configuration, keep, remove, repair, stage, switch};
+use super::{
+    Context, Error, Result, accounts, carry, configuration, keep, remove, repair, snapshot, stage, switch,
+};
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
@@ -89,6 +91,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveDir { path } => remove::dir(context, path),
         Step::StageFiles { path, paths } => repair::stage(context, path, paths),
         Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
+        Step::TakeSnapshot { .. } => snapshot::take(context, step),
+        Step::RestoreData { snapshot: from, path, aside } => {
+            snapshot::restore(context, from, (path, aside), before)
+        }
     }
 }
 

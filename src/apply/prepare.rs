@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{self, open_parent};
-use super::{Context, Error, Result, carry, finish};
+use super::{Context, Error, Result, carry, finish, snapshot};
 use crate::host::Accounts;
 use crate::journal::{Before, Journal};
 use crate::plan::{Old, Step};
@@ -36,6 +36,8 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::DisableUnit { unit }
         | Step::StartUnit { unit }
         | Step::StopUnit { unit } => unit_state(unit, context),
+        Step::TakeSnapshot { dir, id, .. } => snapshot::before_taking(context, dir, id),
+        Step::RestoreData { path, aside, .. } => snapshot::before_restoring(context, path, aside),
         Step::RemoveDir { path } => attributes(path, context),
         Step::TakeDir { path, .. } => {
             let stat = files::open(context.root, path)?.stat_self()?;
@@ -123,7 +125,7 @@ fn unit_state(unit: &str, context: &Context) -> Result<Before> {
     Ok(Before::Unit { enabled: service::is_enabled(context.root, unit), active })
 }
 
-fn attributes(path: &str, context: &Context) -> Result<Before> {
+pub(super) fn attributes(path: &str, context: &Context) -> Result<Before> {
     let Some(stat) = sys::fs::stat(&context.at(path))? else { return Ok(Before::Kept) };
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy: String::new(), mode, uid: stat.ids.uid, gid: stat.ids.gid })

@@ -71,20 +71,17 @@ pub(super) fn tree(context: &Context, path: &str, trash: &str) -> Result<()> {
 
 /// What is mounted below a tree would be carried along and could not be removed.
 fn refuse_mounts(path: &Path) -> Result<()> {
-    let table = sys::fs::read_limited(Path::new("/proc/self/mountinfo"), 16 << 20)?;
-    let table = String::from_utf8_lossy(&table).into_owned();
-    let below = |point: &&str| Path::new(point).starts_with(path) && Path::new(point) != path;
-    match table.lines().filter_map(|line| line.split(' ').nth(4)).find(below) {
+    match sys::mounts::below(path)?.into_iter().next() {
         Some(point) => {
             let why = "another file system is mounted there; unmount it first";
-            Err(sys::Error::rule("remove", Path::new(point), why).into())
+            Err(sys::Error::rule("remove", &point, why).into())
         }
         None => Ok(()),
     }
 }
 
 /// The name of a trash directory that lies in the tree itself: a mount point cannot be moved.
-fn inside<'a>(path: &str, trash: &'a str) -> Option<&'a str> {
+pub(super) fn inside<'a>(path: &str, trash: &'a str) -> Option<&'a str> {
     trash.strip_prefix(path)?.strip_prefix('/')
 }
 

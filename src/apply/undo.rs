@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{open, open_parent, put_back};
-use super::{Context, Result, accounts, carry, finish, remove, repair, switch};
+use super::{Context, Result, accounts, carry, finish, remove, repair, snapshot, switch};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::Owner;
@@ -61,6 +61,10 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         (Step::StopUnit { unit }, Before::Unit { active: true, .. }) => start(context, unit),
         (Step::RemoveOwned { dir, trash }, _) => remove::owned_back(context, dir, trash),
         (Step::RemoveTree { path, trash }, _) => remove::tree_back(context, path, trash),
+        (Step::TakeSnapshot { dir, id, .. }, Before::Data { fingerprint }) => {
+            snapshot::untake(context, dir, id, *fingerprint)
+        }
+        (Step::RestoreData { path, aside, .. }, before) => snapshot::unrestore(context, path, aside, before),
         (Step::RemoveDir { path }, Before::File { mode, uid, gid, .. }) => {
             remove::dir_back(context, path, mode.bits(), Ids { uid: *uid, gid: *gid })
         }

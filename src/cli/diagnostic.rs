@@ -13,8 +13,8 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::workflow::keys;
 use crate::{
-    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, source, trust, verify,
-    workflow,
+    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, snapshot, source, trust,
+    verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -86,6 +86,7 @@ fn is(error: &anyhow::Error, kind: std::io::ErrorKind) -> bool {
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
     None.or_else(|| error.downcast_ref().map(of_workflow))
         .or_else(|| error.downcast_ref().map(of_apply))
+        .or_else(|| error.downcast_ref().map(of_snapshot))
         .or_else(|| error.downcast_ref().map(of_plan))
         .or_else(|| error.downcast_ref().map(of_ask))
         .or_else(|| error.downcast_ref().map(of_release))
@@ -237,6 +238,7 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
         other => match other.root_cause() {
             E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
             E::Release(inner) => of_release(inner),
+            E::Snapshot(inner) => of_snapshot(inner),
             E::Journal(inner @ (journal::Error::Damaged { .. } | journal::Error::Newer { .. })) => {
                 of_journal(inner)
             }
@@ -246,6 +248,27 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
             }
             _ => diagnosis(Exit::Failed, "run it again when the cause is gone; nothing has to be cleaned up"),
         },
+    }
+}
+
+fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
+    use snapshot::Error as E;
+    match error {
+        E::Place { .. } => {
+            diagnosis(Exit::Blocked, "give --dir DIR: a directory on a disk that only root can write")
+        }
+        E::Mounted(_) => diagnosis(Exit::Blocked, "unmount it; what it holds needs a backup of its own"),
+        E::NoData(_) => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
+        E::Id(_) | E::Unknown { .. } => {
+            diagnosis(Exit::Usage, "`demisto-install snapshot list` shows what there is")
+        }
+        E::Damaged { .. } => diagnosis(
+            Exit::Refused,
+            "the data are untouched; docs/snapshots.md tells how to read what is left",
+        ),
+        E::Newer { .. } => diagnosis(Exit::Refused, "use a newer demisto-install"),
+        E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        _ => diagnosis(Exit::Failed, ""),
     }
 }
 
@@ -289,6 +312,13 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         ),
         E::NothingRetained => diagnosis(Exit::Blocked, "only an upgrade keeps the release before it"),
         E::InnerMount { .. } => diagnosis(Exit::Blocked, "unmount it for the upgrade"),
+        E::NewerData { .. } => diagnosis(
+            Exit::Refused,
+            "install the release that the snapshot is of, or choose another snapshot",
+        ),
+        E::NoDataSpace { .. } => {
+            diagnosis(Exit::Blocked, "make room there, or give --dir DIR on another disk")
+        }
         E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
         E::AccountGone => diagnosis(Exit::Blocked, ACCOUNT),
         E::TooMuchDrift { .. } => {

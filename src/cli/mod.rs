@@ -20,6 +20,7 @@ pub mod progress;
 mod recover;
 mod repair;
 mod rollback;
+mod snapshot;
 mod status;
 mod uninstall;
 mod upgrade;
@@ -70,6 +71,8 @@ enum Command {
     Uninstall(uninstall::Args),
     /// Undo or finish a run that was cut off
     Recover(recover::Args),
+    /// Take, list, put back and remove snapshots of the data
+    Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
     Keys(keys::KeysArgs),
     /// Make a signed self-extracting installer from a directory tree
@@ -125,6 +128,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Repair(args)) => repair::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
+        Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),
     }
@@ -178,6 +182,9 @@ mod tests {
             "uninstall",
             "recover",
             "keys list",
+            "snapshot list",
+            "snapshot restore x",
+            "snapshot prune --keep 1",
             "pack --tree t --description d --signing-key k --out o",
         ];
         for verb in verbs {

@@ -22,6 +22,8 @@ use crate::types::Digest;
 
 const NAME: &str = "current.jsonl";
 const DONE: &str = "last.jsonl";
+/// Name of the directory of kept copies, in the journal's.
+pub const BACKUPS: &str = "backup";
 const LIMIT: u64 = 64 << 20;
 
 /// A journal that cannot be used.
@@ -161,10 +163,10 @@ impl Journal {
     /// # Errors
     /// When it cannot be created.
     pub fn backup_dir(&self) -> Result<Dir> {
-        if self.dir.stat("backup")?.is_none() {
-            self.dir.create_dir("backup", 0o700, None)?;
+        if self.dir.stat(BACKUPS)?.is_none() {
+            self.dir.create_dir(BACKUPS, 0o700, None)?;
         }
-        Ok(self.dir.open_dir("backup")?)
+        Ok(self.dir.open_dir(BACKUPS)?)
     }
 
     /// Removes the kept copies.
@@ -172,7 +174,7 @@ impl Journal {
     /// # Errors
     /// When one cannot be removed.
     pub fn drop_backups(&self) -> Result<()> {
-        Ok(self.dir.remove_tree("backup")?)
+        Ok(self.dir.remove_tree(BACKUPS)?)
     }
 }
 

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
-use crate::types::Mode;
+use crate::types::{Digest, Mode};
 
 /// Version of the form of the records and of the plan in them. It grows when a kind of record or
 /// step is added or means something else, so that an older reader would go wrong.
@@ -109,6 +109,11 @@ pub enum Before {
         enabled: bool,
         /// Whether it was active.
         active: bool,
+    },
+    /// The data of the service.
+    Data {
+        /// A digest that changes whenever they are changed.
+        fingerprint: Digest,
     },
     /// An account's numbers.
     Account {

@@ -120,6 +120,26 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error("the configuration /etc/demisto.conf cannot be used")]
     Config(#[from] config::Error),
+    /// The snapshot's data are of a newer form than the installed release reads.
+    #[error("the snapshot's data have form {snapshot}; the installed {release} reads up to form {installed}")]
+    NewerData {
+        /// The form of the data.
+        snapshot: u64,
+        /// The newest form that the installed release reads.
+        installed: u64,
+        /// The installed release.
+        release: String,
+    },
+    /// Not enough room for data.
+    #[error("{needed} bytes are needed in {dir}, {free} are free")]
+    NoDataSpace {
+        /// Where.
+        dir: String,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
     /// Nothing is installed.
     #[error("nothing is installed here")]
     NothingInstalled,

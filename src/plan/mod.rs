@@ -9,6 +9,7 @@ mod error;
 mod install;
 mod repair;
 mod rollback;
+mod snapshot;
 mod step;
 mod uninstall;
 mod upgrade;
@@ -19,6 +20,9 @@ pub use install::{Certificate, Install, install, paths_of_interest};
 pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
+pub use snapshot::{
+    AtWork, Current, Restored, SnapshotCreate, SnapshotRestore, Taking, snapshot_create, snapshot_restore,
+};
 pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
@@ -40,6 +44,10 @@ pub enum Action {
     Uninstall,
     /// Putting right what was changed since.
     Repair,
+    /// A snapshot of the data is taken.
+    Snapshot,
+    /// Data are put back from a snapshot.
+    Restore,
 }
 
 /// One step, and why it is there.
@@ -80,7 +88,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// SHA-256 over the plan's JSON form: an apply can be bound to the plan that was shown.
+    /// SHA-256 over the plan's JSON form: an apply can be bound to the plan that was shown. So nothing
+    /// in a plan changes by itself, such as the time or the size of data that are in use.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::install::{self, unit_path};
-use super::uninstall::trash;
+use super::snapshot::{Restored, replace_data};
 use super::upgrade::{start, take_snapshot};
 use super::{Action, Error, Old, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::{self, Role};
+use crate::product::{self, Role, SnapshotReason};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::Digest;
@@ -53,8 +53,10 @@ pub struct Rollback<'a> {
     pub service: Service,
     /// What becomes of the data.
     pub data: DataChoice,
-    /// Whether the snapshot of the retained release is there and whole.
-    pub snapshot_found: bool,
+    /// The snapshot that belongs to the retained release, if it is there.
+    pub restored: Option<Restored>,
+    /// Whether the data directory cannot be moved: a mount point, or a link to somewhere else.
+    pub fixed: bool,
     /// Where the present data are kept before others take their place: directory and name.
     pub present: Option<(String, String)>,
     /// How long the service may take to become healthy, in seconds.
@@ -94,7 +96,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     };
     notes(input, restore, &mut plan);
     keep(input, restore, &mut plan);
-    switch(input, restore, &mut plan);
+    switch(input, restore, &mut plan)?;
     configuration(input, &mut plan);
     units(input, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
@@ -109,9 +111,9 @@ fn data_goes_back(input: &Rollback) -> Result<bool> {
         _ => None,
     };
     let restore = match input.data {
-        DataChoice::Auto => input.snapshot_found,
+        DataChoice::Auto => input.restored.is_some(),
         DataChoice::Keep => false,
-        DataChoice::Restore if !input.snapshot_found => {
+        DataChoice::Restore if input.restored.is_none() => {
             return Err(Error::NoDataToRestore { release: input.retained.name().to_owned() });
         }
         DataChoice::Restore => true,
@@ -174,13 +176,13 @@ fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
     plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that there is a way forward");
 }
 
-fn switch(input: &Rollback, restore: bool, plan: &mut Plan) {
+fn switch(input: &Rollback, restore: bool, plan: &mut Plan) -> Result<()> {
     let unit = format!("{}.service", Role::Server.service());
     if input.service.live && input.service.active {
         plan.push(Step::StopUnit { unit }, "its program is about to change");
     }
     if restore {
-        data(input, plan);
+        data(input, plan)?;
     }
     let (kept, live) = (product::RETAINED_DIR.to_owned(), product::INSTALL_DIR.to_owned());
     plan.push(
@@ -188,13 +190,17 @@ fn switch(input: &Rollback, restore: bool, plan: &mut Plan) {
         "certificates, keys, the licence, and everything that no release brought",
     );
     plan.push(Step::SwitchTree { from: kept, to: live, old: Old::Kept }, "one exchange makes it live");
+    Ok(())
 }
 
-fn data(input: &Rollback, plan: &mut Plan) {
+fn data(input: &Rollback, plan: &mut Plan) -> Result<()> {
     if let Some((dir, id)) = &input.present {
-        take_snapshot(dir, id, "rollback", input.now.map(|(_, manifest)| manifest), plan);
+        take_snapshot((dir, id), SnapshotReason::Rollback, input.now, plan);
     }
-    let _ = trash;
+    match &input.restored {
+        Some(restored) => replace_data(plan, restored, input.fixed),
+        None => Ok(()),
+    }
 }
 
 fn digest(text: &str) -> Digest {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::OnConflict;
-use crate::product::Owner;
+use crate::product::{Owner, SnapshotReason};
 use crate::retained::Retained;
 use crate::types::{Digest, Mode, human_bytes};
 
@@ -145,6 +145,20 @@ pub enum Step {
     RemoveGroup {
         name: String,
     },
+    /// `dir` is where this program sees it: a snapshot may lie outside of the root.
+    TakeSnapshot {
+        dir: String,
+        id: String,
+        reason: SnapshotReason,
+        release: String,
+        data_schema: u64,
+    },
+    /// `snapshot` is the directory of one snapshot; `aside` is where the data before it were moved.
+    RestoreData {
+        snapshot: String,
+        path: String,
+        aside: String,
+    },
 }
 
 /// What becomes of a tree in whose place another one is put.
@@ -229,6 +243,12 @@ impl Step {
             }
             Self::ReplaceEntries { to, paths, .. } => {
                 format!("put them into {to} in place of what is there: {}", first(paths))
+            }
+            Self::TakeSnapshot { dir, id, .. } => {
+                format!("take a snapshot of the data and read it back: {dir}/{id}")
+            }
+            Self::RestoreData { snapshot, path, .. } => {
+                format!("lay out {path} from the snapshot {snapshot}")
             }
         }
     }

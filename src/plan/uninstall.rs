@@ -23,6 +23,11 @@ pub struct Uninstall<'a> {
 
 const TRASH: &str = "demisto-install-trash";
 
+/// Where a directory of the service is moved: beside it, or into itself when it cannot be moved.
+pub(super) fn aside(path: &str, fixed: bool) -> String {
+    if fixed { format!("{path}/.{TRASH}") } else { trash(path) }
+}
+
 pub(super) fn trash(path: &str) -> String {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     format!("{parent}/.{name}.{TRASH}")
@@ -102,11 +107,9 @@ fn retained(input: &Uninstall, plan: &mut Plan) {
 
 fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [product::DATA_DIR, product::LOG_DIR] {
-        let (trash, why) = match input.survey.mounts.contains(path) {
-            false => (trash(path), "--purge"),
-            true => (format!("{path}/.{TRASH}"), "--purge; the mount point itself stays"),
-        };
-        plan.push(Step::RemoveTree { trash, path: path.to_owned() }, why);
+        let fixed = input.survey.mounts.contains(path);
+        let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
+        plan.push(Step::RemoveTree { trash: aside(path, fixed), path: path.to_owned() }, why);
     }
     plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
     if input.receipt.owners && input.receipt.created_user {

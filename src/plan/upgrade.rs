@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::install::{self, FILE_MODE, host_files, unit_path};
-use super::uninstall::trash;
 use super::{Action, Changes, Error, Old, Plan, Result, Step, VersionCheck};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::{self, Owner, Role};
+use crate::product::{self, Owner, Role, SnapshotReason};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::{Digest, Mode};
@@ -30,6 +29,13 @@ pub enum Installed<'a> {
 }
 
 impl<'a> Installed<'a> {
+    fn release(&self) -> Option<(&'a Receipt, &'a Manifest)> {
+        match self {
+            Self::Release { receipt, manifest } => Some((receipt, manifest)),
+            Self::Adopted => None,
+        }
+    }
+
     fn manifest(&self) -> Option<&'a Manifest> {
         match self {
             Self::Release { manifest, .. } => Some(manifest),
@@ -148,7 +154,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     files(input, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
     started(input, &mut plan);
-    records(input, &mut plan);
+    records(&mut plan);
     Ok(plan)
 }
 
@@ -241,7 +247,8 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
     }
     plan.notes.extend(input.pin_note.clone());
     if let Some(retained) = input.retained {
-        plan.notes.push(format!("{}, which is kept now, is removed", retained.name()));
+        let data = if retained.snapshot.is_some() { " with its snapshot of the data" } else { "" };
+        plan.notes.push(format!("{}, which is kept now, is removed{data}", retained.name()));
     }
     if input.drift > 0 {
         plan.notes.push(format!(
@@ -301,7 +308,7 @@ fn stopped(input: &Upgrade, plan: &mut Plan) {
         plan.push(Step::StopUnit { unit }, "its program and data are about to change");
     }
     if let Snapshots::Take { dir, id } = &input.snapshots {
-        take_snapshot(dir, id, "upgrade", input.installed.manifest(), plan);
+        take_snapshot((dir, id), SnapshotReason::Upgrade, input.installed.release(), plan);
     }
     let (stage, live) = (product::STAGE_DIR.to_owned(), product::INSTALL_DIR.to_owned());
     plan.push(
@@ -314,8 +321,21 @@ fn stopped(input: &Upgrade, plan: &mut Plan) {
     );
 }
 
-pub(super) fn take_snapshot(dir: &str, id: &str, reason: &str, of: Option<&Manifest>, plan: &mut Plan) {
-    let _ = (dir, id, reason, of, plan);
+/// Keeps the data before others than `of` touch them.
+pub(super) fn take_snapshot(
+    (dir, id): (&str, &str),
+    reason: SnapshotReason,
+    of: Option<(&Receipt, &Manifest)>,
+    plan: &mut Plan,
+) {
+    let step = Step::TakeSnapshot {
+        dir: dir.to_owned(),
+        id: id.to_owned(),
+        reason,
+        release: of.map_or_else(|| retained::FORMER.to_owned(), |(receipt, _)| receipt.release()),
+        data_schema: of.map_or(0, |(_, manifest)| manifest.schema),
+    };
+    plan.push(step, "so that the data can go back, too");
 }
 
 fn configuration(input: &Upgrade, plan: &mut Plan) -> Result<()> {
@@ -393,7 +413,7 @@ pub(super) fn start(
     plan.push(health, "the change counts only when the service answers; otherwise all goes back");
 }
 
-fn records(input: &Upgrade, plan: &mut Plan) {
+fn records(plan: &mut Plan) {
     plan.push(
         Step::SwitchTree {
             from: product::STAGE_DIR.to_owned(),
@@ -410,10 +430,6 @@ fn records(input: &Upgrade, plan: &mut Plan) {
         },
         "and what belongs to it",
     );
-    if let Some(snapshot) = input.retained.and_then(|retained| retained.snapshot.as_ref()) {
-        let step = Step::RemoveTree { path: snapshot.clone(), trash: trash(snapshot) };
-        plan.push(step, "the release that could use this snapshot is no longer kept");
-    }
     plan.push(
         Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
         "so that later runs know what is installed and who signed it",

@@ -6,10 +6,12 @@
 mod config;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::manifest::{Kind, Manifest};
 use crate::pack::Packed;
 use crate::plan::Plan;
+use crate::snapshot::About;
 use crate::types::human_bytes;
 use crate::verify::Judgement;
 use crate::workflow::drift::Drift;
@@ -17,6 +19,7 @@ use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
 use crate::workflow::repair::Repaired;
 use crate::workflow::rollback::RolledBack;
+use crate::workflow::snapshot::Line;
 use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
@@ -81,6 +84,43 @@ pub fn rolled_back(done: &RolledBack) -> String {
          Way forward    demisto-install rollback\n  Log            {}\n",
         done.release, done.log
     )
+}
+
+/// A snapshot that was taken.
+#[must_use]
+pub fn snapshot_taken(about: &About, dir: &Path) -> String {
+    let (id, files, bytes) = (&about.id, about.files, human_bytes(about.bytes));
+    let mut text =
+        format!("the snapshot {id} holds {files} files, {bytes}; it was read back and is complete\n");
+    let _ = writeln!(text, "it is in {}", dir.display());
+    text
+}
+
+/// All snapshots, one a line.
+#[must_use]
+pub fn snapshots(lines: &[Line], dir: &Path) -> String {
+    if lines.is_empty() {
+        return format!("no snapshots in {}\n", dir.display());
+    }
+    let mut text = String::new();
+    for line in lines {
+        let _ = match (&line.about, &line.problem) {
+            (Some(about), _) => writeln!(
+                text,
+                "{}  {:<8}  {:<7}  {}  {} files, {}",
+                line.id,
+                about.reason,
+                about.form,
+                about.created_at,
+                about.files,
+                human_bytes(about.bytes)
+            ),
+            (None, problem) => {
+                writeln!(text, "{}  NOT USABLE: {}", line.id, problem.as_deref().unwrap_or("unknown"))
+            }
+        };
+    }
+    text
 }
 
 /// The summary at the end of an installation.

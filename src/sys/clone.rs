@@ -237,10 +237,9 @@ impl Mover<'_> {
 /// # Errors
 /// When a part fails or another file system is mounted in it; what was copied till then stays.
 pub fn tree(from: &Dir, to: &Dir, options: &Options) -> Result<Copied> {
-    let links = dir::temp_name("links")?;
     let mut copier = Copier {
         way: Descent::new(to.try_clone()?),
-        links: Links { top: to.try_clone()?, name: links, dir: None },
+        links: Links::new(to)?,
         options,
         copied: Copied::default(),
     };
@@ -351,15 +350,27 @@ pub fn fifo(to: &Dir, name: &OsStr, attributes: &Attributes, keep: Keep) -> Resu
 /// Files with several names, found again by their number: each first copy gets another name in a
 /// directory of our own at the top, which goes at the end. So neither memory nor descriptors grow
 /// with them, at any depth.
-struct Links {
+#[derive(Debug)]
+pub struct Links {
     top: Dir,
     name: String,
     dir: Option<Dir>,
 }
 
 impl Links {
+    /// Nothing is known yet; the names are kept in a directory of `top` while it lasts.
+    ///
+    /// # Errors
+    /// When there is no randomness or no descriptor.
+    pub fn new(top: &Dir) -> Result<Self> {
+        Ok(Self { top: top.try_clone()?, name: dir::temp_name("links")?, dir: None })
+    }
+
     /// Gives the copy of `number` the name `name` in `to`, if there is a copy already.
-    fn give(&self, number: (u64, u64), to: &Dir, name: &OsStr) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the name is taken or cannot be made.
+    pub fn give(&self, number: (u64, u64), to: &Dir, name: &OsStr) -> Result<bool> {
         let Some(dir) = &self.dir else { return Ok(false) };
         let kept = kept_name(number);
         if dir.stat(&kept)?.is_none() {
@@ -370,7 +381,10 @@ impl Links {
     }
 
     /// Notes that `name` in `from` is the copy of `number`.
-    fn take(&mut self, number: (u64, u64), from: &Dir, name: &OsStr) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be noted.
+    pub fn take(&mut self, number: (u64, u64), from: &Dir, name: &OsStr) -> Result<()> {
         let dir = match self.dir.take() {
             Some(dir) => dir,
             None => {
@@ -385,7 +399,11 @@ impl Links {
         taken
     }
 
-    fn remove(&mut self) -> Result<()> {
+    /// Forgets all, and removes what was kept.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&mut self) -> Result<()> {
         if self.dir.take().is_some() { self.top.remove_tree(&self.name) } else { Ok(()) }
     }
 }

@@ -297,6 +297,30 @@ pub fn free_bytes(path: &Path) -> Result<u64> {
     Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
 }
 
+/// Whether what is written there is lost when the machine stops (tmpfs, ramfs).
+///
+/// # Errors
+/// When it cannot be told.
+pub fn is_in_memory(dir: &Dir) -> Result<bool> {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    let stat = rustix::fs::fstatfs(dir).context("measure the file system of", dir.path())?;
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "C types differ between platforms"
+    )]
+    let kind = stat.f_type as u64 & 0xffff_ffff;
+    Ok(kind == TMPFS || kind == RAMFS)
+}
+
+/// Forgets what is in memory of an open file, so that the next read comes from the device. What
+/// was not synced stays. A file system may do nothing.
+pub fn forget(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// Writes to standard output; a closed pipe is no error.
 pub fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());

@@ -11,6 +11,7 @@ mod log;
 pub mod repair;
 pub mod rollback;
 mod session;
+pub mod snapshot;
 pub mod status;
 pub mod uninstall;
 pub mod upgrade;

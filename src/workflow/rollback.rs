@@ -1,7 +1,7 @@
 //! Back to the retained release, or forward to it again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,12 +10,13 @@ use super::{Recorder, Session, drift, install, require_approved, upgrade};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
-use crate::plan::{self, DataChoice, Plan, Rollback, Service};
+use crate::plan::{self, DataChoice, Plan, Rollback, Service, Taking};
 use crate::product::{self, Role, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::service;
+use crate::snapshot::{self, Snapshot};
 use crate::sys;
 use crate::types::Digest;
 use crate::verify::Verified;
@@ -73,6 +74,12 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         None => 0,
     };
     let config_kept = kept(session, retained::CONFIG)?;
+    let found = snapshot_of(&retained).filter(|_| options.data != DataChoice::Keep);
+    let taking = if found.is_some() { taking(session, options, now.as_ref())? } else { None };
+    let restored = match &found {
+        Some(found) => Some(super::snapshot::restored(session, found, taking.as_ref())?),
+        None => None,
+    };
     let input = Rollback {
         retained: &retained,
         back: borrowed(back.as_ref()),
@@ -86,11 +93,36 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         port: port(session, &survey, &retained, config_kept.as_deref(), back.as_ref()),
         service: Service { live, active },
         data: options.data,
-        snapshot_found: false,
-        present: None,
+        restored,
+        fixed: snapshot::is_fixed(&session.root)?,
+        present: taking.map(|taking| (taking.dir, taking.id)),
         health_seconds: options.health_seconds,
     };
     Ok(plan::rollback(&input)?)
+}
+
+/// The snapshot that belongs to what is retained. That it is whole is compared when it is put back.
+fn snapshot_of(retained: &Retained) -> Option<Snapshot> {
+    let (dir, id) = retained.snapshot.as_deref()?.rsplit_once('/')?;
+    snapshot::open(Path::new(dir), id).ok()
+}
+
+/// Where the present data are kept; `None` when there are none.
+fn taking(session: &Session, options: &Options, now: Option<&Release>) -> Result<Option<Taking>> {
+    let dir = super::snapshot::dir(session, options.snapshot_dir.as_deref())?;
+    if !options.keep_present || !under(&session.root, product::DATA_DIR).is_dir() {
+        return Ok(None);
+    }
+    let receipt = now.map(|(receipt, _)| receipt);
+    let name = receipt.map_or_else(|| "former".to_owned(), Receipt::release);
+    let state = Digest::of(&receipt.map(Receipt::to_bytes).unwrap_or_default()).to_string();
+    let short: String = state.chars().take(8).collect();
+    let taking = super::snapshot::taking(session, &format!("{name}-{short}"), &dir)?;
+    if taking.needed > taking.free {
+        let (needed, free) = (taking.needed, taking.free);
+        return Err(plan::Error::NoDataSpace { dir: taking.dir, needed, free }.into());
+    }
+    Ok(Some(taking))
 }
 
 fn paths(retained: &Retained, now: Option<&Release>) -> Vec<String> {

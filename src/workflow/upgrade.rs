@@ -19,8 +19,9 @@ use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::retained;
 use crate::service;
+use crate::snapshot;
 use crate::sys;
-use crate::types::Digest;
+use crate::types::{Digest, human_bytes};
 use crate::verify::{Pin, Pins, Verified};
 
 /// Whether the data are kept before the new release touches them.
@@ -253,13 +254,47 @@ fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<Option<Str
     })
 }
 
-fn snapshots(
-    _session: &Session,
-    _offer: &Offer,
-    _present: &Present,
-    _options: &Options,
-) -> Result<Snapshots> {
-    Ok(Snapshots::Not("not yet".to_owned()))
+/// Decides whether the data are kept. Reasons hold no numbers that change while the service runs.
+fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Options) -> Result<Snapshots> {
+    if options.snapshot == SnapshotMode::Never {
+        return Ok(Snapshots::Not("--snapshot never; what the new release does to them stays".to_owned()));
+    }
+    let dir = super::snapshot::dir(session, options.snapshot_dir.as_deref())?;
+    let must = options.snapshot == SnapshotMode::Always || changes_form(offer, present);
+    let not = |for_plan: String, for_error: String| {
+        Ok(if must { Snapshots::Impossible(for_error) } else { Snapshots::Not(for_plan) })
+    };
+    let estimate = match snapshot::estimate(&session.root, &dir) {
+        Ok(estimate) => estimate,
+        Err(snapshot::Error::NoData(_)) => return Ok(Snapshots::Not("there are none".to_owned())),
+        Err(error @ snapshot::Error::Place { .. }) => return not(error.to_string(), error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    if estimate.needed > estimate.free {
+        let dir = dir.display();
+        let (needed, free) = (human_bytes(estimate.needed), human_bytes(estimate.free));
+        return not(
+            format!("there is not enough room in {dir}; the new release does not change their form"),
+            format!("{needed} are needed in {dir}, {free} are free"),
+        );
+    }
+    let label = format!("{}-{}", installed_name(present), short(present, offer.release.digest()));
+    Ok(Snapshots::Take { dir: super::snapshot::text_of(&dir)?, id: snapshot::new_id(&dir, &label) })
+}
+
+/// Whether the data may have another form afterwards, which the installed release cannot read.
+fn changes_form(offer: &Offer, present: &Present) -> bool {
+    present.manifest().is_none_or(|old| old.schema != offer.release.manifest().schema)
+}
+
+fn installed_name(present: &Present) -> String {
+    present.receipt().map_or_else(|| "former".to_owned(), Receipt::release)
+}
+
+/// Tells apart the states of a host that have the same name.
+fn short(present: &Present, new: Digest) -> String {
+    let old = present.receipt().map(Receipt::to_bytes).unwrap_or_default();
+    Digest::of(&[&old[..], new.to_string().as_bytes()].concat()).to_string().chars().take(8).collect()
 }
 
 /// What an upgrade made.
@@ -305,6 +340,7 @@ pub fn run(
     }
     let Some(planned) = plan(session, offer, &present, options)? else { return Ok(None) };
     require_approved(&planned.plan, approved)?;
+    let retained = retained::read(&session.root)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
     let context = Context {
         root: &session.root,
@@ -317,6 +353,9 @@ pub fn run(
     let result = apply::run(&planned.plan, &context);
     recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
     result?;
+    if let Some(gone) = retained.and_then(|retained| retained.snapshot) {
+        super::snapshot::forget(session, &gone);
+    }
     Ok(Some(upgraded(session, &present, planned)))
 }
 

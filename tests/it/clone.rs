@@ -221,7 +221,7 @@ fn what_is_mounted_in_a_tree_is_refused_as_root() {
     let temp = on_disk();
     let from = temp.path().join("from");
     fs::create_dir_all(from.join("d/mounted here")).unwrap();
-    let mounted = Mounted::memory(&from.join("d/mounted here"));
+    let mounted = Mounted::memory(&from.join("d/mounted here"), 1 << 20);
     let error = copy(&from, &temp.path().join("to"), &options()).unwrap_err();
     assert!(error.path.ends_with("d/mounted here"), "{error:?}");
     let below = sys::mounts::below(&from.canonicalize().unwrap()).unwrap();

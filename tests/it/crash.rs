@@ -206,7 +206,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-fn same(wanted: &Snapshot, root: &Root) -> Verdict {
+pub(crate) fn same(wanted: &Snapshot, root: &Root) -> Verdict {
     let differences = wanted.differences(&root.snapshot());
     if !differences.is_empty() {
         return Err(differences.join("; "));
@@ -216,7 +216,7 @@ fn same(wanted: &Snapshot, root: &Root) -> Verdict {
 }
 
 /// As [`same`], but for what is put aside to be removed, and what is retained.
-fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
+pub(crate) fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
     let live =
         |path: &str| !path.contains("/.demisto.demisto-install") && !path.contains("/.demisto.retained");
     let differences = wanted.clone().only(live).differences(&root.snapshot().only(live));

@@ -16,16 +16,18 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "product", "prompt",
-            "receipt", "release", "report", "source", "sys", "trust", "types", "verify", "workflow",
+            "receipt", "release", "report", "snapshot", "source", "sys", "trust", "types", "verify",
+            "workflow",
         ],
     ),
-    (7, "report", &["config", "manifest", "pack", "plan", "types", "verify", "workflow"]),
+    (7, "report", &["config", "manifest", "pack", "plan", "snapshot", "types", "verify", "workflow"]),
     (
         6,
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "manifest", "plan", "product", "prompt",
-            "receipt", "release", "retained", "service", "source", "sys", "trust", "types", "verify",
+            "receipt", "release", "retained", "service", "snapshot", "source", "sys", "trust", "types",
+            "verify",
         ],
     ),
     (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
@@ -34,7 +36,7 @@ const HOUSE: &[Room] = &[
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "retained", "service", "sys", "types", "verify",
+            "receipt", "release", "retained", "service", "snapshot", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
@@ -48,6 +50,7 @@ const HOUSE: &[Room] = &[
         ],
     ),
     (4, "release", &["bundle", "event", "manifest", "source", "sys", "trust", "types", "verify"]),
+    (3, "snapshot", &["event", "product", "sys", "types"]),
     (3, "manifest", &["bundle", "product", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "sys", "types", "verify"]),

@@ -10,12 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use demisto_install::bundle::{self, Parts, Trailer};
+use demisto_install::config::OnConflict;
 use demisto_install::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use demisto_install::manifest::{Manifest, Unverified};
 use demisto_install::pack::signer::Signer as SigningKey;
 use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
-use demisto_install::product::{self, Owner};
+use demisto_install::product::{self, Owner, SnapshotReason};
 use demisto_install::receipt::{self, Receipt};
+use demisto_install::retained::Retained;
 use demisto_install::trust::Policy;
 use demisto_install::types::{Digest, Mode};
 use demisto_install::verify::{self, Offer, Pin, Pins, Rotation, Signer};
@@ -337,6 +339,62 @@ const PAYLOAD: u64 = 2000;
 
 /// One of each step that there is.
 fn every_step() -> Vec<Step> {
+    let mut steps = steps_of_installations();
+    steps.extend(steps_of_changes());
+    steps
+}
+
+/// Steps of upgrades, rollbacks, snapshots and repairs.
+fn steps_of_changes() -> Vec<Step> {
+    let text = str::to_owned;
+    let (dir, unit, conf) = (text(product::INSTALL_DIR), text("demisto.service"), text(product::CONFIG_FILE));
+    let stage = text(product::STAGE_DIR);
+    vec![
+        Step::CarryOver { from: dir.clone(), to: stage.clone() },
+        Step::KeepState {
+            path: text(product::RETAINED_STATE_NEW),
+            retained: Box::new(Retained {
+                schema: 1,
+                release: Some(text("6.12.0-1")),
+                data_schema: Some(1),
+                units: vec![unit],
+                config_after: Some(Digest::of(b"{}")),
+                snapshot: Some(text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d")),
+            }),
+        },
+        Step::MergeConfig {
+            path: conf.clone(),
+            was: Digest::of(b"{}"),
+            becomes: Digest::of(b"{\"a\":1}"),
+            on_conflict: OnConflict::Keep,
+            added: vec![text("a")],
+            updated: vec![text("b")],
+            conflicts: vec![text("c")],
+        },
+        Step::PutBack { path: conf, copy: text("/var/lib/demisto-install/retained/demisto.conf") },
+        Step::TakeSnapshot {
+            dir: text(product::SNAPSHOT_DIR),
+            id: text("6.12.0-1-0a1b2c3d"),
+            reason: SnapshotReason::Upgrade,
+            release: text("6.12.0-1"),
+            data_schema: 1,
+        },
+        Step::RestoreData {
+            snapshot: text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d"),
+            path: text(product::DATA_DIR),
+            aside: text("/var/lib/.demisto.demisto-install-trash"),
+        },
+        Step::StageFiles { path: stage.clone(), paths: vec![text("lib/module-1")] },
+        Step::ReplaceEntries {
+            from: stage,
+            to: dir,
+            trash: text(product::REPAIR_TRASH_DIR),
+            paths: vec![text("lib/module-1")],
+        },
+    ]
+}
+
+fn steps_of_installations() -> Vec<Step> {
     let text = str::to_owned;
     let (dir, unit, name) = (text("/usr/local/demisto"), text("demisto.service"), text("demisto"));
     let (mode, owner) = (Mode::new(0o750), Owner::Demisto);
@@ -398,7 +456,7 @@ fn plan_of(steps: Vec<Step>, manifest: Digest, signer: &str) -> Plan {
 }
 
 /// One of each kind of what was before.
-fn every_before() -> [Before; 7] {
+fn every_before() -> [Before; 9] {
     [
         Before::Nothing,
         Before::Absent,
@@ -407,6 +465,8 @@ fn every_before() -> [Before; 7] {
         Before::Tree { inode: 4711, exchanged: true, old: Some(4712) },
         Before::Unit { enabled: true, active: false },
         Before::Account { id: 990 },
+        Before::Carried { list: "12.carried".to_owned() },
+        Before::Data { fingerprint: Digest::of(b"data") },
     ]
 }
 

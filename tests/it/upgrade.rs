@@ -177,9 +177,15 @@ fn an_installation_of_another_installer_is_taken_over_and_comes_back() {
     let (before, everything) = (exact(&root, TREE), root.snapshot());
     let vendor = Vendor::get();
     let refusal = vendor.upgrade(&vendor.next(), root.path()).arg("--no-owner").output().unwrap();
+    refused(&refusal, 4, "lies in memory");
+    let take_over = || {
+        let mut call = vendor.upgrade(&vendor.next(), root.path());
+        call.args(["--no-owner", "--snapshot", "never"]);
+        call
+    };
+    let refusal = take_over().output().unwrap();
     refused(&refusal, 2, "accept_eula");
-    let mut call = vendor.upgrade(&vendor.next(), root.path());
-    let output = call.arg("--no-owner").arg("--answers").arg(vendor.file("answers.json")).output().unwrap();
+    let output = take_over().arg("--answers").arg(vendor.file("answers.json")).output().unwrap();
     assert!(succeeds(&output).contains("in the place of the former installation"));
     let after = exact(&root, TREE);
     assert_eq!(fs::read(root.at("usr/local/demisto/lib/module-1")).unwrap(), b"module 1\n");
@@ -229,4 +235,68 @@ fn uninstall_takes_the_retained_release_with_it() {
     assert!(!root.at(RETAINED).exists() && !root.at("var/lib/demisto-install/retained").exists());
     assert!(root.at("usr/local/demisto/demisto.lic").exists());
     assert_eq!(root.leftovers(), [""; 0]);
+}
+
+/// The data of a root but for the log of this program.
+fn data(root: &Root) -> BTreeMap<String, String> {
+    exact(root, "var/lib/demisto")
+}
+
+#[test]
+fn data_go_back_with_the_release_and_forward_again() {
+    let vendor = Vendor::get();
+    let root = Root::copy_on_disk(&in_use());
+    let new = Tree::next();
+    new.describe_as("6.14.1", 2, 1, 2);
+    let new = new.pack("new-data", &[]);
+    let before = data(&root);
+    let told = succeeds(&vendor.upgrade(&new, root.path()).output().unwrap());
+    assert!(told.contains("take a snapshot of the data and read it back"), "{told}");
+    assert_eq!(data(&root), before);
+    root.put("var/lib/demisto/data.db", b"of another form\n", 0o600);
+    root.put("var/lib/demisto/new.db", b"new\n", 0o640);
+    let after = data(&root);
+
+    let keep = run("rollback", root.path()).args(["--yes", "--data", "keep"]).output().unwrap();
+    refused(&keep, 3, "the data have form 2, and 6.14.0-1 reads forms up to 1");
+    assert_eq!(data(&root), after);
+    let told = succeeds(&rollback(&root));
+    assert!(told.contains("went back, too"), "{told}");
+    assert_eq!(data(&root), before);
+    let listed = succeeds(&run("snapshot", root.path()).arg("list").output().unwrap());
+    assert!(listed.contains("upgrade") && listed.contains("rollback"), "{listed}");
+
+    succeeds(&rollback(&root));
+    assert_eq!(data(&root), after, "forward again, with the data that were there");
+    assert_eq!(root.leftovers(), [""; 0]);
+}
+
+#[test]
+fn without_its_snapshot_newer_data_bar_the_way_back() {
+    let vendor = Vendor::get();
+    let root = Root::copy_on_disk(&in_use());
+    let new = Tree::next();
+    new.describe_as("6.14.1", 2, 1, 2);
+    let mut call = vendor.upgrade(&new.pack("newer-data", &[]), root.path());
+    let told = succeeds(&call.args(["--snapshot", "never"]).output().unwrap());
+    assert!(!told.contains("take a snapshot"), "{told}");
+    let before = exact(&root, TREE);
+    refused(&rollback(&root), 3, "reads forms up to 1");
+    let restore = run("rollback", root.path()).args(["--yes", "--data", "restore"]).output().unwrap();
+    refused(&restore, 2, "no snapshot of the data belongs to 6.14.0-1");
+    assert_eq!(exact(&root, TREE), before);
+}
+
+#[test]
+fn an_approved_plan_is_still_the_same_later() {
+    let vendor = Vendor::get();
+    let root = Root::copy_on_disk(&in_use());
+    let shown = vendor.upgrade(&vendor.next(), root.path()).arg("--dry-run").output().unwrap();
+    let shown = succeeds(&shown);
+    let digest = shown.lines().find_map(|line| line.strip_prefix("Plan digest:")).unwrap().trim().to_owned();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    root.put("var/lib/demisto/more.db", &[7; 100_000], 0o600);
+    let mut call = run("upgrade", root.path());
+    call.arg(vendor.next()).arg("--key").arg(vendor.file("release.asc")).args(["--plan-digest", &digest]);
+    succeeds(&call.output().unwrap());
 }

@@ -4,6 +4,7 @@ mod bundle;
 mod container;
 mod repair;
 mod service;
+mod snapshot;
 mod upgrade;
 mod upgrade_fails;
 mod upgrade_killed;

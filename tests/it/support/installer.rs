@@ -300,8 +300,22 @@ impl Root {
     /// With nothing but `/var/lib` in it.
     pub(crate) fn fresh() -> Self {
         let base = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm") } else { Path::new("/tmp") };
-        let root = Self { dir: tempfile::Builder::new().prefix("root-").tempdir_in(base).unwrap() };
+        let root = Self::within(base);
         fs::create_dir_all(root.at("var/lib")).unwrap();
+        root
+    }
+
+    /// An empty one in `base`.
+    fn within(base: &Path) -> Self {
+        Self { dir: tempfile::Builder::new().prefix("root-").tempdir_in(base).unwrap() }
+    }
+
+    /// A copy of another root on a disk: snapshots do not lie in memory.
+    pub(crate) fn copy_on_disk(other: &Self) -> Self {
+        let root = Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let from = other.path().join(".");
+        let status = Command::new("/bin/cp").arg("-a").arg(from).arg(root.path()).status().unwrap();
+        assert!(status.success());
         root
     }
 
@@ -404,7 +418,9 @@ impl Root {
         let bad = |path: &String| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let hidden = name.starts_with('.') && name.contains("demisto-install");
-            hidden || (path.starts_with(STATE) && !allowed.contains(path))
+            let complete =
+                path.strip_prefix(&format!("{STATE}/snapshots")).is_some_and(|rest| !rest.contains("/."));
+            hidden || (path.starts_with(STATE) && !allowed.contains(path) && !complete)
         };
         entries.into_keys().filter(bad).collect()
     }

@@ -29,9 +29,18 @@ impl Mounted {
         Self { path }
     }
 
-    /// A file system in memory.
-    pub(crate) fn memory(path: &Path) -> Self {
-        call(Command::new("/usr/bin/mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(path));
+    /// A file system of `size` bytes in memory.
+    pub(crate) fn memory(path: &Path, size: u64) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "this test mounts a file system: run it as root");
+        let options = format!("size={size}");
+        call(Command::new("/usr/bin/mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path));
+        Self { path: path.to_owned() }
+    }
+
+    /// The directory itself, so that it cannot be moved.
+    pub(crate) fn bind(path: &Path) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "this test mounts a file system: run it as root");
+        call(Command::new("/usr/bin/mount").arg("--bind").arg(path).arg(path));
         Self { path: path.to_owned() }
     }
 
@@ -43,7 +52,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let output = Command::new("/usr/bin/umount").arg(&self.path).output();
+        let output = Command::new("/usr/bin/umount").arg("-l").arg(&self.path).output();
         if !output.is_ok_and(|output| output.status.success()) {
             eprintln!("cannot unmount {}", self.path.display());
         }

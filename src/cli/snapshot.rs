@@ -1,0 +1,168 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::ask;
+use super::common::{Common, KeyArgs};
+use super::exit::Exit;
+use crate::types::{Digest, printable};
+use crate::workflow::snapshot::{self, Restoring};
+use crate::workflow::{Error, Session, require_approved};
+use crate::{report, sys};
+
+/// Arguments of `snapshot`
+#[derive(Debug, clap::Args)]
+pub(super) struct SnapshotArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Take a snapshot of the data; the service stands still meanwhile
+    Create(Place),
+    /// List the snapshots
+    List(Place),
+    /// Put the data of a snapshot in place of the present ones
+    Restore(RestoreArgs),
+    /// Remove old snapshots
+    Prune(PruneArgs),
+    /// Read a snapshot back and compare all of it
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Directory of the snapshots [default: /var/lib/demisto-install/snapshots in the root]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct RestoreArgs {
+    /// The snapshot, as `snapshot list` names it
+    id: String,
+    #[command(flatten)]
+    place: Place,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on only if the plan has this digest
+    #[arg(long, value_name = "SHA256")]
+    plan_digest: Option<Digest>,
+    /// Do not keep a snapshot of the present data
+    #[arg(long)]
+    no_snapshot: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PruneArgs {
+    #[command(flatten)]
+    place: Place,
+    /// How many of the newest stay
+    #[arg(long, value_name = "N")]
+    keep: usize,
+    /// Remove only such as are older than this many days
+    #[arg(long, value_name = "DAYS")]
+    older_than: Option<u32>,
+    /// Also those taken with `snapshot create`, not only those taken before a change
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// The snapshot, as `snapshot list` names it
+    id: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(common: &Common, args: &SnapshotArgs) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = common.session(&KeyArgs::default(), &*sink)?;
+    session.require_rights()?;
+    match &args.command {
+        Command::Create(place) => create(common, &session, &place.dir(&session)?),
+        Command::List(place) => list(common, &place.dir(&session)?),
+        Command::Restore(args) => restore(common, &session, args),
+        Command::Prune(args) => prune(common, &session, args),
+        Command::Verify(args) => {
+            let about = snapshot::verify(&session, &args.place.dir(&session)?, &args.id)?;
+            common.result(&format!("the snapshot {} is as it was written\n", about.id), &about);
+            Ok(Exit::Done.into())
+        }
+    }
+}
+
+impl Place {
+    fn dir(&self, session: &Session) -> Result<PathBuf> {
+        snapshot::dir(session, self.dir.as_deref())
+    }
+}
+
+fn create(common: &Common, session: &Session, dir: &Path) -> Result<ExitCode> {
+    session.refuse_when_busy()?;
+    let about = snapshot::create(session, dir)?;
+    common.result(&report::snapshot_taken(&about, dir), &about);
+    Ok(Exit::Done.into())
+}
+
+fn list(common: &Common, dir: &Path) -> Result<ExitCode> {
+    let lines = snapshot::list(dir)?;
+    common.result(&report::snapshots(&lines, dir), &json!({ "dir": dir, "snapshots": lines }));
+    Ok(Exit::Done.into())
+}
+
+fn prune(common: &Common, session: &Session, args: &PruneArgs) -> Result<ExitCode> {
+    let age = args.older_than.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    let removed = snapshot::prune(session, &args.place.dir(session)?, args.keep, age, args.all)?;
+    let text = match removed.len() {
+        0 => "no snapshot is to be removed\n".to_owned(),
+        _ => removed.iter().map(|id| format!("removed {id}\n")).collect(),
+    };
+    common.result(&text, &json!({ "removed": removed }));
+    Ok(Exit::Done.into())
+}
+
+fn restore(common: &Common, session: &Session, args: &RestoreArgs) -> Result<ExitCode> {
+    let dir = args.place.dir(session)?;
+    let restoring = Restoring { id: args.id.clone(), dir, keep_present: !args.no_snapshot };
+    if !args.dry_run {
+        session.refuse_when_busy()?;
+        if session.is_unfinished()? {
+            let (_lock, _) = session.begin_change()?; // also recovers
+        }
+    }
+    let plan = snapshot::plan_restore(session, &restoring)?;
+    let digest = plan.digest();
+    if args.dry_run {
+        common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
+        return Ok(Exit::Done.into());
+    }
+    if let Some(approved) = args.plan_digest {
+        require_approved(&plan, approved)?;
+    }
+    if !args.yes && args.plan_digest.is_none() {
+        if !sys::tty::is_interactive() {
+            bail!(Error::Unconfirmed);
+        }
+        sys::fs::print_error(&printable(&report::plan(&plan)));
+        if !ask::confirm("Put these data in place of the present ones?", false)? {
+            bail!(ask::Error::NotConfirmed);
+        }
+    }
+    let taken = snapshot::restore(session, &restoring, digest)?;
+    let mut text = format!("the data are those of the snapshot {}\n", args.id);
+    if let Some(before) = &taken {
+        text.push_str(&format!("those before are in the snapshot {before}\n"));
+    }
+    common.result(&text, &json!({ "changed": true, "restored": args.id, "before": taken }));
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,249 @@
+//! Snapshots of the data: taken, listed, compared, put back, removed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::{Recorder, Session, install, require_approved};
+use crate::apply::{self, Context, Secrets};
+use crate::host;
+use crate::manifest::Manifest;
+use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, SnapshotRestore, Step, Taking};
+use crate::product::{self, SnapshotReason, under};
+use crate::receipt::Receipt;
+use crate::service;
+use crate::snapshot::{self, About, Form, Pruning, Snapshot, Work};
+use crate::sys;
+use crate::types::{Digest, error_chain};
+use crate::verify::Verified;
+
+/// What the service is given to answer after it was started again.
+const HEALTH_SECONDS: u64 = 300;
+
+/// A snapshot as it is listed.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// Its name.
+    pub id: String,
+    /// What is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What a restoring is asked to do.
+#[derive(Debug, Clone)]
+pub struct Restoring {
+    /// The snapshot's name.
+    pub id: String,
+    /// The directory of snapshots.
+    pub dir: PathBuf,
+    /// Whether a snapshot of the present data is taken first.
+    pub keep_present: bool,
+}
+
+/// The directory of snapshots: the one that was asked for, made absolute, or the usual one.
+///
+/// # Errors
+/// When the one that was asked for has no absolute form.
+pub fn dir(session: &Session, asked: Option<&Path>) -> Result<PathBuf> {
+    match asked {
+        Some(dir) => Ok(std::path::absolute(dir).map_err(|e| sys::Error::new("resolve", dir, e))?),
+        None => Ok(snapshot::default_dir(&session.root)),
+    }
+}
+
+fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
+    Ok((receipt, manifest))
+}
+
+/// The service, if it is at work on the running system.
+pub(super) fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
+    let unit = format!("{}.service", receipt.role.service());
+    let known = receipt.units.contains(&unit) && session.is_live() && host::facts().systemd;
+    if !known || !service::state(&unit)?.is_active() {
+        return Ok(None);
+    }
+    let port = install::configured_port(session).unwrap_or(receipt.port);
+    Ok(Some(AtWork { unit, port, seconds: HEALTH_SECONDS }))
+}
+
+pub(super) fn text_of(dir: &Path) -> Result<String> {
+    let text = dir.to_str().map(ToOwned::to_owned);
+    Ok(text.ok_or_else(|| sys::Error::rule("use", dir, "its name is not valid UTF-8"))?)
+}
+
+/// Removes a snapshot whose release is no longer kept. What cannot be removed stays, and is told.
+pub(super) fn forget(session: &Session, path: &str) {
+    let Some((dir, id)) = path.rsplit_once('/') else { return };
+    if let Err(error) = snapshot::remove(Path::new(dir), id) {
+        let error = anyhow::Error::from(error);
+        session.sink.warn(format!("the snapshot {path} is no longer needed and stays: {error:#}"));
+    }
+}
+
+/// A snapshot that is to be taken in `dir`.
+pub(super) fn taking(session: &Session, label: &str, dir: &Path) -> Result<Taking> {
+    let estimate = snapshot::estimate(&session.root, dir)?;
+    Ok(Taking {
+        dir: text_of(dir)?,
+        id: snapshot::new_id(dir, label),
+        needed: estimate.needed,
+        free: estimate.free,
+    })
+}
+
+/// Takes a snapshot of the data; a service at work stands still as long as that takes.
+///
+/// # Errors
+/// When another run is at work, nothing is installed, or a step failed: all is as before then.
+pub fn create(session: &Session, dir: &Path) -> Result<About> {
+    let recorder = Recorder::new(session.sink);
+    let session =
+        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let (_lock, _) = session.begin_change()?;
+    snapshot::clean(dir)?;
+    let (receipt, manifest) = installed(session)?;
+    let root = session.root.display().to_string();
+    let label = format!("{}-{}", session.now.strftime("%Y%m%dT%H%M%SZ"), receipt.release());
+    let input = SnapshotCreate {
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        service: at_work(session, &receipt)?,
+        taking: taking(session, &label, dir)?,
+    };
+    let plan = plan::snapshot_create(&input)?;
+    carry_out(session, &recorder, &plan, receipt.owners)?;
+    Ok(snapshot::open(dir, &input.taking.id)?.about)
+}
+
+fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) -> Result<()> {
+    let secrets = Secrets::default();
+    let context = Context {
+        root: &session.root,
+        owners,
+        release: None,
+        secrets: &secrets,
+        receipt: None,
+        sink: session.sink,
+    };
+    let result = apply::run(plan, &context);
+    let what = match plan.action {
+        plan::Action::Restore => "snapshot restore",
+        _ => "snapshot create",
+    };
+    recorder.save(&session.root, &format!("{what} {}", plan.release), result.as_ref().err());
+    Ok(result?)
+}
+
+/// All snapshots in `dir`.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn list(dir: &Path) -> Result<Vec<Line>> {
+    let line = |listed: snapshot::Listed| match listed.snapshot {
+        Ok(found) => Line { id: listed.id, about: Some(found.about), problem: None },
+        Err(e) => Line { id: listed.id, about: None, problem: Some(error_chain(&e)) },
+    };
+    Ok(snapshot::list(dir)?.into_iter().map(line).collect())
+}
+
+/// Reads a snapshot back and compares all of it.
+///
+/// # Errors
+/// When it is damaged.
+pub fn verify(session: &Session, dir: &Path, id: &str) -> Result<About> {
+    let found = snapshot::open(dir, id)?;
+    found.verify(&Work { owners: found.about.owners, sink: session.sink, interruptible: true })?;
+    Ok(found.about)
+}
+
+/// Removes snapshots; gives their names.
+///
+/// # Errors
+/// When another run is at work or one cannot be removed.
+pub fn prune(
+    session: &Session,
+    dir: &Path,
+    keep: usize,
+    age: Option<Duration>,
+    all: bool,
+) -> Result<Vec<String>> {
+    let (_lock, _) = session.begin_change()?;
+    let _working = sys::signal::Working::begin();
+    Ok(snapshot::prune(dir, &Pruning { keep, older_than: age, all, now: session.now })?)
+}
+
+/// Plans to put a snapshot back.
+///
+/// # Errors
+/// When nothing is installed, or the snapshot cannot be used here.
+pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
+    let (receipt, manifest) = installed(session)?;
+    let found = snapshot::open(&restoring.dir, &restoring.id)?;
+    let present = restoring.keep_present && under(&session.root, product::DATA_DIR).is_dir();
+    let label = format!("{}-before-{}", receipt.release(), restoring.id);
+    let taking = if present { Some(taking(session, &label, &restoring.dir)?) } else { None };
+    let restored = restored(session, &found, taking.as_ref())?;
+    let root = session.root.display().to_string();
+    let input = SnapshotRestore {
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        service: at_work(session, &receipt)?,
+        restored,
+        taking,
+        fixed: snapshot::is_fixed(&session.root)?,
+        selinux: session.is_live() && host::facts().selinux,
+    };
+    Ok(plan::snapshot_restore(&input)?)
+}
+
+/// A snapshot that is put back, after the present data were kept as `taking` says.
+pub(super) fn restored(session: &Session, found: &Snapshot, taking: Option<&Taking>) -> Result<Restored> {
+    let data = under(&session.root, product::DATA_DIR);
+    let nearest = data.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    let device = |path: &Path| anyhow::Ok(sys::fs::stat(&sys::fs::canonical(path)?)?.map(|stat| stat.dev));
+    // what is taken first may take its room from the same file system
+    let first = match taking {
+        Some(taking) => {
+            let dir = Path::new(&taking.dir);
+            let place = dir.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+            if device(place)? == device(nearest)? { taking.needed } else { 0 }
+        }
+        None => 0,
+    };
+    let about = &found.about;
+    Ok(Restored {
+        path: text_of(found.path())?,
+        data_schema: about.data_schema,
+        release: about.release.clone(),
+        needed: if about.form == Form::Archive { about.allocated } else { 0 },
+        free: sys::fs::free_bytes(nearest)?.saturating_sub(first),
+    })
+}
+
+/// Puts a snapshot back, if the plan is still the one that was shown. Gives the name of the snapshot
+/// of the data before, if one was taken.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn restore(session: &Session, restoring: &Restoring, approved: Digest) -> Result<Option<String>> {
+    let recorder = Recorder::new(session.sink);
+    let session =
+        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let (_lock, _) = session.begin_change()?;
+    snapshot::clean(&restoring.dir)?;
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let plan = plan_restore(session, restoring)?;
+    require_approved(&plan, approved)?;
+    carry_out(session, &recorder, &plan, receipt.owners)?;
+    let taken = plan.steps.into_iter().find_map(|planned| match planned.step {
+        Step::TakeSnapshot { id, reason: SnapshotReason::Restore, .. } => Some(id),
+        _ => None,
+    });
+    Ok(taken)
+}
