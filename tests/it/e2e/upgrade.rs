@@ -90,7 +90,7 @@ pub(super) fn version(host: &Container) -> String {
     value["version"].as_str().unwrap_or("none").to_owned()
 }
 
-fn logs_in(host: &Container) {
+pub(super) fn logs_in(host: &Container) {
     // the log-in's own client trusts what is in the place of the certificate: it is the chain of the CA
     assert_eq!(status_of_login(host, PORT, "admin", PASSWORD), "200");
     assert_eq!(status_of_login(host, PORT, "second", SECOND_PASSWORD), "200");
@@ -104,7 +104,7 @@ fn host_things(host: &Container) -> BTreeSet<String> {
 }
 
 const TREE: &str = "usr/local/demisto";
-const DATA: &str =
+pub(super) const DATA: &str =
     "var/lib/demisto/data/users.json var/lib/demisto/data/apikeys.json var/lib/demisto/data/blob";
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::bundle::Bundle;
 use super::service::{EVERY_BYTE, UNATTENDED};
-use super::upgrade::{V1, V2, content, differences, exact, in_use, version};
+use super::upgrade::{DATA, LIVED_IN, V1, V2, content, differences, exact, in_use, logs_in, version};
 use crate::support::container::Container;
 
 const TREE: &str = "usr/local";
@@ -129,7 +129,7 @@ fn a_full_or_closed_file_system_leaves_the_service_alone() {
     host.sh("mount -t tmpfs -o size=90m,mode=755 tmpfs /usr/local");
     Bundle::with(&V1).put(&host);
     host.sh(UNATTENDED);
-    host.sh(super::upgrade::LIVED_IN);
+    host.sh(LIVED_IN);
     host.put(Bundle::with(&V2).path(), "/root/v2");
 
     host.sh("head -c 60M /dev/zero > /usr/local/filler");
@@ -145,4 +145,41 @@ fn a_full_or_closed_file_system_leaves_the_service_alone() {
     is_undone(&host, "/root/v2 upgrade --yes", &["Read-only file system"]);
     host.sh("mount -o remount,rw /usr/local; /root/v2 upgrade --yes");
     assert_eq!(version(&host), "6.14.0");
+}
+
+/// It had brought the data to another form and served with it: they go back byte for byte.
+#[test]
+fn data_in_another_form_go_back_with_a_release_that_fails() {
+    for fault in ["crash", "wrong-version"] {
+        let newer = [&V2[..], &["--schema", "2", "--fault", fault]].concat();
+        let host = in_use(&format!("data-{fault}"), &Bundle::with(&newer));
+        let data = exact(&host, "var/lib/demisto");
+        is_undone(&host, "/root/v2 upgrade --yes --health-timeout 5", &["migrated data from schema 1 to 2"]);
+        assert_eq!(differences(&exact(&host, "var/lib/demisto"), &data), [""; 0]);
+        logs_in(&host);
+    }
+}
+
+#[test]
+fn data_in_another_form_go_back_with_a_rollback() {
+    let host = in_use("data-back", &Bundle::with(&[&V2[..], &["--schema", "2"]].concat()));
+    let (data, users) = (exact(&host, "var/lib/demisto"), exact(&host, DATA));
+    host.sh("/root/v2 upgrade --yes");
+    assert_eq!(version(&host), "6.14.0");
+    logs_in(&host);
+    assert!(host.sh("cat /var/lib/demisto/data/users.json").contains("timeZone"));
+    host.sh("printf later > /var/lib/demisto/data/later; chown demisto: /var/lib/demisto/data/later");
+    // the data as they are would keep the former release from starting
+    let output = host.run(&["/root/v2", "rollback", "--yes", "--data", "keep"]);
+    assert_ne!(output.status.code(), Some(0));
+    assert_eq!(version(&host), "6.14.0");
+    host.sh("/root/v2 rollback --yes");
+    assert_eq!(version(&host), "6.12.0");
+    assert_eq!(differences(&exact(&host, "var/lib/demisto"), &data), [""; 0]);
+    assert_eq!(differences(&exact(&host, DATA), &users), [""; 0]);
+    logs_in(&host);
+    host.sh("/root/v2 rollback --yes");
+    assert_eq!(version(&host), "6.14.0");
+    assert_eq!(host.sh("cat /var/lib/demisto/data/later"), "later");
+    logs_in(&host);
 }
