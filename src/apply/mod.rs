@@ -196,7 +196,9 @@ fn back(plan: &Plan, context: &Context, journal: &mut Journal, steps: &[(usize, 
         // a full disk must not end the undoing; what is undone twice is undone all the same
         let _ = journal.append(&Entry::Undone { step: *number });
     }
-    let units = |planned: &Planned| matches!(planned.step, Step::WriteFile { .. } | Step::RemoveFile { .. });
+    let units = |planned: &Planned| {
+        matches!(planned.step, Step::WriteFile { .. } | Step::PutBack { .. } | Step::RemoveFile { .. })
+    };
     if plan.steps.iter().any(units) {
         perform::reload_units(context)?;
     }

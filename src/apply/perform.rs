@@ -42,7 +42,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::WriteFile { path, owner, mode, text } => {
             let (dir, name) = open_parent(context.root, path)?;
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
-            if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
+            reload_if_unit(context, path)
         }
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
@@ -53,7 +53,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
         Step::CarryOver { from, to } => carry::perform(context, from, to, before),
         Step::KeepState { path, retained } => keep::perform(context, path, retained),
-        Step::PutBack { path, copy } => keep::put_back(context, path, copy),
+        Step::PutBack { path, copy } => {
+            keep::put_back(context, path, copy)?;
+            reload_if_unit(context, path)
+        }
         Step::MergeConfig { path, was, becomes, on_conflict, .. } => {
             configuration::merge(context, path, (*was, *becomes), *on_conflict)
         }
@@ -79,7 +82,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             context.sink.warn(format!("{path} is not what this program writes there; it stays"));
             Ok(())
         }
-        Step::RemoveFile { path } => remove::file(context, path),
+        Step::RemoveFile { path } => {
+            remove::file(context, path)?;
+            reload_if_unit(context, path)
+        }
         Step::RemoveOwned { dir, trash } => remove::owned(context, dir, trash),
         Step::RemoveTree { path, trash } => remove::tree(context, path, trash),
         Step::RemoveDir { path } => remove::dir(context, path),
@@ -104,6 +110,11 @@ pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
             | Step::RemoveOwned { .. }
     );
     makes && matches!(error, Error::Sys(e) if exists(e))
+}
+
+/// systemd goes on with a unit as it read it until it is told.
+fn reload_if_unit(context: &Context, path: &str) -> Result<()> {
+    if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
 }
 
 /// Makes systemd read its units again, when it manages this root.

@@ -142,16 +142,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         }
         let (_lock, _) = session.begin_change()?; // also recovers
     }
-    let unattended = args.yes || args.plan_digest.is_some() || args.dry_run;
-    if !unattended && !sys::tty::is_interactive() {
-        bail!(Error::Unapproved);
-    }
     let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
     let options = args.choices.options(&session, args.no_owner, args.health_timeout)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
+    let unattended = args.yes || args.plan_digest.is_some() || args.dry_run;
+    if !unattended && !sys::tty::is_interactive() {
+        bail!(Error::Unapproved); // only now: where nothing is to do, nobody has to be asked
+    }
     if args.dry_run {
         show(common, &planned, args.diff);
         return Ok(Exit::Done.into());

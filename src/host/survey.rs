@@ -108,9 +108,11 @@ fn install_dir(path: &Path) -> sys::Result<Directory> {
     Ok(if names.is_empty() { Directory::Empty } else { Directory::Occupied(names) })
 }
 
+/// Another file system is seen by its number; a bind mount of the same one only in the table.
 fn is_mount_point(path: &Path) -> sys::Result<bool> {
     let Some(parent) = path.parent() else { return Ok(true) };
-    Ok(sys::fs::stat(path)?.zip(sys::fs::stat(parent)?).is_some_and(|(this, above)| this.dev != above.dev))
+    let Some((this, above)) = sys::fs::stat(path)?.zip(sys::fs::stat(parent)?) else { return Ok(false) };
+    Ok(this.dev != above.dev || sys::mounts::is_point(path)?)
 }
 
 /// The nearest directory on the way up that exists.

@@ -78,7 +78,12 @@ pub fn status(session: &Session) -> Result<Status> {
     status.installed_at = Some(receipt.installed_at.to_string());
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
     status.port = install::configured_port(session).or(Some(receipt.port));
-    if let Some(manifest) = apply::installed(&session.root)? {
+    let manifest = match apply::installed(&session.root) {
+        // cut off between the receipt and the manifest: that they differ says nothing more
+        Err(_) if status.unfinished => None,
+        other => other?,
+    };
+    if let Some(manifest) = manifest {
         status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
         if session.is_live() && crate::host::facts().systemd {
             service(&mut status, receipt.role, &manifest.get().health);

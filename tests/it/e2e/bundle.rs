@@ -61,6 +61,11 @@ impl Bundle {
 
     /// Packs the reference server with further options of `make-tree`.
     pub(super) fn with(options: &[&str]) -> Self {
+        Self::changed(options, |_| ())
+    }
+
+    /// As [`Bundle::with`]; `change` is given the directory of tree and description before it is packed.
+    pub(super) fn changed(options: &[&str], change: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bin_dir = Path::new(BINARY).with_file_name("examples");
         let mut make = Command::new(MAKE_TREE);
@@ -68,6 +73,7 @@ impl Bundle {
         make.args(options);
         run(&mut make);
         let product = dir.path().join("product");
+        change(&product);
         let mut pack = Command::new(BINARY);
         pack.arg("pack").arg("--tree").arg(product.join("tree"));
         pack.arg("--description").arg(product.join("product.toml"));
@@ -79,6 +85,11 @@ impl Bundle {
 
     pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join("demisto-install")
+    }
+
+    /// The tree that it was packed from, with the unit and the default configuration beside it.
+    pub(super) fn product(&self) -> PathBuf {
+        self.dir.path().join("product")
     }
 
     /// Copies it into a container as `/root/demisto-install`, with the release key imported, an

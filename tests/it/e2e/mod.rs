@@ -5,3 +5,6 @@ mod container;
 mod repair;
 mod service;
 mod snapshot;
+mod upgrade;
+mod upgrade_fails;
+mod upgrade_killed;

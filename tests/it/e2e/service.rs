@@ -14,12 +14,12 @@ const DIGEST: &str = "cd /; { find etc usr/local var/lib/demisto var/log/demisto
      -printf '%p %y %m %u %g %s %l\\n' 2>/dev/null || true; \
      cat etc/passwd etc/group; } | sort | sha256sum";
 /// The same with every byte and time, for runs that must not change anything.
-const EVERY_BYTE: &str = "cd /; { find etc usr/local var/lib/demisto var/lib/demisto-install -printf '%p %y %m %u %g %s %T@ %l\\n'; \
+pub(super) const EVERY_BYTE: &str = "cd /; { find etc usr/local var/lib/demisto var/lib/demisto-install -printf '%p %y %m %u %g %s %T@ %l\\n'; \
      find etc usr/local var/lib/demisto-install -type f -exec sha256sum {} +; } | sort | sha256sum";
-const UNATTENDED: &str =
+pub(super) const UNATTENDED: &str =
     "/root/demisto-install install --answers /root/answers.json --admin-password-file /root/password";
 
-fn status_of_login(host: &Container, port: u16, user: &str, password: &str) -> String {
+pub(super) fn status_of_login(host: &Container, port: u16, user: &str, password: &str) -> String {
     let url = format!("https://localhost:{port}/login");
     let form = format!("user={user}&password={password}");
     let command =
@@ -28,7 +28,7 @@ fn status_of_login(host: &Container, port: u16, user: &str, password: &str) -> S
     String::from_utf8(host.run_with_input(&command, form.as_bytes()).stdout).unwrap()
 }
 
-fn answer(session: &mut PtySession, question: &str, line: &str) {
+pub(super) fn answer(session: &mut PtySession, question: &str, line: &str) {
     session.exp_string(question).unwrap_or_else(|e| panic!("{question}: {e}"));
     session.send_line(line).unwrap();
 }
