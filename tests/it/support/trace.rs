@@ -41,11 +41,6 @@ impl Call {
         opened(&self.args[at])
     }
 
-    /// The file that the result stands for.
-    pub(crate) fn gave_file(&self) -> Option<PathBuf> {
-        opened(&self.result)
-    }
-
     /// The path of a name, relative to the descriptor before it.
     pub(crate) fn path(&self, at: usize) -> PathBuf {
         let name = PathBuf::from(text(&self.args[at]));
