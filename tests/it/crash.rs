@@ -216,7 +216,7 @@ fn same(wanted: &Snapshot, root: &Root) -> Verdict {
 }
 
 /// As [`same`], but for what is put aside to be removed, and what is retained.
-fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
+pub(crate) fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
     let live =
         |path: &str| !path.contains("/.demisto.demisto-install") && !path.contains("/.demisto.retained");
     let differences = wanted.clone().only(live).differences(&root.snapshot().only(live));

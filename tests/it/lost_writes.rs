@@ -100,7 +100,7 @@ impl Trial<'_> {
     fn check(&self, disk: &Disk, image: &Image, recording: &Recording, number: usize) -> Verdict {
         let root = disk.make(image, &recording.real);
         if self.always_whole {
-            self.is_whole(&root)?;
+            is_whole(&self.sweep, &root)?;
         }
         succeeds(&recover(&root).output().unwrap())?;
         self.sweep.is_either(&root)?;
@@ -111,18 +111,18 @@ impl Trial<'_> {
         }
         Ok(())
     }
+}
 
-    /// Before any recovery the service finds one of the two trees.
-    fn is_whole(&self, root: &Root) -> Verdict {
-        let live = |snapshot: Snapshot| snapshot.only(|path| path.starts_with("usr/local/demisto"));
-        let found = live(root.snapshot());
-        let differences = |wanted: &Snapshot| live(wanted.clone()).differences(&found);
-        let (old, new) = (differences(&self.sweep.before), differences(&self.sweep.after));
-        if old.is_empty() || new.is_empty() {
-            return Ok(());
-        }
-        Err(format!("the tree is not whole: {}, nor {}", old.join("; "), new.join("; ")))
+/// Before any recovery the service finds one of the two trees.
+pub(crate) fn is_whole(sweep: &Sweep, root: &Root) -> Verdict {
+    let live = |snapshot: Snapshot| snapshot.only(|path| path.starts_with("usr/local/demisto"));
+    let found = live(root.snapshot());
+    let differences = |wanted: &Snapshot| live(wanted.clone()).differences(&found);
+    let (old, new) = (differences(&sweep.before), differences(&sweep.after));
+    if old.is_empty() || new.is_empty() {
+        return Ok(());
     }
+    Err(format!("the tree is not whole: {}, nor {}", old.join("; "), new.join("; ")))
 }
 
 fn change<'a>(

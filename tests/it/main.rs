@@ -21,6 +21,7 @@ mod fuzz;
 mod golden;
 mod install;
 mod keys;
+mod killed_from_outside;
 mod lost_writes;
 mod policy;
 mod policy_sets;
