@@ -93,7 +93,7 @@ fn file(path: &str, copy: impl ToString, context: &Context, journal: &Journal) -
     let copy = copy.to_string();
     let source = dir.open_file(&name)?;
     let stat = sys::dir::stat_file(&source, &dir.path_of(&name))?; // of the very file that is copied
-    files::copy(source, &journal.backup_dir()?, &copy)?;
+    files::copy(source, &journal.backup_dir()?, &copy, None)?;
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })
 }

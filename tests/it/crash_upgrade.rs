@@ -17,7 +17,7 @@ const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 const EDQUOT: i32 = 122;
 
-fn upgrade(root: &Path) -> Command {
+pub(crate) fn upgrade(root: &Path) -> Command {
     let vendor = Vendor::get();
     vendor.upgrade(&vendor.next(), root)
 }
@@ -31,7 +31,7 @@ fn adopt(root: &Path) -> Command {
     command
 }
 
-fn rollback(root: &Path) -> Command {
+pub(crate) fn rollback(root: &Path) -> Command {
     let mut command = rollback_to("6.14.0-1", root);
     command.arg("--yes");
     command
@@ -62,7 +62,7 @@ fn upgraded_before() -> Root {
     root
 }
 
-fn upgraded() -> Root {
+pub(crate) fn upgraded() -> Root {
     let root = in_use();
     succeed(upgrade(root.path()));
     root
@@ -76,7 +76,7 @@ fn of_another_installer() -> Root {
 }
 
 /// Receipt, manifest and tree belong together, and so do those of the retained release.
-fn fits(root: &Root) -> Verdict {
+pub(crate) fn fits(root: &Root) -> Verdict {
     for (tree, state) in [
         ("usr/local/demisto", "var/lib/demisto-install"),
         ("usr/local/.demisto.retained", "var/lib/demisto-install/retained"),
