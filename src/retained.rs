@@ -4,7 +4,7 @@
 //! know. Never holds a secret; the copies beside it may, and only root can read those.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,8 @@ pub struct Retained {
     /// SHA-256 of the configuration as the change that followed left it: while the file is still
     /// that, a rollback puts the former one back.
     pub config_after: Option<Digest>,
-    /// Directory of the snapshot of its data.
+    /// Directory of the snapshot of its data, as the installed system sees it; outside of another
+    /// root, as this program sees it.
     pub snapshot: Option<String>,
 }
 
@@ -70,6 +71,22 @@ impl Retained {
     #[must_use]
     pub fn name(&self) -> &str {
         self.release.as_deref().unwrap_or(FORMER)
+    }
+
+    /// How the record names a snapshot in `dir`.
+    #[must_use]
+    pub fn snapshot_in(root: &str, dir: &str, id: &str) -> String {
+        let inside = dir.strip_prefix(root.trim_end_matches('/')).filter(|rest| rest.starts_with('/'));
+        format!("{}/{id}", inside.unwrap_or(dir))
+    }
+
+    /// Where the snapshot is: directory and name.
+    #[must_use]
+    pub fn snapshot_place(&self, root: &Path) -> Option<(PathBuf, String)> {
+        let (dir, id) = self.snapshot.as_deref()?.rsplit_once('/')?;
+        let inside = under(root, dir);
+        let dir = if inside.is_dir() { inside } else { PathBuf::from(dir) };
+        Some((dir, id.to_owned()))
     }
 
     /// Reads a record.

@@ -10,6 +10,7 @@ use crate::product;
 use crate::receipt::{self, Receipt};
 use crate::release;
 use crate::retained;
+use crate::snapshot;
 use crate::sys;
 use crate::verify::{self, Verified};
 
@@ -28,6 +29,7 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
             Step::SwitchTree { old: Old::Kept, .. } => {}
             Step::SwitchTree { from, .. } => remove::whole(context, from)?,
             Step::CarryOver { .. } => carry::prune(context, number)?,
+            Step::DropSnapshot { dir, id } => snapshot::remove(Path::new(dir), id)?,
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {
                 remove::prune(context, dir, trash)?;

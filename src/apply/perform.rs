@@ -92,6 +92,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveDir { path } => remove::dir(context, path),
         Step::StageFiles { path, paths } => repair::stage(context, path, paths),
         Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
+        Step::DropSnapshot { .. } => Ok(()), // after the commit
         Step::TakeSnapshot { .. } => snapshot::take(context, step),
         Step::RestoreData { snapshot: from, path, aside } => {
             snapshot::restore(context, from, (path, aside), before)

@@ -53,6 +53,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             false => Ok(Before::Absent),
         },
         Step::KeepState { .. }
+        | Step::DropSnapshot { .. }
         | Step::MakeCertificate { .. }
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }

@@ -170,7 +170,11 @@ fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
         } else {
             input.survey.config.as_deref().map(digest)
         },
-        snapshot: input.present.as_ref().filter(|_| restore).map(|(dir, id)| format!("{dir}/{id}")),
+        snapshot: input
+            .present
+            .as_ref()
+            .filter(|_| restore)
+            .map(|(dir, id)| Retained::snapshot_in(&input.survey.root.display().to_string(), dir, id)),
     };
     let path = product::RETAINED_STATE_NEW.to_owned();
     plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that there is a way forward");
@@ -198,7 +202,13 @@ fn data(input: &Rollback, plan: &mut Plan) -> Result<()> {
         take_snapshot((dir, id), SnapshotReason::Rollback, input.now, plan);
     }
     match &input.restored {
-        Some(restored) => replace_data(plan, restored, input.fixed),
+        Some(restored) => {
+            replace_data(plan, restored, input.fixed)?;
+            let (dir, id) = restored.path.rsplit_once('/').unwrap_or_default();
+            let step = Step::DropSnapshot { dir: dir.to_owned(), id: id.to_owned() };
+            plan.push(step, "its data are live again then");
+            Ok(())
+        }
         None => Ok(()),
     }
 }

@@ -153,6 +153,11 @@ pub enum Step {
         release: String,
         data_schema: u64,
     },
+    /// Done after the commit. `dir` as in `TakeSnapshot`.
+    DropSnapshot {
+        dir: String,
+        id: String,
+    },
     /// `snapshot` is the directory of one snapshot; `aside` is where the data before it were moved.
     RestoreData {
         snapshot: String,
@@ -247,6 +252,7 @@ impl Step {
             Self::TakeSnapshot { dir, id, .. } => {
                 format!("take a snapshot of the data and read it back: {dir}/{id}")
             }
+            Self::DropSnapshot { dir, id } => format!("remove the snapshot {dir}/{id} when all is done"),
             Self::RestoreData { snapshot, path, .. } => {
                 format!("lay out {path} from the snapshot {snapshot}")
             }

@@ -104,6 +104,8 @@ pub struct Upgrade<'a> {
     pub snapshots: Snapshots,
     /// What is kept for a rollback now, and will not be afterwards.
     pub retained: Option<&'a Retained>,
+    /// The snapshot that belongs to it: directory and name.
+    pub dropped: Option<(String, String)>,
     /// The lowest security epoch that may be installed here.
     pub floor: u64,
     /// Whether a lower version is fine.
@@ -154,7 +156,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     files(input, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
     started(input, &mut plan);
-    records(&mut plan);
+    records(input, &mut plan);
     Ok(plan)
 }
 
@@ -247,8 +249,7 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
     }
     plan.notes.push(input.pin_note.clone());
     if let Some(retained) = input.retained {
-        let data = if retained.snapshot.is_some() { " with its snapshot of the data" } else { "" };
-        plan.notes.push(format!("{}, which is kept now, is removed{data}", retained.name()));
+        plan.notes.push(format!("{}, which is kept now, is removed", retained.name()));
     }
     if input.drift > 0 {
         plan.notes.push(format!(
@@ -291,7 +292,9 @@ fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
         units,
         config_after: input.merged.map(|merged| Digest::of(merged.text.as_bytes())),
         snapshot: match &input.snapshots {
-            Snapshots::Take { dir, id } => Some(format!("{dir}/{id}")),
+            Snapshots::Take { dir, id } => {
+                Some(Retained::snapshot_in(&input.survey.root.display().to_string(), dir, id))
+            }
             _ => None,
         },
     };
@@ -416,7 +419,7 @@ pub(super) fn start(
     plan.push(health, "the change counts only when the service answers; otherwise all goes back");
 }
 
-fn records(plan: &mut Plan) {
+fn records(input: &Upgrade, plan: &mut Plan) {
     plan.push(
         Step::SwitchTree {
             from: product::STAGE_DIR.to_owned(),
@@ -433,6 +436,9 @@ fn records(plan: &mut Plan) {
         },
         "and what belongs to it",
     );
+    if let Some((dir, id)) = input.dropped.clone() {
+        plan.push(Step::DropSnapshot { dir, id }, "the release that could use it is no longer kept");
+    }
     plan.push(
         Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
         "so that later runs know what is installed and who signed it",

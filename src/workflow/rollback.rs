@@ -1,7 +1,7 @@
 //! Back to the retained release, or forward to it again.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -75,7 +75,7 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         None => 0,
     };
     let config_kept = kept(session, retained::CONFIG)?;
-    let found = snapshot_of(&retained).filter(|_| options.data != DataChoice::Keep);
+    let found = snapshot_of(session, &retained).filter(|_| options.data != DataChoice::Keep);
     let taking = if found.is_some() { taking(session, options, now.as_ref())? } else { None };
     let restored = match &found {
         Some(found) => Some(super::snapshot::restored(session, found, taking.as_ref())?),
@@ -103,9 +103,9 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
 }
 
 /// The snapshot that belongs to what is retained. That it is whole is compared when it is put back.
-fn snapshot_of(retained: &Retained) -> Option<Snapshot> {
-    let (dir, id) = retained.snapshot.as_deref()?.rsplit_once('/')?;
-    snapshot::open(Path::new(dir), id).ok()
+fn snapshot_of(session: &Session, retained: &Retained) -> Option<Snapshot> {
+    let (dir, id) = retained.snapshot_place(&session.root)?;
+    snapshot::open(&dir, &id).ok()
 }
 
 /// Where the present data are kept; `None` when there are none.
@@ -217,9 +217,6 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
     result?;
-    if let Some(used) = &used {
-        super::snapshot::forget(session, used); // its data are live again
-    }
     Ok(RolledBack {
         release: plan.release.clone(),
         retained: receipt.as_ref().map(Receipt::release),

@@ -80,15 +80,6 @@ pub(super) fn text_of(dir: &Path) -> Result<String> {
     Ok(text.ok_or_else(|| sys::Error::rule("use", dir, "its name is not valid UTF-8"))?)
 }
 
-/// Removes a snapshot whose release is no longer kept. What cannot be removed stays, and is told.
-pub(super) fn forget(session: &Session, path: &str) {
-    let Some((dir, id)) = path.rsplit_once('/') else { return };
-    if let Err(error) = snapshot::remove(Path::new(dir), id) {
-        let error = anyhow::Error::from(error);
-        session.sink.warn(format!("the snapshot {path} is no longer needed and stays: {error:#}"));
-    }
-}
-
 /// A snapshot that is to be taken in `dir`.
 pub(super) fn taking(session: &Session, label: &str, dir: &Path) -> Result<Taking> {
     let estimate = snapshot::estimate(&session.root, dir)?;
@@ -179,8 +170,8 @@ pub fn prune(
     let _working = sys::signal::Working::begin();
     let mut names = snapshot::chosen(dir, &Pruning { keep, older_than: age, all, now: session.now })?;
     // a rollback needs the one that belongs to the retained release
-    let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot);
-    names.retain(|id| Some(dir.join(id)) != needed.as_ref().map(PathBuf::from));
+    let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot_place(&session.root));
+    names.retain(|id| needed.as_ref().is_none_or(|(place, needed)| place != dir || needed != id));
     snapshot::clean(dir)?;
     names.iter().try_for_each(|id| snapshot::remove(dir, id))?;
     Ok(names)

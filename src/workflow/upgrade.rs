@@ -184,6 +184,10 @@ pub fn plan(
         service: service_now(session, offer),
         snapshots: snapshots(session, offer, present, options)?,
         retained: retained.as_ref(),
+        dropped: match retained.as_ref().and_then(|retained| retained.snapshot_place(&session.root)) {
+            Some((dir, id)) => Some((super::snapshot::text_of(&dir)?, id)),
+            None => None,
+        },
         floor: apply::epoch_floor(&session.root)?,
         allow_downgrade: options.allow_downgrade,
         owners: owners(present, options),
@@ -344,7 +348,6 @@ pub fn run(
     }
     let Some(planned) = plan(session, offer, &present, options)? else { return Ok(None) };
     require_approved(&planned.plan, approved)?;
-    let retained = retained::read(&session.root)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
     planned.plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
     let context = Context {
@@ -358,9 +361,6 @@ pub fn run(
     let result = apply::run(&planned.plan, &context);
     recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
     result?;
-    if let Some(gone) = retained.and_then(|retained| retained.snapshot) {
-        super::snapshot::forget(session, &gone);
-    }
     Ok(Some(upgraded(session, &present, planned)))
 }
 

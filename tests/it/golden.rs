@@ -379,6 +379,7 @@ fn steps_of_changes() -> Vec<Step> {
             release: text("6.12.0-1"),
             data_schema: 1,
         },
+        Step::DropSnapshot { dir: text(product::SNAPSHOT_DIR), id: text("6.12.0-1-0a1b2c3d") },
         Step::RestoreData {
             snapshot: text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d"),
             path: text(product::DATA_DIR),
