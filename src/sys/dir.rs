@@ -98,6 +98,9 @@ pub struct Dir {
 /// Bytes of a path that messages still extend: PATH_MAX.
 const LONGEST_SHOWN: usize = 4096;
 
+/// As often something that is removed may be exchanged for something else by whoever owns its directory.
+const REMOVALS: usize = 32;
+
 const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
@@ -434,6 +437,16 @@ impl Dir {
     /// When something could not be removed: the first reason.
     pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = name.as_ref();
+        for _ in 0..REMOVALS {
+            match self.try_remove_tree(name) {
+                Err(e) if e.is_displaced() => {}
+                other => return other,
+            }
+        }
+        self.try_remove_tree(name)
+    }
+
+    fn try_remove_tree(&self, name: &OsStr) -> Result<()> {
         let Some(stat) = self.stat(name)? else { return Ok(()) };
         if stat.kind != Kind::Dir {
             return self.remove_file(name);
