@@ -16,12 +16,13 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use tempfile::TempDir;
 
 use crate::crash::{purge, recover, uninstall};
-use crate::crash_repair::repair;
 use crate::crash_upgrade::rollback;
 use crate::support::installer::{Root, STATE, Tree, Vendor, run, said, summary};
 
 /// As many changes must fall into the runs.
 const SWAPS: u64 = 10_000;
+/// In so many rounds: in each third of them it goes to other places.
+const ROUNDS: usize = 9;
 /// No run may take longer: the attacker must not keep it waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rounds go on until there were enough changes, but not longer than this.
@@ -30,27 +31,31 @@ const LONGEST: Duration = Duration::from_secs(150);
 const SECRET: &str = "that-is-nobody's-business";
 const ROOT: &str = "DEMISTO_TEST_ATTACKED";
 const OUTSIDE: &str = "DEMISTO_TEST_OUTSIDE";
+const WHERE: &str = "DEMISTO_TEST_WHERE";
+/// Where in its standard output the attacker tells its changes: behind what a test program says.
+const COUNT_AT: u64 = 4096;
 const SEED: &str = "DEMISTO_TEST_SEED";
 
 /// The attacker's side.
 struct Attack {
     outside: PathBuf,
     root: PathBuf,
+    /// The places that it goes to.
+    places: Vec<&'static str>,
     held: Vec<OwnedFd>,
     state: u64,
 }
 
-/// Directories that may be the service's. Once open they are held, wherever they are moved.
-const PLACES: [&str; 9] = [
-    "var/lib/demisto",
-    "var/log/demisto",
+/// Directories of the service outside the tree. What was opened is held, wherever it is moved.
+const DATA: [&str; 3] = ["var/lib/demisto", "var/log/demisto", "var/lib/demisto/deep"];
+/// Those in the trees, when the release gives them to it.
+const IN_TREES: [&str; 6] = [
     "usr/local/demisto/data",
     "usr/local/demisto/data/sub",
     "usr/local/.demisto.demisto-install/data",
     "usr/local/.demisto.demisto-install/data/sub",
     "usr/local/.demisto.retained/data",
     "usr/local/.demisto.retained/data/sub",
-    "var/lib/demisto/deep",
 ];
 const NAMES: [&str; 9] = [
     "otc.conf.json",
@@ -76,7 +81,7 @@ impl Attack {
 
     /// Opens what there is; what is held already stays.
     fn look_around(&mut self) {
-        for place in PLACES {
+        for place in &self.places {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             if let Ok(dir) = rustix::fs::open(self.root.join(place), flags, Mode::empty())
                 && rustix::fs::fstat(&dir).is_ok_and(|stat| stat.st_uid == nix::unistd::geteuid().as_raw())
@@ -151,8 +156,14 @@ impl Attack {
 #[ignore = "it is the other side of the test below, which starts it"]
 fn the_attacker() {
     let Some(root) = std::env::var_os(ROOT) else { return };
-    let number = |name| std::env::var(name).unwrap();
+    let number = |name: &str| std::env::var(name).unwrap();
+    let places = match number(WHERE).as_str() {
+        "data" => DATA.to_vec(),
+        "trees" => IN_TREES.to_vec(),
+        _ => [&DATA[..], &IN_TREES[..]].concat(),
+    };
     let mut attack = Attack {
+        places,
         outside: number(OUTSIDE).into(),
         root: root.into(),
         held: Vec::new(),
@@ -167,7 +178,7 @@ fn the_attacker() {
         turn += 1;
         if !attack.held.is_empty() && attack.swap() {
             swaps += 1;
-            told.write_all_at(&swaps.to_le_bytes(), 0).unwrap();
+            told.write_all_at(&swaps.to_le_bytes(), COUNT_AT).unwrap();
         }
     }
 }
@@ -187,6 +198,7 @@ impl Attacker {
             .env_clear()
             .env(ROOT, root.path())
             .env(OUTSIDE, outside)
+            .env(WHERE, ["everywhere", "data", "trees"][seed % 3])
             .env(SEED, (seed as u64 * 0x9e37_79b9 + 88_172_645_463_325_252).to_string())
             .current_dir("/")
             .stdin(Stdio::null())
@@ -200,7 +212,7 @@ impl Attacker {
 
     fn swaps(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.count.read_at(&mut bytes, 0).unwrap();
+        let _ = self.count.read_at(&mut bytes, COUNT_AT).unwrap();
         u64::from_le_bytes(bytes)
     }
 
@@ -318,15 +330,18 @@ fn upgrade(root: &Path) -> Command {
     Vendor::get().upgrade(&bundles()[1], root)
 }
 
-fn repair_from(root: &Path) -> Command {
+fn repair(root: &Path) -> Command {
     let mut command = run("repair", root);
     command.arg("--yes").arg("--key").arg(Vendor::get().file("release.asc")).arg("--from").arg(&bundles()[0]);
     command
 }
 
-/// Nobody but root could have removed it; then an installation has its place.
-fn clear(root: &Root) {
-    let _ = fs::remove_dir_all(root.at("usr/local/demisto"));
+/// Moves what an uninstallation left, and what came to it, out of the way: an installation needs its
+/// place.
+fn clear(root: &Root, number: usize) {
+    if root.at("usr/local/demisto").exists() {
+        fs::rename(root.at("usr/local/demisto"), root.at(&format!("usr/local/moved-{number}"))).unwrap();
+    }
 }
 
 /// What the service must not have got: root's files to read or write, or root's rights.
@@ -351,9 +366,8 @@ fn looted(root: &Root, uid: u32, secrets: &[u64]) -> Vec<String> {
                 bad("holds a secret");
             }
         }
-        let private =
-            path.starts_with(STATE) || path.starts_with("etc/shadow") || path.starts_with("etc/gshadow");
-        if private && (!roots || meta.is_file() && mode & 0o007 != 0) {
+        let closed = [STATE, "etc/shadow", "etc/gshadow"].contains(&path.as_str());
+        if (closed || path.starts_with(STATE)) && !roots || closed && mode & 0o007 != 0 {
             bad("private to root");
         }
     }
@@ -375,37 +389,24 @@ fn a_service_that_was_taken_over_reaches_nothing_else_as_root() {
     let (mut swaps, mut runs, mut rounds) = (0, 0, 0);
     let mut codes: BTreeMap<(String, i32), usize> = BTreeMap::new();
     let start = Instant::now();
-    while (swaps < SWAPS || rounds < 2) && start.elapsed() < LONGEST {
+    while (swaps < SWAPS || rounds < ROUNDS) && start.elapsed() < LONGEST {
         rounds += 1;
         let root = Root::copy(&model);
         let attacker = Attacker::start(&root, outside.path(), uid, rounds);
-        let turns: [fn(&Path) -> Command; 12] = [
-            upgrade,
-            rollback,
-            repair_from,
-            upgrade,
-            rollback,
-            repair,
-            upgrade,
-            uninstall,
-            install,
-            upgrade,
-            purge,
+        let turns: [fn(&Path) -> Command; 11] = [
+            upgrade, rollback, repair, upgrade, rollback, upgrade, uninstall, install, upgrade, purge,
             install,
         ];
         for turn in turns {
             let mut command = turn(root.path());
             let verb = command.get_args().next().unwrap().to_str().unwrap().to_owned();
             if verb == "install" {
-                clear(&root);
+                clear(&root, runs);
             }
             let (output, during) = attacker.during(&mut command);
             swaps += during;
             runs += 1;
             *codes.entry((verb, output.status.code().unwrap())).or_default() += 1;
-            if output.status.code() == Some(5) {
-                eprintln!("{}", said(&output));
-            }
         }
         drop(attacker);
         let output = recover(&root).output().unwrap();
