@@ -646,6 +646,38 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn what_its_owner_keeps_filling_goes() {
+        use std::os::unix::process::CommandExt as _;
+
+        if !super::super::env::is_root() {
+            return; // what is removed belongs to the caller then
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.set_owner_and_mode(None, 0o755).unwrap();
+        drop(dir.create_dir("tree", 0o755, None).unwrap());
+        let owner = Ids { uid: 12_345, gid: 12_345 };
+        let inner = dir.open_dir("tree").unwrap().create_dir("data", 0o755, Some(owner)).unwrap();
+        let script = "while :; do mkdir -p a/b 2>/dev/null; : >a/b/c; done 2>/dev/null";
+        let mut owner = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .current_dir(temp.path().join("tree/data"))
+            .uid(12_345)
+            .gid(12_345)
+            .spawn()
+            .unwrap();
+        while inner.raw_names().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        let removed = dir.remove_tree("tree");
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        removed.unwrap();
+        assert!(dir.raw_names().unwrap().is_empty());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
     fn a_planted_name_is_no_obstacle() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
