@@ -336,12 +336,16 @@ pub(super) fn prune(context: &Context, number: usize) -> Result<()> {
 
 fn remove(top: &Dir, path: &OsStr, how: How) -> Result<()> {
     let (dir, name) = match holder(top, path) {
-        Err(Error::Sys(e)) if e.is_not_found() => return Ok(()),
+        // also where the service has put something else in the way: it is not ours to clear
+        Err(Error::Sys(e)) if e.is_not_found() || e.is_displaced() => return Ok(()),
         other => other?,
     };
     keep_times(&dir, || match how {
         How::Copied => dir.remove_tree(name),
-        How::Made => dir.remove_dir(name),
+        How::Made => match dir.remove_dir(name) {
+            Err(e) if e.is_displaced() => Ok(()),
+            other => other,
+        },
     })?;
     Ok(dir.sync()?)
 }

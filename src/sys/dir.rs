@@ -98,6 +98,9 @@ pub struct Dir {
 /// Bytes of a path that messages still extend: PATH_MAX.
 const LONGEST_SHOWN: usize = 4096;
 
+/// As often something that is removed may be exchanged for something else by whoever owns its directory.
+const REMOVALS: usize = 32;
+
 const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
@@ -434,6 +437,16 @@ impl Dir {
     /// When something could not be removed: the first reason.
     pub fn remove_tree(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = name.as_ref();
+        for _ in 0..REMOVALS {
+            match self.try_remove_tree(name) {
+                Err(e) if e.is_displaced() => {}
+                other => return other,
+            }
+        }
+        self.try_remove_tree(name)
+    }
+
+    fn try_remove_tree(&self, name: &OsStr) -> Result<()> {
         let Some(stat) = self.stat(name)? else { return Ok(()) };
         if stat.kind != Kind::Dir {
             return self.remove_file(name);
@@ -628,6 +641,38 @@ mod tests {
         }
         drop(deep);
         dir.remove_tree("tree").unwrap();
+        assert!(dir.raw_names().unwrap().is_empty());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn what_its_owner_keeps_filling_goes() {
+        use std::os::unix::process::CommandExt as _;
+
+        if !super::super::env::is_root() {
+            return; // what is removed belongs to the caller then
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.set_owner_and_mode(None, 0o755).unwrap();
+        drop(dir.create_dir("tree", 0o755, None).unwrap());
+        let owner = Ids { uid: 12_345, gid: 12_345 };
+        let inner = dir.open_dir("tree").unwrap().create_dir("data", 0o755, Some(owner)).unwrap();
+        let script = "while :; do mkdir -p a/b 2>/dev/null; : >a/b/c; done 2>/dev/null";
+        let mut owner = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .current_dir(temp.path().join("tree/data"))
+            .uid(12_345)
+            .gid(12_345)
+            .spawn()
+            .unwrap();
+        while inner.raw_names().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        let removed = dir.remove_tree("tree");
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        removed.unwrap();
         assert!(dir.raw_names().unwrap().is_empty());
     }
 

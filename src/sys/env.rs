@@ -41,6 +41,12 @@ pub fn uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+/// The effective group id.
+#[must_use]
+pub fn gid() -> u32 {
+    nix::unistd::getegid().as_raw()
+}
+
 /// The process id.
 #[must_use]
 pub fn pid() -> u32 {

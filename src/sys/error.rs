@@ -43,6 +43,15 @@ impl Error {
         self.source.raw_os_error().is_some_and(|errno| known.contains(&errno)) || self.is_unsupported()
     }
 
+    /// Whether something else has the name now than was seen there: whoever else may write in the
+    /// directory has put it there, or filled it, meanwhile.
+    #[must_use]
+    pub fn is_displaced(&self) -> bool {
+        use nix::errno::Errno as E;
+        let known = [E::ENOTDIR, E::EISDIR, E::ELOOP, E::ENOTEMPTY].map(|errno| errno as i32);
+        self.source.raw_os_error().is_some_and(|errno| known.contains(&errno))
+    }
+
     /// Whether the file system or the kernel cannot do it at all.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {

@@ -251,7 +251,7 @@ pub(crate) fn uninstall(root: &Path) -> Command {
     command
 }
 
-fn purge(root: &Path) -> Command {
+pub(crate) fn purge(root: &Path) -> Command {
     let mut command = uninstall(root);
     command.arg("--purge");
     command

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::crash::{Change, Sweep, Verdict, recover, same_product, succeeds};
 use crate::crash_upgrade::{fits, rollback, upgrade, upgraded};
 use crate::lost_writes::is_whole;
+use crate::repair::owned;
 use crate::support::installer::{Root, said, summary};
 use crate::support::trace::strace;
 use crate::upgrade::in_use;
@@ -162,13 +163,30 @@ fn judged(sweep: &Sweep, root: &Root, output: &std::process::Output, mute: bool)
     .and_then(|()| fits(root))
 }
 
-/// Each of these errors at some calls of these names, once, or from there on at every one.
+/// An error at some calls of this name: at one of them, or from there on at every one.
+fn refused(sweep: &Sweep, (name, errno, on, wanted): (&str, &str, &str, usize)) -> String {
+    let command = |root: &Path| alone((sweep.change.command)(root));
+    let (all, _) = points(&command((sweep.change.root)().path()), name);
+    let points = some(&all, all.len().div_ceil(wanted).max(1));
+    let check = |point: &Point| {
+        let root = (sweep.change.root)();
+        let [flag, inject] = inject(point, &format!("error={errno}"));
+        let only = format!("trace={name}");
+        let (output, log) = strace(&command(root.path()), &["-e", &only, &flag, &format!("{inject}{on}")]);
+        judged(sweep, &root, &output, name == "write" && on == "+")?; // nothing can be said then
+        Ok(log.contains("(INJECTED)"))
+    };
+    let hit = each(&format!("{name} {errno}{on}"), &points, &check);
+    assert!(hit == points.len() && hit > 0, "{name} {errno}: not every error was injected");
+    let (tried, all) = (points.len(), all.len());
+    format!("{}, {name} fails with {errno}{on}: {tried} of {all} calls, 0 broken", sweep.change.name)
+}
+
 #[test]
 fn an_error_of_any_call_is_survived() {
     let before = in_use();
     let root = || Root::copy(&before);
     let sweep = Sweep::new(Change { name: "upgrade", root: &root, command: &upgrade });
-    let command = |root: &Path| alone(upgrade(root));
     let errors = [
         ("fsync", "EIO", "", 8),
         ("fdatasync", "EIO", "", 6),
@@ -187,29 +205,17 @@ fn an_error_of_any_call_is_survived() {
         ("symlinkat", "EDQUOT", "", 2),
         ("copy_file_range", "ENOSPC", "", 4),
     ];
-    let mut told = Vec::new();
-    for (name, errno, on, wanted) in errors {
-        let (all, _) = points(&command(root().path()), name);
-        let points = some(&all, all.len().div_ceil(wanted).max(1));
-        let check = |point: &Point| {
-            let root = root();
-            let how = format!("error={errno}");
-            let [flag, inject] = inject(point, &how);
-            let only = format!("trace={name}");
-            let (output, log) =
-                strace(&command(root.path()), &["-e", &only, &flag, &format!("{inject}{on}")]);
-            judged(&sweep, &root, &output, name == "write" && on == "+")?; // nothing can be said then
-            Ok(log.contains("(INJECTED)"))
-        };
-        let hit = each(&format!("{name} {errno}{on}"), &points, &check);
-        assert_eq!(hit, points.len(), "{name} {errno}: not every error was injected");
-        told.push(format!(
-            "upgrade, {name} fails with {errno}{on}: {} of {} calls, 0 broken",
-            points.len(),
-            all.len()
-        ));
-    }
+    let told: Vec<String> = errors.map(|error| refused(&sweep, error)).into();
     summary("errors-from-outside", &told.join("\n"));
+}
+
+#[test]
+fn an_owner_that_cannot_be_set_is_survived_as_root() {
+    let before = owned();
+    let root = || Root::copy(&before);
+    let sweep = Sweep::new(Change { name: "upgrade with owners", root: &root, command: &upgrade });
+    let told = [refused(&sweep, ("fchown", "EPERM", "", 8)), refused(&sweep, ("fchownat", "EPERM", "", 2))];
+    summary("owners-from-outside", &told.join("\n"));
 }
 
 /// The ordinals of the calls that swap two trees.

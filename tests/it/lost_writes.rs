@@ -72,7 +72,7 @@ impl Trial<'_> {
                     continue;
                 }
                 moments.fetch_max(moment, Ordering::SeqCst);
-                for image in disk.images(moment as u64 * 0x9e37_79b9 >> 7) {
+                for image in disk.images((moment as u64 * 0x9e37_79b9) >> 7) {
                     if !seen.lock().unwrap().insert(disk.fingerprint(&image)) {
                         continue;
                     }

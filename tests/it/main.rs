@@ -10,6 +10,7 @@
 
 mod support;
 
+mod attacker;
 mod clone;
 mod crash;
 mod crash_repair;

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::super::{Error, Result};
-use super::{Dir, Kind};
+use super::super::{Error, Result, env};
+use super::{Dir, Ids, Kind};
 
 pub(super) fn mounted(path: &Path) -> Error {
     Error::rule("remove", path, "another file system is mounted there")
@@ -14,9 +14,21 @@ pub(super) fn mounted(path: &Path) -> Error {
 /// # Errors
 /// When something could not be removed: the first reason.
 pub(super) fn empty(top: &Dir, device: u64) -> Result<()> {
+    top.seize()?;
     let mut removal = Removal { top, device, moved: 0, stuck: HashSet::new(), failure: None };
     while removal.round()? {}
     removal.failure.map_or(Ok(()), Err)
+}
+
+impl Dir {
+    /// Takes a directory that is about to go from its owner, who could else fill it for ever.
+    fn seize(&self) -> Result<()> {
+        let us = Ids { uid: env::uid(), gid: env::gid() };
+        if !env::is_root() || self.stat_self()?.ids.uid == us.uid {
+            return Ok(());
+        }
+        self.set_owner_and_mode(Some(us), 0o700)
+    }
 }
 
 /// A tree that is being removed.
@@ -54,6 +66,7 @@ impl Removal<'_> {
             return Err(mounted(&self.top.path_of(name)));
         }
         let dir = self.top.open_dir(name)?;
+        dir.seize()?;
         for inner in dir.raw_names()? {
             match dir.stat(&inner)? {
                 Some(stat) if stat.kind == Kind::Dir && stat.dev != self.device => {

@@ -176,6 +176,18 @@ impl Tree {
         fs::write(self.path("tree").join(name), bytes).unwrap();
     }
 
+    /// Makes a directory in the tree.
+    pub(crate) fn make_dir(&self, name: &str) {
+        fs::create_dir(self.path("tree").join(name)).unwrap();
+    }
+
+    /// Gives something in the tree to the service. After the description was written.
+    pub(crate) fn give(&self, name: &str, mode: &str) {
+        let text = fs::read_to_string(self.path("product.toml")).unwrap();
+        let entry = format!("\n[[files]]\npath = \"{name}\"\nowner = \"demisto\"\nmode = \"{mode}\"\n");
+        fs::write(self.path("product.toml"), text + &entry).unwrap();
+    }
+
     /// Takes a file, link or directory out of the tree.
     pub(crate) fn take(&self, name: &str) {
         let path = self.path("tree").join(name);
