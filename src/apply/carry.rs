@@ -21,6 +21,9 @@ use crate::sys::dir::{Dir, Kind, Sort};
 
 /// What is appended to the name of a thing of the host whose name the release needs.
 const SAVED: &str = ".demisto-orig";
+/// Mode of the retained tree: nobody runs a program of it, and the service changes nothing in it. It
+/// gets that of the live tree when it becomes that.
+const CLOSED: u32 = 0o700;
 /// Largest list of names.
 const LIST_LIMIT: u64 = 256 << 20;
 
@@ -308,6 +311,9 @@ pub(super) fn drop_copies(context: &Context, to: &str, list: &str, journal: &Jou
     for thing in read_list(&journal.backup_dir()?, list)?.iter().rev() {
         remove(&target, &thing.target, thing.how)?;
     }
+    if to == product::RETAINED_DIR {
+        target.set_owner_and_mode(None, CLOSED)?;
+    }
     Ok(target.sync()?)
 }
 
@@ -324,6 +330,7 @@ pub(super) fn prune(context: &Context, number: usize) -> Result<()> {
             remove(&tree, &thing.source, How::Copied)?;
         }
     }
+    tree.set_owner_and_mode(None, CLOSED)?;
     Ok(tree.sync()?)
 }
 

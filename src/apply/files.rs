@@ -32,8 +32,13 @@ pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
 /// put there by somebody else, to fill the disk.
 const COPY_LIMIT: u64 = 16 << 20;
 
-/// Copies a file's content to a new file, which is ours alone (0600) and durable; gives the file.
-pub(super) fn copy(mut source: File, to: &Dir, copy: &str) -> Result<File> {
+/// Owner and mode of a copy.
+pub(super) type Attributes = (Option<Ids>, u32);
+
+/// Copies a file's content to a new file, which is durable. Without attributes it is ours alone
+/// (0600). They are set on the descriptor of the file that was made here: the directory may be the
+/// service's, which could put another file under the name meanwhile.
+pub(super) fn copy(mut source: File, to: &Dir, copy: &str, attributes: Option<Attributes>) -> Result<()> {
     let path = to.path_of(copy);
     let failed = |e| sys::Error::new("copy to", &path, e);
     to.remove_file(copy)?;
@@ -43,15 +48,15 @@ pub(super) fn copy(mut source: File, to: &Dir, copy: &str) -> Result<File> {
         to.remove_file(copy)?;
         return Err(sys::Error::rule("copy to", &path, "the file is larger than 16 MiB").into());
     }
+    if let Some((owner, mode)) = attributes {
+        dir::set_attributes(&target, &path, owner, mode)?;
+    }
     fault::point("backup written").map_err(failed)?;
     target.sync_all().map_err(failed)?;
-    to.sync()?;
-    Ok(target)
+    Ok(to.sync()?)
 }
 
-/// Puts a copy back in one step, with the mode and owner that the file had. Both are set on the
-/// descriptor of the file that was made here: the directory may be the service's, which could put
-/// another file under the name meanwhile.
+/// Puts a copy back in one step, with the mode and owner that the file had.
 pub(super) fn put_back(
     backups: &Dir,
     copy_name: &str,
@@ -61,9 +66,8 @@ pub(super) fn put_back(
 ) -> Result<()> {
     target.remove_leftover(name)?;
     let temp = dir::temp_name(name)?;
-    let file = copy(backups.open_file(copy_name)?, target, &temp)?;
     let owner = if sys::env::is_root() { Some(was.1) } else { None };
-    dir::set_attributes(&file, &target.path_of(name), owner, was.0 & 0o777)?;
+    copy(backups.open_file(copy_name)?, target, &temp, Some((owner, was.0 & 0o777)))?;
     target.rename(&temp, target, name)?;
     Ok(target.sync()?)
 }

@@ -42,9 +42,8 @@ fn copy(context: &Context, path: &str, to: &Dir, name: &str) -> Result<()> {
     }
     let file = dir.open_file(&source)?;
     let stat = dir::stat_file(&file, &dir.path_of(&source))?;
-    let copy = files::copy(file, to, name)?;
     let owner = context.owners.then_some(stat.ids);
-    Ok(dir::set_attributes(&copy, &to.path_of(name), owner, stat.mode & 0o777)?)
+    files::copy(file, to, name, Some((owner, stat.mode & 0o777)))
 }
 
 /// Puts the copy of a file in its place, with the owner and mode that the copy has.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod again;
 mod carry;
 mod configuration;
 mod error;
@@ -141,6 +142,7 @@ pub fn run(plan: &Plan, context: &Context) -> Result<()> {
             match back(plan, context, &mut journal, &done) {
                 Ok(()) => {
                     tidy(plan, context, journal, Ending::Restored);
+                    again::tell(plan, context, &done);
                     Err(Error::Restored(Box::new(cause)))
                 }
                 Err(undo) => Err(Error::NotRestored { cause: Box::new(cause), undo: Box::new(undo) }),
@@ -264,7 +266,9 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         Recovery::Nothing => close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored),
         Recovery::Undo { steps } => {
             back(plan, &context, &mut journal, &steps)?;
-            close(plan, &context, journal, Ending::Restored).map(|()| Recovered::Restored)
+            close(plan, &context, journal, Ending::Restored)?;
+            again::tell(plan, &context, &steps);
+            Ok(Recovered::Restored)
         }
     }
 }

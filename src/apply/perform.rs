@@ -47,7 +47,8 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
             let dir = open(context.root, path)?;
-            Ok(dir.set_owner_and_mode(context.ids(*owner)?, mode.bits())?)
+            dir.set_owner_and_mode(context.ids(*owner)?, mode.bits())?;
+            Ok(dir.sync()?)
         }
         Step::WriteOneTimeConfig { path, user, keypass } => write_one_time(context, path, user, *keypass),
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
@@ -130,7 +131,7 @@ fn create_dir(context: &Context, path: &str, owner: Owner, mode: Mode, before: &
         return Ok(());
     }
     let (dir, name) = open_parent(context.root, path)?;
-    dir.create_dir(&name, mode.bits(), context.ids(owner)?)?;
+    dir.create_dir(&name, mode.bits(), context.ids(owner)?)?.sync()?;
     Ok(dir.sync()?)
 }
 

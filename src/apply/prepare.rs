@@ -38,6 +38,8 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::StopUnit { unit } => unit_state(unit, context),
         Step::TakeSnapshot { dir, id, .. } => snapshot::before_taking(context, dir, id),
         Step::RestoreData { path, aside, .. } => snapshot::before_restoring(context, path, aside),
+        // what an earlier removal left aside must not be taken for it when this one is undone
+        Step::RemoveTree { path, .. } if !sys::fs::exists(&context.at(path)) => Ok(Before::Kept),
         Step::RemoveDir { path } => attributes(path, context),
         Step::TakeDir { path, .. } => {
             let stat = files::open(context.root, path)?.stat_self()?;
@@ -91,7 +93,7 @@ fn file(path: &str, copy: impl ToString, context: &Context, journal: &Journal) -
     let copy = copy.to_string();
     let source = dir.open_file(&name)?;
     let stat = sys::dir::stat_file(&source, &dir.path_of(&name))?; // of the very file that is copied
-    files::copy(source, &journal.backup_dir()?, &copy)?;
+    files::copy(source, &journal.backup_dir()?, &copy, None)?;
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })
 }

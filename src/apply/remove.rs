@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::files::{open, open_parent};
 use super::{Context, Error, Result, finish};
-use crate::manifest::{Kind as Entry, Manifest};
+use crate::manifest::{Entry as Described, Kind as Entry, Manifest};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind};
 
@@ -37,7 +37,7 @@ pub(super) fn dir(context: &Context, path: &str) -> Result<()> {
 pub(super) fn dir_back(context: &Context, path: &str, mode: u32, ids: Ids) -> Result<()> {
     let (dir, name) = open_parent(context.root, path)?;
     if dir.stat(&name)?.is_none() {
-        dir.create_dir(&name, mode, Some(ids))?;
+        dir.create_dir(&name, mode, Some(ids))?.sync()?;
         dir.sync()?;
     }
     Ok(())
@@ -89,6 +89,7 @@ pub(super) fn inside<'a>(path: &str, trash: &'a str) -> Option<&'a str> {
 fn empty(dir: &Dir, trash: &str) -> Result<()> {
     dir.remove_tree(trash)?; // the name is the service's to take, and what has it is removed anyway
     let aside = dir.create_dir(trash, 0o700, None)?;
+    dir.sync()?; // what is moved must not go into something that a power cut takes away
     for name in dir.raw_names()?.iter().filter(|name| *name != trash) {
         dir.rename_new(name, &aside, name)?;
     }
@@ -125,28 +126,44 @@ pub(super) fn owned(context: &Context, path: &str, trash: &str) -> Result<()> {
     let dir = open(context.root, path)?;
     let (above, name) = open_parent(context.root, trash)?;
     let aside = above.create_dir(&name, 0o700, None)?;
+    make_dirs(manifest.get(), &dir, &aside)?;
+    aside.sync_file_system()?; // what is moved must not go into something that a power cut takes away
     move_entries(manifest.get(), &dir, &aside)?;
-    aside.sync()?;
-    Ok(dir.sync()?)
+    Ok(aside.sync_file_system()?)
+}
+
+/// Where an entry is, and where it is moved to; `None` when its directory is no longer the release's.
+fn holders(entry: &Described, dir: &Dir, aside: &Dir) -> Result<Option<(Dir, Dir)>> {
+    let Some(parent) = entry.path.parent() else {
+        return Ok(Some((dir.try_clone()?, aside.try_clone()?)));
+    };
+    match aside.open_beneath(&parent) {
+        Ok(to) => Ok(Some((dir.open_beneath(&parent)?, to))),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Makes the directories of the release aside.
+fn make_dirs(manifest: &Manifest, dir: &Dir, aside: &Dir) -> Result<()> {
+    for entry in manifest.entries.iter().filter(|entry| matches!(entry.kind, Entry::Dir { .. })) {
+        let Some((from, to)) = holders(entry, dir, aside)? else { continue };
+        if from.stat(entry.path.name())?.is_some_and(|stat| stat.kind == Kind::Dir) {
+            to.create_dir(entry.path.name(), 0o700, None)?;
+        }
+    }
+    Ok(())
 }
 
 fn move_entries(manifest: &Manifest, dir: &Dir, aside: &Dir) -> Result<()> {
     for entry in &manifest.entries {
-        let (from, to) = match entry.path.parent() {
-            None => (dir.try_clone()?, aside.try_clone()?),
-            Some(parent) => match aside.open_beneath(&parent) {
-                Ok(to) => (dir.open_beneath(&parent)?, to),
-                Err(e) if e.is_not_found() => continue, // its directory is no longer the release's
-                Err(e) => return Err(e.into()),
-            },
-        };
+        let Some((from, to)) = holders(entry, dir, aside)? else { continue };
         let name = entry.path.name();
         match (&entry.kind, from.stat(name)?.map(|s| s.kind)) {
-            (Entry::Dir { .. }, Some(Kind::Dir)) => drop(to.create_dir(name, 0o700, None)?),
             (Entry::File { .. }, Some(Kind::File)) | (Entry::Symlink { .. }, Some(Kind::Symlink)) => {
                 from.rename_new(name, &to, name)?;
             }
-            _ => {} // absent, or replaced by something that the release does not own
+            _ => {} // made already, absent, or replaced by something that the release does not own
         }
     }
     Ok(())
@@ -160,8 +177,9 @@ pub(super) fn owned_back(context: &Context, path: &str, trash: &str) -> Result<(
     let (above, name) = open_parent(context.root, trash)?;
     let (dir, aside) = (open(context.root, path)?, above.open_dir(&name)?);
     merge_back(&aside, &dir)?;
+    dir.sync()?;
     above.remove_tree(&name)?;
-    Ok(dir.sync()?)
+    Ok(above.sync()?)
 }
 
 fn merge_back(from: &Dir, to: &Dir) -> Result<()> {
@@ -201,5 +219,5 @@ fn prune_like(model: &Dir, dir: &Dir) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(dir.sync()?)
 }

@@ -157,14 +157,19 @@ pub(super) fn replace(context: &Context, names: (&str, &str, &str), paths: &[Str
     let trash = above.create_dir(&name, PRIVATE, context.ids(Owner::Root)?)?;
     above.sync()?; // the undoing takes it for the sign that something may have been moved
     let (staged, live) = (open(context.root, from)?, open(context.root, to)?);
-    for path in tops(paths)? {
+    let tops = tops(paths)?;
+    for path in &tops {
+        make_holder(&trash, path)?;
+    }
+    trash.sync_file_system()?; // what is moved must not go into something that a power cut takes away
+    for path in tops {
         let (holder, name) = (open_holder(&live, &path)?, path.name());
         if let Some(stat) = holder.stat(name)? {
             // what a directory holds that is not the release's is not ours to take away
             if stat.kind == FileKind::Dir && !holder.open_dir(name)?.raw_names()?.is_empty() {
                 return Err(Error::Appeared(holder.path_of(name)));
             }
-            holder.rename_new(name, &make_holder(&trash, &path)?, name)?;
+            holder.rename_new(name, &open_holder(&trash, &path)?, name)?;
         }
         open_holder(&staged, &path)?.rename_new(name, &holder, name)?;
         holder.sync()?;

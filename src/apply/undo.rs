@@ -42,7 +42,8 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         ) => file(path, before, context, journal),
         (Step::TakeDir { path, .. }, Before::File { mode, uid, gid, .. }) => {
             let dir = open(context.root, path)?;
-            Ok(dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?)
+            dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?;
+            Ok(dir.sync()?)
         }
         (Step::SwitchTree { from, to, .. }, Before::Tree { inode, old, .. }) => {
             switch::back(context, from, to, *inode, *old)

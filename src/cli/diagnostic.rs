@@ -8,13 +8,14 @@ use super::ask;
 use super::common::Common;
 use super::exit::Exit;
 use super::password;
+use super::reason::reason;
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::workflow::keys;
 use crate::{
-    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, snapshot, source, trust,
-    verify, workflow,
+    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, retained, snapshot, source,
+    trust, verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -39,9 +40,12 @@ pub(super) fn report(error: &anyhow::Error, common: &Common) -> ExitCode {
         }
     }
     if common.is_json() {
-        let code = found.exit.code();
-        common
-            .json_line("error", &json!({ "exit": code, "message": lines.join(": "), "hints": found.hints }));
+        let mut value =
+            json!({ "exit": found.exit.code(), "message": lines.join(": "), "hints": found.hints });
+        if let (Some(value), Some(reason)) = (value.as_object_mut(), reason(error)) {
+            value.insert("reason".to_owned(), reason.into());
+        }
+        common.json_line("error", &value);
     }
     let mut text = String::new();
     for (number, cause) in lines.iter().enumerate() {
@@ -97,6 +101,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_pin))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
         .or_else(|| error.downcast_ref().map(of_journal))
+        .or_else(|| error.downcast_ref().map(of_retained))
         .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
@@ -159,6 +164,16 @@ fn of_receipt(error: &receipt::Error, exit: Exit) -> Diagnosis {
         receipt::Error::Newer { .. } => diagnosis(exit, NEWER),
         receipt::Error::Damaged(_) => diagnosis(exit, RECEIPT),
         _ => diagnosis(exit, ""),
+    }
+}
+
+fn of_retained(error: &retained::Error) -> Diagnosis {
+    match error {
+        retained::Error::Newer { .. } => diagnosis(Exit::Blocked, NEWER),
+        retained::Error::Damaged(_) => {
+            diagnosis(Exit::Blocked, "there is no way back by `rollback`; an upgrade makes a new one")
+        }
+        retained::Error::Sys(_) => diagnosis(Exit::Failed, ""),
     }
 }
 
@@ -254,9 +269,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
 fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
     use snapshot::Error as E;
     match error {
-        E::Place { .. } => {
-            diagnosis(Exit::Blocked, "give --dir DIR: a directory on a disk that only root can write")
-        }
+        E::Place { .. } => diagnosis(
+            Exit::Blocked,
+            "give a directory on a disk that only root can write: --dir DIR of `snapshot`, --snapshot-dir DIR of the others",
+        ),
         E::Mounted(_) => diagnosis(Exit::Blocked, "unmount it; what it holds needs a backup of its own"),
         E::NoData(_) => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
         E::Id(_) | E::Unknown { .. } => {
@@ -316,9 +332,10 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
             Exit::Refused,
             "install the release that the snapshot is of, or choose another snapshot",
         ),
-        E::NoDataSpace { .. } => {
-            diagnosis(Exit::Blocked, "make room there, or give --dir DIR on another disk")
-        }
+        E::NoDataSpace { .. } => diagnosis(
+            Exit::Blocked,
+            "make room there, or give a directory on another disk: --dir DIR of `snapshot`, --snapshot-dir DIR of the others",
+        ),
         E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
         E::AccountGone => diagnosis(Exit::Blocked, ACCOUNT),
         E::TooMuchDrift { .. } => {
@@ -351,6 +368,10 @@ fn of_ask(error: &ask::Error) -> Diagnosis {
 
 fn of_prompt(error: &prompt::Error) -> Diagnosis {
     match error {
+        prompt::Error::Missing { keys } if *keys == ["accept_eula"] => diagnosis(
+            Exit::Usage,
+            "accept the licence agreement with \"accept_eula\": true in --answers FILE",
+        ),
         prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
         prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
         _ => diagnosis(Exit::Usage, ""),

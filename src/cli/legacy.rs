@@ -33,14 +33,21 @@ const ELASTIC: &str = "Elasticsearch is configured in /etc/demisto.conf, not by 
 const REMOTE_DB: &str = "a remote database is not set up by this installer";
 const PACKAGES: &str = "no operating system packages are installed or removed";
 const ACCOUNT: &str = "the service always runs as user and group demisto";
+const NO_SCRIPT: &str = "no script of an older release is run; an upgrade keeps that release whole";
 const INTERNAL: &str = "an internal option of the vendor, without a counterpart";
 
 const CONFIG_FILE: Option<&str> = Some("a key in /etc/demisto.conf");
+const SNAPSHOT: Option<&str> = Some("demisto-install upgrade --snapshot always");
+const ROLLBACK: Option<&str> = Some("demisto-install rollback");
 const ANSWERS: Option<&str> = Some("demisto-install install --answers FILE");
 
 /// Options of the vendor's installer, in the order of its help text. `-h` is not among them: it works.
 const INSTALLER: [Old; 55] = [
-    old("backup", None, "nothing that exists is overwritten, and a change that fails is undone by itself"),
+    old(
+        "backup",
+        SNAPSHOT,
+        "an upgrade always keeps the release before it, and with a snapshot the data, too",
+    ),
     old("backup-tenants", None, ROLES),
     old("conffile", None, "the configuration file is always /etc/demisto.conf"),
     old("otc", None, "the one-time configuration is always /var/lib/demisto/otc.conf.json"),
@@ -83,11 +90,15 @@ const INSTALLER: [Old; 55] = [
     old("elasticsearch-proxy", CONFIG_FILE, ELASTIC),
     old("elasticsearch-insecure", CONFIG_FILE, ELASTIC),
     old("elasticsearch-timeout", CONFIG_FILE, ELASTIC),
-    old("overwrite-elastic-config", None, "the configuration that exists is kept"),
+    old(
+        "overwrite-elastic-config",
+        Some("demisto-install upgrade --on-conflict take"),
+        "a key that both you and the release changed stays yours unless you say otherwise",
+    ),
     old("index-entries", CONFIG_FILE, "indexing is a matter of the configuration"),
     old("restore-entries", CONFIG_FILE, "indexing is a matter of the configuration"),
-    old("prev-uninstall-script", None, "no script of an older release is run"),
-    old("use-prev-uninstall-script", None, "no script of an older release is run"),
+    old("prev-uninstall-script", ROLLBACK, NO_SCRIPT),
+    old("use-prev-uninstall-script", ROLLBACK, NO_SCRIPT),
     old("purge", Some("demisto-install uninstall --purge"), "removing the product is a command of its own"),
     old("purge-mount", None, "mounts are left alone; unmount them yourself"),
     old("host", None, INTERNAL),
@@ -106,7 +117,7 @@ const LICENCE: &str = "the licence is accepted with \"accept_eula\": true in the
 /// The way that works without anybody to ask.
 const UNATTENDED_HINT: &str = "give the answers with --answers FILE and the password with \
      --admin-password-file FILE, --admin-password-stdin, or the systemd credential \
-     demisto-install.admin-password";
+     demisto-install.admin-password; to upgrade an installed server, use `demisto-install upgrade --yes`";
 
 const INSPECT: Option<&str> = Some("demisto-install inspect FILE");
 const NO_UNPACKING: &str = "nothing is unpacked before its signature is checked";
@@ -143,29 +154,21 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 14] = [
     "install",
     "upgrade",
-    "plan",
     "rollback",
+    "plan",
+    "verify",
+    "inspect",
+    "status",
+    "wait-ready",
     "repair",
     "uninstall",
-    "status",
-    "verify",
     "recover",
-    "preflight",
-    "keys",
-    "cert",
-    "ca",
-    "config",
-    "otc",
-    "engine",
-    "audit",
     "snapshot",
+    "keys",
     "pack",
-    "inspect",
-    "wait-ready",
-    "log",
 ];
 
 /// Looks for options of the vendor's installer in the arguments, with or without the program's name
@@ -235,8 +238,10 @@ fn answer(found: &[(String, &Old)]) -> Legacy {
 
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory as _, Parser as _};
     use proptest::prelude::*;
 
+    use super::super::Cli;
     use super::*;
 
     fn asked(line: &str) -> Option<Legacy> {
@@ -309,18 +314,19 @@ mod tests {
             "verify -- -y",
             "uninstall --purge",
             "uninstall --yes",
-            "config --check",
-            "config check --list",
+            "status --check",
+            "keys check --list",
             "inspect --list f",
-            "cert install --target x",
+            "snapshot list --target x",
             "plan --quiet",
             "upgrade --yes",
+            "upgrade --snapshot always --on-conflict take",
             "-",
             "--",
             "-- x",
             "---y",
             "rollback --yes",
-            "engine install --yes",
+            "snapshot restore --yes",
         ] {
             assert_eq!(asked(line), None, "{line}");
         }
@@ -334,6 +340,38 @@ mod tests {
         assert!(!legacy.message.contains("hunter2"));
         assert_eq!(legacy.hint, "use `a key in /etc/demisto.conf`");
         assert!(asked("uninstall -purge").unwrap().hint.contains("uninstall --purge"));
+    }
+
+    #[test]
+    fn what_belongs_to_an_upgrade_is_answered_with_it() {
+        for (line, way) in [
+            ("-backup", "upgrade --snapshot always"),
+            ("upgrade -backup", "upgrade --snapshot always"),
+            ("-- -overwrite-elastic-config", "upgrade --on-conflict take"),
+            ("uninstall -use-prev-uninstall-script", "demisto-install rollback"),
+            ("install -y", "demisto-install upgrade --yes"),
+        ] {
+            let legacy = asked(line).unwrap_or_else(|| panic!("{line}"));
+            assert!(legacy.hint.contains(way), "{line}: {legacy:?}");
+        }
+    }
+
+    #[test]
+    fn every_way_that_is_named_exists() {
+        let ways = INSTALLER.iter().chain(&MAKESELF).filter_map(|old| old.new);
+        let lines: Vec<&str> = ways.filter(|way| way.starts_with("demisto-install ")).collect();
+        assert!(lines.len() > 10, "{lines:?}");
+        for line in lines {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn the_verbs_are_those_of_the_program() {
+        let command = Cli::command();
+        let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(VERBS.as_slice(), known);
     }
 
     #[test]

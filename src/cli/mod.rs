@@ -17,6 +17,7 @@ mod pack;
 pub mod password;
 mod plan;
 pub mod progress;
+mod reason;
 mod recover;
 mod repair;
 mod rollback;

@@ -165,6 +165,7 @@ impl Journal {
     pub fn backup_dir(&self) -> Result<Dir> {
         if self.dir.stat(BACKUPS)?.is_none() {
             self.dir.create_dir(BACKUPS, 0o700, None)?;
+            self.dir.sync()?; // else a power cut takes it with all copies, and leaves what they are of
         }
         Ok(self.dir.open_dir(BACKUPS)?)
     }

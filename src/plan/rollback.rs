@@ -219,11 +219,12 @@ fn untouched(input: &Rollback) -> bool {
 fn configuration(input: &Rollback, plan: &mut Plan) {
     let path = product::CONFIG_FILE;
     if !untouched(input) {
-        plan.notes.push(format!(
-            "{path} was changed since and stays; as it was before, it is in {}/{}",
-            product::RETAINED_STATE,
-            retained::CONFIG
-        ));
+        plan.notes.push(format!("{path} was changed since and stays"));
+        if input.config_kept.is_some() {
+            let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
+            let former = format!("{path}.former");
+            plan.push(Step::PutBack { path: former, copy }, "as it was before, beside yours");
+        }
     } else if input.config_kept.is_some() {
         let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
         plan.push(Step::PutBack { path: path.to_owned(), copy }, "nobody changed it since");

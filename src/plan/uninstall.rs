@@ -111,6 +111,11 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
         let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
         plan.push(Step::RemoveTree { trash: aside(path, fixed), path: path.to_owned() }, why);
     }
+    let snapshots = product::SNAPSHOT_DIR;
+    if input.survey.present.contains(snapshots) {
+        let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
+        plan.push(step, "--purge, and they are copies of the data");
+    }
     plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
     if input.receipt.owners && input.receipt.created_user {
         plan.push(

@@ -79,7 +79,7 @@ pub struct Upgrade<'a> {
     /// Who signed it.
     pub signers: &'a [Signer],
     /// What is to be said about them: whether they signed the installed release, too.
-    pub pin_note: Option<String>,
+    pub pin_note: String,
     /// The host.
     pub facts: &'a Facts,
     /// What is there.
@@ -245,7 +245,7 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
             product::INSTALL_DIR
         )),
     }
-    plan.notes.extend(input.pin_note.clone());
+    plan.notes.push(input.pin_note.clone());
     if let Some(retained) = input.retained {
         let data = if retained.snapshot.is_some() { " with its snapshot of the data" } else { "" };
         plan.notes.push(format!("{}, which is kept now, is removed{data}", retained.name()));
@@ -257,10 +257,13 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
         ));
     }
     if input.service.active {
-        plan.notes.push(
-            "the service is away only between its stop and its start; all that takes long is done before"
-                .to_owned(),
-        );
+        let taken = matches!(input.snapshots, Snapshots::Take { .. });
+        let within = if taken {
+            "; the data are kept in between, everything else that takes long is done before"
+        } else {
+            "; all that takes long is done before"
+        };
+        plan.notes.push(format!("the service is away only between its stop and its start{within}"));
     }
     if let Snapshots::Not(why) = &input.snapshots {
         plan.notes.push(format!("no snapshot of the data is taken: {why}"));

@@ -331,6 +331,11 @@ pub fn status(status: &Status) -> String {
         };
         line("Port", format!("{port}: {answer}"));
     }
+    if let Some(retained) = &status.retained {
+        let data =
+            status.retained_snapshot.as_ref().map(|path| format!(", data: {path}")).unwrap_or_default();
+        line("Retained", format!("{retained} (`rollback` leads to it{data})"));
+    }
     line("Drift", format!("{} files", status.drift.len()));
     drifts(&status.drift, &mut text);
     text

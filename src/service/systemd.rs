@@ -141,6 +141,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<()> {
     let units = Dir::open(&under(root, product::UNIT_DIR))?;
     if units.stat(WANTS)?.is_none() {
         units.create_dir(WANTS, 0o755, None)?;
+        units.sync()?;
     }
     let wants = units.open_dir(WANTS)?;
     if wants.stat(unit)?.is_none() {
@@ -161,7 +162,11 @@ pub fn disable(root: &Path, unit: &str) -> Result<()> {
     let units = Dir::open(&path)?;
     let wants = units.open_dir(WANTS)?;
     wants.remove_file(unit)?;
-    if wants.names()?.is_empty() { units.remove_dir(WANTS) } else { wants.sync() }
+    if !wants.names()?.is_empty() {
+        return wants.sync();
+    }
+    units.remove_dir(WANTS)?;
+    units.sync()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub use error::{Error, Result};
 pub use place::{Estimate, Form, default_dir, estimate};
 pub use store::{
     About, Held, Listed, Pruning, Request, SCHEMA, Snapshot, Work, chosen, clean, create, is_id, list,
-    new_id, open, prune, remove,
+    new_id, open, remove,
 };
 pub use stream::Blob;
 

@@ -459,17 +459,6 @@ pub fn chosen(dir: &Path, pruning: &Pruning) -> Result<Vec<String>> {
     Ok(found.into_iter().take(count).filter(old).map(|about| about.id).collect())
 }
 
-/// Removes those that [`chosen`] names, and what runs that were cut off left; gives their names.
-///
-/// # Errors
-/// When one cannot be removed.
-pub fn prune(dir: &Path, pruning: &Pruning) -> Result<Vec<String>> {
-    clean(dir)?;
-    let names = chosen(dir, pruning)?;
-    names.iter().try_for_each(|id| remove(dir, id))?;
-    Ok(names)
-}
-
 impl Snapshot {
     /// Where it is.
     #[must_use]

@@ -232,7 +232,7 @@ pub fn read_link(path: &Path) -> Result<PathBuf> {
     std::fs::read_link(path).context("read the link", path)
 }
 
-/// Creates a directory and its missing parents, each with mode `mode`.
+/// Creates a directory and its missing parents, each with mode `mode`; they survive a power cut.
 ///
 /// # Errors
 /// When one cannot be created.
@@ -250,7 +250,9 @@ pub fn create_dir_all(path: &Path, mode: u32) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
         other => other.context("create the directory", path)?,
     }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).context("set the mode of", path)
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).context("set the mode of", path)?;
+    Dir::open(path)?.sync()?;
+    Dir::open(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync()
 }
 
 /// Removes a file; an absent one is fine.

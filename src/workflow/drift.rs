@@ -38,7 +38,7 @@ pub struct Drift {
 }
 
 /// The path of the installation directory itself.
-const TOP: &str = ".";
+pub(super) const TOP: &str = ".";
 
 /// All differences in the tree. Files that the release does not own are none.
 ///

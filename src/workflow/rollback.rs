@@ -66,10 +66,11 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
     let survey = host::survey(&session.root, &paths(&retained, now.as_ref()))?;
     let live = session.is_live() && facts.systemd;
     let unit = format!("{}.service", Role::Server.service());
-    let active = live && service::state(&unit).is_ok_and(|state| state.is_active());
+    let active = live && service::state(&unit).is_ok_and(|state| state.is_wanted());
     let drift = match &back {
         Some((receipt, manifest)) => {
-            drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?.len()
+            let found = drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?;
+            found.iter().filter(|drift| drift.path != drift::TOP).count()
         }
         None => 0,
     };
@@ -200,6 +201,11 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         Some(receipt) => receipt.owners,
         None => apply::retained(&session.root)?.is_none_or(|(receipt, _)| receipt.owners),
     };
+    plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
+    let used = plan.steps.iter().find_map(|planned| match &planned.step {
+        plan::Step::RestoreData { snapshot, .. } => Some(snapshot.clone()),
+        _ => None,
+    });
     let context = Context {
         root: &session.root,
         owners,
@@ -211,14 +217,14 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
     result?;
+    if let Some(used) = &used {
+        super::snapshot::forget(session, used); // its data are live again
+    }
     Ok(RolledBack {
         release: plan.release.clone(),
         retained: receipt.as_ref().map(Receipt::release),
         started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
-        data: plan
-            .steps
-            .iter()
-            .any(|p| matches!(&p.step, plan::Step::RemoveTree { path, .. } if path == product::DATA_DIR)),
+        data: used.is_some(),
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),
     })
 }

@@ -13,6 +13,7 @@ use crate::manifest::Manifest;
 use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, SnapshotRestore, Step, Taking};
 use crate::product::{self, SnapshotReason, under};
 use crate::receipt::Receipt;
+use crate::retained;
 use crate::service;
 use crate::snapshot::{self, About, Form, Pruning, Snapshot, Work};
 use crate::sys;
@@ -176,7 +177,13 @@ pub fn prune(
 ) -> Result<Vec<String>> {
     let (_lock, _) = session.begin_change()?;
     let _working = sys::signal::Working::begin();
-    Ok(snapshot::prune(dir, &Pruning { keep, older_than: age, all, now: session.now })?)
+    let mut names = snapshot::chosen(dir, &Pruning { keep, older_than: age, all, now: session.now })?;
+    // a rollback needs the one that belongs to the retained release
+    let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot);
+    names.retain(|id| Some(dir.join(id)) != needed.as_ref().map(PathBuf::from));
+    snapshot::clean(dir)?;
+    names.iter().try_for_each(|id| snapshot::remove(dir, id))?;
+    Ok(names)
 }
 
 /// Plans to put a snapshot back.

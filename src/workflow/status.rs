@@ -8,6 +8,7 @@ use super::{Session, install};
 use crate::apply;
 use crate::manifest::Health;
 use crate::product;
+use crate::retained;
 use crate::service::{self, Probe, State};
 use crate::sys;
 
@@ -36,6 +37,10 @@ pub struct Status {
     pub listening: Vec<u16>,
     /// Whether it answers.
     pub answers: Option<Probe>,
+    /// The release that `rollback` leads to.
+    pub retained: Option<String>,
+    /// The snapshot of its data.
+    pub retained_snapshot: Option<String>,
     /// What differs from what was installed.
     pub drift: Vec<Drift>,
 }
@@ -57,8 +62,14 @@ pub fn status(session: &Session) -> Result<Status> {
         service: None,
         listening: Vec::new(),
         answers: None,
+        retained: None,
+        retained_snapshot: None,
         drift: Vec::new(),
     };
+    if let Some(retained) = retained::read(&session.root)? {
+        status.retained = Some(retained.name().to_owned());
+        status.retained_snapshot = retained.snapshot;
+    }
     let Some(receipt) = session.receipt()? else { return Ok(status) };
     status.installed = true;
     status.release = Some(receipt.release());

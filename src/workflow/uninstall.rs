@@ -15,8 +15,10 @@ use crate::types::Digest;
 /// When nothing is installed or the host cannot be looked at.
 pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let survey =
-        host::survey(&session.root, &[product::RETAINED_DIR, product::RETAINED_STATE].map(str::to_owned))?;
+    let survey = host::survey(
+        &session.root,
+        &[product::RETAINED_DIR, product::RETAINED_STATE, product::SNAPSHOT_DIR].map(str::to_owned),
+    )?;
     let live = session.is_live() && host::facts().systemd;
     Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live }))
 }

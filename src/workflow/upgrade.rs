@@ -236,21 +236,25 @@ fn port(session: &Session, present: &Present) -> u16 {
 fn service_now(session: &Session, offer: &Offer) -> Service {
     let live = session.is_live() && offer.facts.systemd;
     let unit = format!("{}.service", offer.release.manifest().role.service());
-    Service { live, active: live && service::state(&unit).is_ok_and(|state| state.is_active()) }
+    Service { live, active: live && service::state(&unit).is_ok_and(|state| state.is_wanted()) }
 }
 
-/// Compares the signers with those of the installed release.
-fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<Option<String>> {
-    let Some(receipt) = present.receipt() else { return Ok(None) };
+/// Compares the signers with those of the installed release, and says what was found.
+fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<String> {
+    let signers: Vec<String> = offer.release.signers().iter().map(|s| s.fingerprint.spaced()).collect();
+    let signers = signers.join(" and ");
+    let Some(receipt) = present.receipt() else {
+        return Ok(format!("signed by {signers}; later releases have to be, too"));
+    };
     let (store, policy) = session.trust()?;
     let pins = Pins { signers: &receipt.signers, store: &store, policy: &policy, at: session.now };
     Ok(match offer.release.pin(&pins)? {
-        Pin::Same => None,
-        Pin::Vouched { from, to } => Some(format!(
+        Pin::Same => format!("signed by {signers}, as the installed release is"),
+        Pin::Vouched { from, to } => format!(
             "the release key changes: {}, which signed the installed release, vouches for {}",
             from.spaced(),
             to.spaced()
-        )),
+        ),
     })
 }
 
@@ -342,6 +346,7 @@ pub fn run(
     require_approved(&planned.plan, approved)?;
     let retained = retained::read(&session.root)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
+    planned.plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
     let context = Context {
         root: &session.root,
         owners: receipt.owners,

@@ -245,7 +245,7 @@ pub(crate) fn install(root: &Path) -> Command {
     Vendor::get().install(root)
 }
 
-fn uninstall(root: &Path) -> Command {
+pub(crate) fn uninstall(root: &Path) -> Command {
     let mut command = run("uninstall", root);
     command.arg("--yes");
     command
@@ -258,7 +258,7 @@ fn purge(root: &Path) -> Command {
 }
 
 /// A root in which the release is installed and in use: others have put files into its directories.
-fn installed() -> Root {
+pub(crate) fn installed() -> Root {
     let root = Root::furnished();
     let output = install(root.path()).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));

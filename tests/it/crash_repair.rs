@@ -11,7 +11,7 @@ use crate::repair::{model, of_the_host, owned};
 use crate::support::installer::{Root, Vendor, run, said, summary};
 
 /// A bit of everything that a repair puts right.
-fn damaged() -> Root {
+pub(crate) fn damaged() -> Root {
     let root = Root::copy(model());
     let at = |path: &str| root.at("usr/local/demisto").join(path);
     fs::write(at("server"), "changed\n").unwrap();
@@ -28,7 +28,7 @@ fn damaged() -> Root {
     root
 }
 
-fn repair(root: &Path) -> Command {
+pub(crate) fn repair(root: &Path) -> Command {
     let mut command = run("repair", root);
     command.arg("--yes").arg("--key").arg(Vendor::get().file("release.asc"));
     command.arg("--from").arg(Vendor::get().small());

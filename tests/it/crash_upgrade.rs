@@ -2,11 +2,12 @@
 //! the new one, what belongs to the host is there, the records fit the tree, and the next run ends well.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::crash::{Change, Sweep, Verdict, recover, succeeds};
-use crate::support::installer::{Root, Vendor, run, said, summary};
+use crate::support::installer::{Root, Tree, Vendor, run, said, summary};
 use crate::upgrade::in_use;
 
 const EIO: i32 = 5;
@@ -16,18 +17,21 @@ const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 const EDQUOT: i32 = 122;
 
-fn upgrade(root: &Path) -> Command {
+pub(crate) fn upgrade(root: &Path) -> Command {
     let vendor = Vendor::get();
     vendor.upgrade(&vendor.next(), root)
 }
 
 fn adopt(root: &Path) -> Command {
     let mut command = upgrade(root);
-    command.arg("--no-owner").arg("--answers").arg(Vendor::get().file("answers.json"));
+    command
+        .args(["--no-owner", "--snapshot", "never"])
+        .arg("--answers")
+        .arg(Vendor::get().file("answers.json"));
     command
 }
 
-fn rollback(root: &Path) -> Command {
+pub(crate) fn rollback(root: &Path) -> Command {
     let mut command = rollback_to("6.14.0-1", root);
     command.arg("--yes");
     command
@@ -58,7 +62,7 @@ fn upgraded_before() -> Root {
     root
 }
 
-fn upgraded() -> Root {
+pub(crate) fn upgraded() -> Root {
     let root = in_use();
     succeed(upgrade(root.path()));
     root
@@ -72,7 +76,7 @@ fn of_another_installer() -> Root {
 }
 
 /// Receipt, manifest and tree belong together, and so do those of the retained release.
-fn fits(root: &Root) -> Verdict {
+pub(crate) fn fits(root: &Root) -> Verdict {
     for (tree, state) in [
         ("usr/local/demisto", "var/lib/demisto-install"),
         ("usr/local/.demisto.retained", "var/lib/demisto-install/retained"),
@@ -96,8 +100,16 @@ fn fits(root: &Root) -> Verdict {
 
 /// All kinds of trouble at every `step`-th point. Tells the number of points and of errors.
 fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync), step: usize) -> String {
-    let root = || Root::copy(model);
-    let sweep = Sweep::new(Change { name, root: &root, command });
+    sweep_in(name, &|| Root::copy(model), command, step)
+}
+
+fn sweep_in(
+    name: &str,
+    root: &(dyn Fn() -> Root + Sync),
+    command: &(dyn Fn(&Path) -> Command + Sync),
+    step: usize,
+) -> String {
+    let sweep = Sweep::new(Change { name, root, command });
     let recovered = |number: usize| {
         let root = sweep.killed(number)?;
         succeeds(&recover(&root).output().unwrap())?;
@@ -153,4 +165,32 @@ fn going_back_to_a_foreign_installation_survives() {
         "crash-rollback-adopted",
         &sweep("rollback to a foreign installation", &root, &rollback_to_the_former, 5),
     );
+}
+
+/// A release whose data have another form.
+fn upgrade_with_data(root: &Path) -> Command {
+    static BUNDLE: OnceLock<PathBuf> = OnceLock::new();
+    let bundle = BUNDLE.get_or_init(|| {
+        let tree = Tree::next();
+        tree.describe_as("6.14.1", 2, 1, 2);
+        tree.pack("crash-data", &[])
+    });
+    Vendor::get().upgrade(bundle, root)
+}
+
+/// Snapshots lie on a disk, so these sweeps do as well.
+#[test]
+fn an_upgrade_that_keeps_the_data_survives() {
+    let model = in_use();
+    let root = || Root::copy_on_disk(&model);
+    summary("crash-upgrade-data", &sweep_in("upgrade with a snapshot", &root, &upgrade_with_data, 11));
+}
+
+#[test]
+fn a_rollback_with_the_data_survives() {
+    let model = Root::copy_on_disk(&in_use());
+    succeed(upgrade_with_data(model.path()));
+    model.put("var/lib/demisto/data.db", b"of another form\n", 0o600);
+    let root = || Root::copy_on_disk(&model);
+    summary("crash-rollback-data", &sweep_in("rollback with its snapshot", &root, &rollback, 13));
 }

@@ -16,8 +16,8 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "product", "prompt",
-            "receipt", "release", "report", "snapshot", "source", "sys", "trust", "types", "verify",
-            "workflow",
+            "receipt", "release", "report", "retained", "snapshot", "source", "sys", "trust", "types",
+            "verify", "workflow",
         ],
     ),
     (7, "report", &["config", "manifest", "pack", "plan", "snapshot", "types", "verify", "workflow"]),

@@ -22,6 +22,8 @@ mod fuzz;
 mod golden;
 mod install;
 mod keys;
+mod killed_from_outside;
+mod lost_writes;
 mod policy;
 mod policy_sets;
 mod prompts;

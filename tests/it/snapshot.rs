@@ -326,7 +326,10 @@ fn only_old_automatic_ones_are_pruned() {
     fs::create_dir(host.snapshots().join(".f.removed")).unwrap();
     let now = jiff::Timestamp::now();
     let prune = |keep, older_than, all| {
-        snapshot::prune(&host.snapshots(), &Pruning { keep, older_than, all, now }).unwrap()
+        let names = snapshot::chosen(&host.snapshots(), &Pruning { keep, older_than, all, now }).unwrap();
+        snapshot::clean(&host.snapshots()).unwrap();
+        names.iter().for_each(|id| snapshot::remove(&host.snapshots(), id).unwrap());
+        names
     };
     assert_eq!(prune(0, Some(Duration::from_secs(86_400)), true), [""; 0]);
     assert_eq!(prune(1, None, false), ["a", "c"]);

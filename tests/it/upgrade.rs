@@ -165,6 +165,7 @@ fn the_configuration_goes_back_unless_it_was_changed() {
     let plan = run("rollback", root.path()).arg("--dry-run").output().unwrap();
     assert!(succeeds(&plan).contains("was changed since and stays"));
     succeeds(&rollback(&root));
+    assert_eq!(fs::read(root.at("etc/demisto.conf.former")).unwrap(), before);
     assert!(fs::read_to_string(root.at("etc/demisto.conf")).unwrap().contains("\"mine\": false"));
 }
 
@@ -264,7 +265,9 @@ fn data_go_back_with_the_release_and_forward_again() {
     assert!(told.contains("went back, too"), "{told}");
     assert_eq!(data(&root), before);
     let listed = succeeds(&run("snapshot", root.path()).arg("list").output().unwrap());
-    assert!(listed.contains("upgrade") && listed.contains("rollback"), "{listed}");
+    assert!(listed.contains("rollback") && !listed.contains("upgrade"), "{listed}");
+    let prune = run("snapshot", root.path()).args(["prune", "--keep", "0", "--all"]).output().unwrap();
+    assert!(!succeeds(&prune).contains("6.14.1"), "the retained release needs it");
 
     succeeds(&rollback(&root));
     assert_eq!(data(&root), after, "forward again, with the data that were there");
@@ -299,4 +302,45 @@ fn an_approved_plan_is_still_the_same_later() {
     let mut call = run("upgrade", root.path());
     call.arg(vendor.next()).arg("--key").arg(vendor.file("release.asc")).args(["--plan-digest", &digest]);
     succeeds(&call.output().unwrap());
+}
+
+/// Files below a directory that hold a text.
+fn holders(dir: &Path, text: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.is_symlink() {
+            holders(&path, text, found);
+        } else if path.is_file() && String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(text) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn no_secret_of_the_configuration_is_told_or_left_where_others_can_read() {
+    const MARKER: &str = "Zq9-marker-of-a-passphrase";
+    let vendor = Vendor::get();
+    let root = Root::copy_on_disk(&in_use());
+    let secret = format!(
+        "{{\n  \"security.certificate.client.keypass\": \"{MARKER}\",\n  \"http_proxy\": \"http://u:{MARKER}@p\"\n}}\n"
+    );
+    root.put("etc/demisto.conf", secret.as_bytes(), 0o640);
+    let mut told = String::new();
+    for more in [&["--diff", "--dry-run"][..], &["--dry-run", "--output", "json", "--diff"], &["--diff"]] {
+        told += &succeeds(&vendor.upgrade(&vendor.next(), root.path()).args(more).output().unwrap());
+    }
+    told += &succeeds(&run("rollback", root.path()).args(["--yes", "--output", "json"]).output().unwrap());
+    assert!(told.contains("log.level") && !told.contains(MARKER), "{told}");
+    let mut found = Vec::new();
+    holders(root.path(), MARKER, &mut found);
+    let state = root.at("var/lib/demisto-install").display().to_string();
+    let (ours, others): (Vec<String>, Vec<String>) =
+        found.into_iter().partition(|path| path.starts_with(&state));
+    assert_eq!(others, [root.at("etc/demisto.conf").display().to_string()]);
+    let allowed = ["/retained/demisto.conf", "/config/"];
+    assert!(
+        !ours.is_empty() && ours.iter().all(|path| allowed.iter().any(|part| path.contains(part))),
+        "{ours:?}"
+    );
+    assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o700);
 }
