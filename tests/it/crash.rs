@@ -15,6 +15,14 @@ use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
 const SIGKILL: i32 = 9;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENOSPC: i32 = 28;
+/// What a call may end with: EIO, ENOSPC, EDQUOT, EROFS, EACCES, EINTR.
+const ERRORS: [i32; 6] = [EIO, ENOSPC, 122, 30, 13, 4];
+
+/// Whether nothing is left out, however long it takes.
+fn every() -> bool {
+    std::env::var_os("DEMISTO_TEST_EVERY").is_some()
+}
+
 /// Workers of one sweep.
 const WORKERS: usize = 2;
 
@@ -68,8 +76,25 @@ impl<'a> Sweep<'a> {
 
     /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
     pub(crate) fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
+        let step = if every() { 1 } else { step };
         let numbers: Vec<usize> = (1..=self.points.len()).step_by(step).collect();
         self.these(what, &numbers, check)
+    }
+
+    /// An error at every point: each of [`ERRORS`] in turn, and with `DEMISTO_TEST_EVERY` all of them
+    /// at each. Gives the summary.
+    pub(crate) fn errors(&self) -> String {
+        let all = self.points.len();
+        let injected = if every() { ERRORS.len() * all } else { all };
+        let check = |number: usize| {
+            let chosen = ERRORS.iter().enumerate().filter(|(i, _)| every() || number % ERRORS.len() == *i);
+            chosen.map(|(_, errno)| *errno).try_for_each(|errno| {
+                self.fails(number, errno).map_err(|why| format!("error {errno}: {why}"))
+            })
+        };
+        let numbers: Vec<usize> = (1..=all).collect();
+        self.these("errors", &numbers, &check);
+        format!("{}: {all} points, {injected} errors injected, 0 broken", self.change.name)
     }
 
     /// As [`each`](Self::each), at these points.
@@ -370,10 +395,7 @@ fn install_survives_an_error_at_every_point() {
     let fresh = Sweep::new(Change { name: "install", root: &Root::fresh, command: &install });
     let furnished =
         Sweep::new(Change { name: "install over files", root: &Root::furnished, command: &install });
-    let told = [
-        fresh.each("no space", 1, &|number| fresh.fails(number, ENOSPC)),
-        furnished.each("i/o error", 1, &|number| furnished.fails(number, EIO)),
-    ];
+    let told = [fresh.errors(), furnished.each("i/o error", 1, &|number| furnished.fails(number, EIO))];
     summary("crash-install-errors", &told.join("\n"));
 }
 
@@ -386,7 +408,7 @@ pub(crate) fn removal(name: &str, command: &(dyn Fn(&Path) -> Command + Sync), m
         sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
         sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
-        sweep.each("no space", 1, &|number| sweep.fails(number, ENOSPC)),
+        sweep.errors(),
     ];
     told.join("\n")
 }

@@ -61,7 +61,7 @@ fn restoring_survives_at_every_point() {
         sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
         sweep.each("killed, and killed while recovering", 11, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 11, &|number| sweep.recovery_fails(number)),
-        sweep.each("i/o error", 2, &|number| sweep.fails(number, EIO)),
+        sweep.errors(),
     ];
     summary("crash-restore", &told.join("\n"));
 }

@@ -10,13 +10,6 @@ use crate::crash::{Change, Sweep, Verdict, recover, succeeds};
 use crate::support::installer::{Root, Tree, Vendor, run, said, summary};
 use crate::upgrade::in_use;
 
-const EIO: i32 = 5;
-const EINTR: i32 = 4;
-const EACCES: i32 = 13;
-const ENOSPC: i32 = 28;
-const EROFS: i32 = 30;
-const EDQUOT: i32 = 122;
-
 pub(crate) fn upgrade(root: &Path) -> Command {
     let vendor = Vendor::get();
     vendor.upgrade(&vendor.next(), root)
@@ -123,14 +116,7 @@ fn sweep_in(
         sweep.each("killed, and killed while recovering", 7 * step, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 7 * step, &|number| sweep.recovery_fails(number)),
     ];
-    let mut errors = 0;
-    for errno in [EIO, ENOSPC, EDQUOT, EROFS, EACCES, EINTR] {
-        let what = format!("error {errno}");
-        let each = if errno == EIO { step } else { 3 * step };
-        told.push(sweep.each(&what, each, &|number| sweep.fails(number, errno)));
-        errors += sweep.points.len().div_ceil(each);
-    }
-    told.push(format!("{name}: {} points, {errors} errors injected, 0 broken", sweep.points.len()));
+    told.push(sweep.errors());
     told.join("\n")
 }
 
