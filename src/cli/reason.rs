@@ -36,6 +36,7 @@ fn of_plan(error: &plan::Error) -> Option<&'static str> {
 
 fn of_release(error: &release::Error) -> Option<&'static str> {
     match error {
+        release::Error::Refused(_) => Some("signature"),
         release::Error::Shape | release::Error::Damaged { .. } => Some("damaged"),
         _ => None,
     }
@@ -44,6 +45,7 @@ fn of_release(error: &release::Error) -> Option<&'static str> {
 fn of_apply(error: &apply::Error) -> Option<&'static str> {
     match error.root_cause() {
         apply::Error::Unhealthy { .. } => Some("unhealthy"),
+        apply::Error::Release(inner) => of_release(inner),
         _ => None,
     }
 }

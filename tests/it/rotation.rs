@@ -9,7 +9,7 @@ use demisto_install::source::Candidate;
 use demisto_install::trust::Policy;
 use demisto_install::verify::{Offer, Pin, PinError, Pins, Rotation, Signer};
 
-use crate::support::installer::{PROGRAM, Tree, Vendor, said};
+use crate::support::installer::{PROGRAM, Root, Tree, Vendor, run, said};
 use crate::support::pgp::{Gpg, NOW, fingerprint, store, time};
 
 const MADE: &str = "2025-01-01";
@@ -368,4 +368,47 @@ fn malformed_statements_spoil_a_manifest() {
         assert!(why(&|manifest| manifest["rotations"][0][field] = value.clone()).is_err(), "{field}");
     }
     assert!(why(&|manifest| manifest["health"]["version_key"] = "a b".into()).is_err());
+}
+
+/// The whole way: a host with a release of the old key is offered one of the new key alone.
+#[test]
+fn an_upgrade_follows_a_signed_rotation_and_no_other() {
+    let vendor = Vendor::get();
+    let successor = Successor::new("never");
+    assert!(successor.vouch().status.success());
+    let (secret, new, old) = (successor.secret(), successor.certificate(), vendor.file("release.asc"));
+    let signed = {
+        let statement = successor.statement();
+        let more = [Path::new("--rotation"), &statement, Path::new("--rotation-cert"), &old];
+        let more: Vec<&str> = more.iter().map(|path| path.to_str().unwrap()).collect();
+        Tree::next().try_pack_with("upgrade-rotated", &secret, &more)
+    };
+    let unsigned = Tree::next().try_pack_with("upgrade-unsigned", &secret, &[]);
+    assert!(signed.1.status.success() && unsigned.1.status.success());
+    let root = Root::furnished();
+    let output = vendor.install(root.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let upgrade = |bundle: &Path, keys: &[&Path]| {
+        let mut command = run("upgrade", root.path());
+        command.arg(bundle).args(["--yes", "--output", "json"]);
+        for key in keys {
+            command.arg("--key").arg(key);
+        }
+        command.output().unwrap()
+    };
+    let refused = |output: Output, reason: &str| {
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert!(said(&output).contains(&format!("\"reason\":\"{reason}\"")), "{}", said(&output));
+    };
+    refused(upgrade(&unsigned.0, &[&old, &new]), "other-signer");
+    refused(upgrade(&signed.0, &[&old]), "signature"); // the new key has to be trusted by itself
+    let output = upgrade(&signed.0, &[&old, &new]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("vouches for"), "{}", said(&output));
+    let receipt = std::fs::read_to_string(root.at("var/lib/demisto-install/receipt.json")).unwrap();
+    assert!(receipt.contains(&successor.key), "{receipt}");
+    // from here on the old key alone does not do
+    let back = Tree::next();
+    back.describe_as("6.14.2", 3, 1, 1);
+    refused(upgrade(&back.pack("after-rotation", &[]), &[&old, &new]), "other-signer");
 }
