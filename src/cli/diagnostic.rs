@@ -204,7 +204,6 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),
         E::NotRetained { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
-        E::Unapproved => diagnosis(Exit::Usage, "give --yes, or --plan-digest from --dry-run"),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")
         }

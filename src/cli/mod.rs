@@ -4,6 +4,7 @@
 //! exit code. Must never change the system by itself, and never print or log a secret.
 #![forbid(unsafe_code)]
 
+mod approval;
 pub mod ask;
 mod common;
 mod diagnostic;

@@ -1,18 +1,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
-use super::ask;
+use super::approval::Approval;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::apply::Recovered;
 use crate::plan::{Action, DataChoice};
-use crate::types::{Digest, printable};
+use crate::report;
+use crate::workflow::Error;
 use crate::workflow::rollback::{self, Options};
-use crate::workflow::{Error, require_approved};
-use crate::{report, sys};
 
 /// Arguments of `rollback`
 #[derive(Debug, clap::Args)]
@@ -32,15 +31,8 @@ pub(super) struct Args {
     /// How long the service may take to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = super::install::HEALTH_SECONDS)]
     health_timeout: u64,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-    /// Show the plan and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Go on only if the plan has this digest
-    #[arg(long, value_name = "SHA256")]
-    plan_digest: Option<Digest>,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -57,18 +49,8 @@ enum Data {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
-    if !args.dry_run {
-        session.require_rights()?;
-        session.refuse_when_busy()?;
-    }
-    if session.is_unfinished()? {
-        if args.dry_run {
-            return Err(Error::Unfinished.into());
-        }
-        let (_lock, recovered) = session.begin_change()?;
-        if recovered == Recovered::Finished(Action::Rollback) {
-            return Ok(done_before(common)); // another one would lead back again
-        }
+    if args.approval.begin(&session)? == Recovered::Finished(Action::Rollback) {
+        return Ok(done_before(common)); // another one would lead back again
     }
     if let Some(wanted) = &args.to
         && *wanted == rollback::installed(&session)?
@@ -89,24 +71,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if let Some(wanted) = args.to.as_ref().filter(|to| **to != plan.release) {
         return Err(Error::NotRetained { wanted: wanted.clone(), retained: plan.release }.into());
     }
-    let digest = plan.digest();
-    if args.dry_run {
-        common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
+    if !args.approval.decide(common, &plan, ("Go back?", false))? {
         return Ok(Exit::Done.into());
     }
-    if let Some(approved) = args.plan_digest {
-        require_approved(&plan, approved)?;
-    }
-    if !args.yes && args.plan_digest.is_none() {
-        if !sys::tty::is_interactive() {
-            bail!(Error::Unapproved);
-        }
-        sys::fs::print_error(&printable(&report::plan(&plan)));
-        if !ask::confirm("Go back?", false)? {
-            bail!(ask::Error::NotConfirmed);
-        }
-    }
-    let done = rollback::run(&session, &options, digest)?;
+    let done = rollback::run(&session, &options, plan.digest())?;
     common.result(&report::rolled_back(&done), &json!({ "changed": true, "rolled_back": done }));
     Ok(Exit::Done.into())
 }

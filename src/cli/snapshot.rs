@@ -2,16 +2,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
-use super::ask;
+use super::approval::Approval;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
-use crate::types::{Digest, printable};
+use crate::report;
+use crate::workflow::Session;
 use crate::workflow::snapshot::{self, Restoring};
-use crate::workflow::{Error, Session, require_approved};
-use crate::{report, sys};
 
 /// Arguments of `snapshot`
 #[derive(Debug, clap::Args)]
@@ -47,15 +46,8 @@ struct RestoreArgs {
     id: String,
     #[command(flatten)]
     place: Place,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-    /// Show the plan and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Go on only if the plan has this digest
-    #[arg(long, value_name = "SHA256")]
-    plan_digest: Option<Digest>,
+    #[command(flatten)]
+    approval: Approval,
     /// Do not keep a snapshot of the present data
     #[arg(long)]
     no_snapshot: bool,
@@ -134,31 +126,12 @@ fn prune(common: &Common, session: &Session, args: &PruneArgs) -> Result<ExitCod
 fn restore(common: &Common, session: &Session, args: &RestoreArgs) -> Result<ExitCode> {
     let dir = args.place.dir(session)?;
     let restoring = Restoring { id: args.id.clone(), dir, keep_present: !args.no_snapshot };
-    if !args.dry_run {
-        session.refuse_when_busy()?;
-        if session.is_unfinished()? {
-            let (_lock, _) = session.begin_change()?; // also recovers
-        }
-    }
+    args.approval.begin(session)?;
     let plan = snapshot::plan_restore(session, &restoring)?;
-    let digest = plan.digest();
-    if args.dry_run {
-        common.result(&report::plan(&plan), &json!({ "changes": true, "digest": digest, "plan": plan }));
+    if !args.approval.decide(common, &plan, ("Put these data in place of the present ones?", false))? {
         return Ok(Exit::Done.into());
     }
-    if let Some(approved) = args.plan_digest {
-        require_approved(&plan, approved)?;
-    }
-    if !args.yes && args.plan_digest.is_none() {
-        if !sys::tty::is_interactive() {
-            bail!(Error::Unconfirmed);
-        }
-        sys::fs::print_error(&printable(&report::plan(&plan)));
-        if !ask::confirm("Put these data in place of the present ones?", false)? {
-            bail!(ask::Error::NotConfirmed);
-        }
-    }
-    let taken = snapshot::restore(session, &restoring, digest)?;
+    let taken = snapshot::restore(session, &restoring, plan.digest())?;
     let mut text = format!("the data are those of the snapshot {}\n", args.id);
     if let Some(before) = &taken {
         text.push_str(&format!("those before are in the snapshot {before}\n"));

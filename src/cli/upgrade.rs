@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
+use super::approval::Approval;
 use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
@@ -12,10 +13,10 @@ use crate::product;
 use crate::prompt::Partial;
 use crate::report;
 use crate::sys;
-use crate::types::{Digest, printable};
+use crate::types::printable;
 use crate::workflow::install::{self, Offer};
 use crate::workflow::upgrade::{self, Options, Planned, Present, SnapshotMode};
-use crate::workflow::{Error, Session, require_approved};
+use crate::workflow::{Error, Session};
 
 /// What `upgrade` and `plan` have in common.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -77,15 +78,8 @@ pub(super) struct Args {
     /// Show what changes in the configuration
     #[arg(long)]
     diff: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-    /// Show the plan and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Go on only if the plan has this digest
-    #[arg(long, value_name = "SHA256")]
-    plan_digest: Option<Digest>,
+    #[command(flatten)]
+    approval: Approval,
 }
 
 impl Default for Args {
@@ -98,9 +92,7 @@ impl Default for Args {
             answers: None,
             no_owner: false,
             diff: false,
-            yes: false,
-            dry_run: false,
-            plan_digest: None,
+            approval: Approval::default(),
         }
     }
 }
@@ -132,33 +124,19 @@ impl Choices {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.keys, &*sink)?;
-    if !args.dry_run {
-        session.require_rights()?;
-        session.refuse_when_busy()?;
-    }
-    if session.is_unfinished()? {
-        if args.dry_run {
-            return Err(Error::Unfinished.into());
-        }
-        let (_lock, _) = session.begin_change()?; // also recovers
-    }
+    args.approval.begin(&session)?;
     let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
     let options = args.choices.options(&session, args.no_owner, args.health_timeout)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
-    let unattended = args.yes || args.plan_digest.is_some() || args.dry_run;
-    if !unattended && !sys::tty::is_interactive() {
-        bail!(Error::Unapproved); // only now: where nothing is to do, nobody has to be asked
-    }
-    if args.dry_run {
+    if args.approval.dry_run {
         show(common, &planned, args.diff);
         return Ok(Exit::Done.into());
     }
-    if let Some(approved) = args.plan_digest {
-        require_approved(&planned.plan, approved)?;
-    }
+    args.approval.check(&planned.plan)?;
+    let unattended = args.approval.is_unattended();
     licence(&offer, &present, args, unattended)?;
     if !unattended {
         sys::fs::print_error(&printable(&report::plan(&planned.plan)));
@@ -166,9 +144,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if args.diff {
         sys::fs::print_error(&diff(&planned, common.color.stderr()));
     }
-    if !unattended && !ask::confirm("Upgrade now?", true)? {
-        bail!(ask::Error::NotConfirmed);
-    }
+    args.approval.confirm(("Upgrade now?", true))?;
     let digest = planned.plan.digest();
     match upgrade::run(&session, &offer, present, &options, digest)? {
         None => Ok(nothing_to_do(common, &offer)),

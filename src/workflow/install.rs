@@ -231,12 +231,7 @@ pub struct Agreement<'a> {
 /// When another run is at work, the host has changed since, or a step failed.
 pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Result<Option<Installed>> {
     let recorder = Recorder::new(session.sink);
-    let session = &Session {
-        root: session.root.clone(),
-        keys: session.keys.clone(),
-        now: session.now,
-        sink: &recorder,
-    };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     offer.receipt = session.receipt()?;
     let plan = match plan(session, offer, agreement.answers, agreement.options)? {

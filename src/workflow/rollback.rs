@@ -191,8 +191,7 @@ pub struct RolledBack {
 /// When another run is at work, the host has changed since, or a step failed.
 pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<RolledBack> {
     let recorder = Recorder::new(session.sink);
-    let session =
-        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?;
     let plan = plan(session, options)?;

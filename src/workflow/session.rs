@@ -52,9 +52,6 @@ pub enum Error {
         /// The retained one.
         retained: String,
     },
-    /// Nobody can be asked whether the plan is fine.
-    #[error("cannot ask whether the plan is fine: this is not a terminal")]
-    Unapproved,
     /// A link in another root would lead out of it.
     #[error("{} is a symbolic link, which would lead out of the root", .0.display())]
     RootLink(PathBuf),
@@ -183,6 +180,11 @@ impl<'a> Session<'a> {
             refuse_links(&root)?;
         }
         Ok(Self { root, keys, now: sys::clock::now(), sink })
+    }
+
+    /// The same session, of which somebody else is told.
+    pub(super) fn telling<'b>(&self, sink: &'b dyn EventSink) -> Session<'b> {
+        Session { root: self.root.clone(), keys: self.keys.clone(), now: self.now, sink }
     }
 
     /// Whether the root is the running system.

@@ -97,8 +97,7 @@ pub(super) fn taking(session: &Session, label: &str, dir: &Path) -> Result<Takin
 /// When another run is at work, nothing is installed, or a step failed: all is as before then.
 pub fn create(session: &Session, dir: &Path) -> Result<About> {
     let recorder = Recorder::new(session.sink);
-    let session =
-        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     snapshot::clean(dir)?;
     let (receipt, manifest) = installed(session)?;
@@ -231,8 +230,7 @@ pub(super) fn restored(session: &Session, found: &Snapshot, taking: Option<&Taki
 /// When another run is at work, the host has changed since, or a step failed.
 pub fn restore(session: &Session, restoring: &Restoring, approved: Digest) -> Result<Option<String>> {
     let recorder = Recorder::new(session.sink);
-    let session =
-        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     snapshot::clean(&restoring.dir)?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;

@@ -29,8 +29,7 @@ pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
 /// When another run is at work, the host has changed since, or a step failed.
 pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
     let recorder = Recorder::new(session.sink);
-    let session =
-        &Session { root: session.root.clone(), keys: Vec::new(), now: session.now, sink: &recorder };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan(session, purge)?;

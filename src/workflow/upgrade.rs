@@ -336,12 +336,7 @@ pub fn run(
     approved: Digest,
 ) -> Result<Option<Upgraded>> {
     let recorder = Recorder::new(session.sink);
-    let session = &Session {
-        root: session.root.clone(),
-        keys: session.keys.clone(),
-        now: session.now,
-        sink: &recorder,
-    };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     if session.receipt()?.as_ref() != present.receipt() {
         present = self::present(session)?; // somebody was faster
