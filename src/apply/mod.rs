@@ -22,6 +22,7 @@ mod stage;
 mod switch;
 mod undo;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use carry::count as count_host_things;
@@ -37,8 +38,9 @@ use crate::product::{self, Owner, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::service;
-use crate::sys::{clock, dir::Ids, signal};
-use crate::types::{Secret, error_chain};
+use crate::sys::dir::{Ids, Stamp};
+use crate::sys::{clock, signal};
+use crate::types::{Digest, Secret, error_chain};
 
 /// Secrets that steps need. They exist in memory only.
 #[derive(Debug, Default)]
@@ -65,9 +67,14 @@ pub struct Context<'a> {
     pub secrets: &'a Secrets,
     /// The receipt to write.
     pub receipt: Option<&'a Receipt>,
+    /// Content of the installed tree that was read in this run.
+    pub known: Option<&'a Known>,
     /// Who is told.
     pub sink: &'a dyn EventSink,
 }
+
+/// SHA-256 of files that were read, by what they were then.
+pub type Known = HashMap<Stamp, Digest>;
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -258,7 +265,8 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         return Ok(Recovered::Nothing);
     };
     let secrets = Secrets::default();
-    let context = Context { root, owners, release: None, secrets: &secrets, receipt: None, sink };
+    let context =
+        Context { root, owners, release: None, secrets: &secrets, receipt: None, known: None, sink };
     match journal::replay(&entries) {
         Recovery::Forward => {
             close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished(plan.action))

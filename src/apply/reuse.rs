@@ -1,13 +1,14 @@
 //! Takes unchanged files from the installed tree: as a reflink where the file system can share
 //! blocks, else as a hard link. Each is read and compared with its signed digest first, and what is
-//! linked is the very file that was read. Files of the service are never shared: it may edit them.
+//! linked is the very file that was read; one that was read for the plan, and not changed since, is not
+//! read again. Files of the service are never shared: it may edit them.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::files::open;
 use super::stage::{Owners, WORKERS};
-use super::{Context, Error, Result};
+use super::{Context, Error, Known, Result};
 use crate::manifest::{Entry, Kind};
 use crate::product::{self, Owner};
 use crate::release::Release;
@@ -16,7 +17,7 @@ use crate::sys::clone::{self, Options};
 use crate::sys::dir::{Dir, Meta, Trail};
 use crate::sys::io::Buffer;
 use crate::sys::{self, signal};
-use crate::types::Hasher;
+use crate::types::{Digest, Hasher};
 
 /// As much is read before it is hashed.
 const PIECE: usize = 256 << 10;
@@ -44,6 +45,7 @@ pub(super) fn reuse<'a>(
         owners,
         reflink,
         keep: Keep { owners: context.owners, privileges: false },
+        known: context.known,
     };
     sys::parallel::each(sys::env::waiting_workers(WORKERS), entries.len(), start, |worker, number| {
         if let Some(signal) = signal::pending() {
@@ -66,6 +68,7 @@ struct Worker<'a> {
     owners: Owners,
     reflink: bool,
     keep: Keep,
+    known: Option<&'a Known>,
 }
 
 impl Worker<'_> {
@@ -89,9 +92,8 @@ impl Worker<'_> {
         if !fits {
             return Ok(None);
         }
-        let mut hasher = Hasher::new();
-        let read = sys::io::read(&mut file, size, &mut self.buffer, &mut |piece| hasher.update(piece));
-        if read.is_err() || hasher.finish() != sha256 {
+        let known = self.known.is_some_and(|known| known.get(&meta.stamp()) == Some(&sha256));
+        if !known && !self.holds(&mut file, size, sha256) {
             return Ok(None);
         }
         let stage = self.stage.holder_of(&entry.path)?;
@@ -108,6 +110,14 @@ impl Worker<'_> {
             Err(e) if e.is_no_link() => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+}
+
+impl Worker<'_> {
+    fn holds(&mut self, file: &mut std::fs::File, size: u64, sha256: Digest) -> bool {
+        let mut hasher = Hasher::new();
+        let read = sys::io::read(file, size, &mut self.buffer, &mut |piece| hasher.update(piece));
+        read.is_ok() && hasher.finish() == sha256
     }
 }
 

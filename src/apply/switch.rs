@@ -125,6 +125,7 @@ mod tests {
                 release: None,
                 secrets: &secrets,
                 receipt: None,
+                known: None,
                 sink: &crate::event::Silent,
             };
             back(&context, "/from", "/to", new, old).unwrap();

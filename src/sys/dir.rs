@@ -25,7 +25,7 @@ use super::{Error, Result, fault};
 use crate::types::RelPath;
 
 pub use descent::Descent;
-pub use meta::{Meta, Sort, Time};
+pub use meta::{Meta, Sort, Stamp, Time};
 
 /// Numeric owner and group of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

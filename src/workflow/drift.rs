@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::apply::Known;
 use crate::host::Accounts;
 use crate::manifest::{Entry, Kind, Manifest};
 pub use host::{Found, all};
@@ -15,10 +16,10 @@ pub use host::{Found, all};
 use crate::plan;
 use crate::product::{self, Owner};
 use crate::sys;
-use crate::sys::dir::{Dir, Ids, Kind as FileKind, Stat, Trail};
+use crate::sys::dir::{Dir, Ids, Kind as FileKind, Meta, Stat, Trail};
 use crate::sys::io::Buffer;
 use crate::sys::xattr;
-use crate::types::Hasher;
+use crate::types::{Digest, Hasher};
 
 /// Most files that are read at once.
 const WORKERS: usize = 8;
@@ -53,21 +54,34 @@ pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> 
 /// # Errors
 /// When something cannot be looked at.
 pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
+    read_tree(root, path, manifest, owners).map(|(drift, _)| drift)
+}
+
+/// As [`of`]; gives what was read as well, for whoever wants it next.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub fn read(root: &Path, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
+    read_tree(root, product::INSTALL_DIR, manifest, owners)
+}
+
+fn read_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
     let top = match tree(root, path)? {
         Ok(top) => top,
-        Err(what) => return Ok(vec![Drift { path: TOP.to_owned(), what }]),
+        Err(what) => return Ok((vec![Drift { path: TOP.to_owned(), what }], Known::new())),
     };
     let demisto = if owners { Accounts::look_up(root, product::SERVICE_USER)?.ids() } else { None };
     let found = Mutex::new(Vec::new());
-    let start = || (Trail::new(&top), Buffer::new(PIECE));
+    let known = Mutex::new(Known::new());
+    let start = || (Trail::new(&top), Reader { buffer: Buffer::new(PIECE), known: &known });
     let entries = &manifest.entries;
     sys::parallel::each(
         sys::env::waiting_workers(WORKERS),
         entries.len(),
         start,
-        |(trail, buffer), number| {
+        |(trail, reader), number| {
             let Some(entry) = entries.get(number) else { return Ok(()) };
-            if let Some(what) = entry_drift(trail, entry, owners.then_some(demisto), buffer)? {
+            if let Some(what) = entry_drift(trail, entry, owners.then_some(demisto), reader)? {
                 let drift = Drift { path: entry.path.to_string(), what };
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((number, drift));
             }
@@ -78,7 +92,28 @@ pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Re
     found.sort_by_key(|(number, _)| *number);
     let above = attributes_drift(top.stat_self()?, plan::TREE_MODE.bits(), owners);
     let above = above.map(|what| Drift { path: TOP.to_owned(), what });
-    Ok(above.into_iter().chain(found.into_iter().map(|(_, drift)| drift)).collect())
+    let drift = above.into_iter().chain(found.into_iter().map(|(_, drift)| drift)).collect();
+    Ok((drift, known.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// Reads files, and writes down what it read.
+struct Reader<'a> {
+    buffer: Buffer,
+    known: &'a Mutex<Known>,
+}
+
+impl Reader<'_> {
+    fn digest(&mut self, file: &mut std::fs::File, size: u64, path: &Path) -> sys::Result<Digest> {
+        let before = Meta::of(file, path)?.stamp();
+        let mut hasher = Hasher::new();
+        sys::io::read(file, size, &mut self.buffer, &mut |piece| hasher.update(piece))
+            .map_err(|e| sys::Error::new("read", path, e))?;
+        let digest = hasher.finish();
+        if !before.is_fresh(sys::clock::now()) && Meta::of(file, path)?.stamp() == before {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(before, digest);
+        }
+        Ok(digest)
+    }
 }
 
 /// Opens the installation directory, which is no link; else the word for what it is.
@@ -107,7 +142,7 @@ fn entry_drift(
     trail: &mut Trail,
     entry: &Entry,
     owners: Option<Option<Ids>>,
-    buffer: &mut Buffer,
+    reader: &mut Reader,
 ) -> Result<Option<&'static str>> {
     let Ok(holder) = trail.holder_of(&entry.path) else { return Ok(Some("missing")) };
     let name = entry.path.name();
@@ -121,7 +156,7 @@ fn entry_drift(
             return Ok(Some("owner"));
         }
     }
-    kind_drift(holder, name, &entry.kind, stat, buffer)
+    kind_drift(holder, name, &entry.kind, stat, reader)
 }
 
 fn kind_drift(
@@ -129,7 +164,7 @@ fn kind_drift(
     name: &str,
     kind: &Kind,
     stat: Stat,
-    buffer: &mut Buffer,
+    reader: &mut Reader,
 ) -> Result<Option<&'static str>> {
     match (kind, stat.kind) {
         (Kind::Dir { mode }, FileKind::Dir) => Ok((mode.bits() != stat.mode).then_some("mode")),
@@ -141,10 +176,7 @@ fn kind_drift(
                 return Ok(Some("content"));
             }
             let mut file = holder.open_file(name)?;
-            let mut hasher = Hasher::new();
-            sys::io::read(&mut file, *size, buffer, &mut |piece| hasher.update(piece))
-                .map_err(|e| sys::Error::new("read", &holder.path_of(name), e))?;
-            if hasher.finish() != *sha256 {
+            if reader.digest(&mut file, *size, &holder.path_of(name))? != *sha256 {
                 return Ok(Some("content"));
             }
             if mode.bits() != stat.mode {

@@ -246,6 +246,7 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         release: Some(&offer.release),
         secrets: agreement.secrets,
         receipt: Some(&receipt),
+        known: None,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

@@ -203,6 +203,7 @@ pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Optio
         release: source.release.as_ref(),
         secrets: &Secrets::default(),
         receipt: None,
+        known: None,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

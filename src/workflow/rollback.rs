@@ -211,6 +211,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         release: None,
         secrets: &Secrets::default(),
         receipt: None,
+        known: None,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

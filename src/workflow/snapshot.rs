@@ -121,6 +121,7 @@ fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) 
         release: None,
         secrets: &secrets,
         receipt: None,
+        known: None,
         sink: session.sink,
     };
     let result = apply::run(plan, &context);

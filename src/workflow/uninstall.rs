@@ -40,6 +40,7 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
         release: None,
         secrets: &Secrets::default(),
         receipt: None,
+        known: None,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

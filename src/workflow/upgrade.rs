@@ -64,6 +64,8 @@ pub enum Present {
         manifest: Box<Verified<Manifest>>,
         /// How many of its files were changed.
         drift: usize,
+        /// What of them was read.
+        known: apply::Known,
     },
     /// Something that another installer made.
     Adopted,
@@ -75,6 +77,13 @@ impl Present {
     pub fn receipt(&self) -> Option<&Receipt> {
         match self {
             Self::Release { receipt, .. } => Some(receipt),
+            Self::Adopted => None,
+        }
+    }
+
+    fn known(&self) -> Option<&apply::Known> {
+        match self {
+            Self::Release { known, .. } => Some(known),
             Self::Adopted => None,
         }
     }
@@ -133,8 +142,9 @@ pub fn present(session: &Session) -> Result<Present> {
         };
     };
     let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
-    let drift = drift::of(&session.root, manifest.get(), receipt.owners)?.len();
-    Ok(Present::Release { receipt: Box::new(receipt), manifest: Box::new(manifest), drift })
+    let (drift, known) = drift::read(&session.root, manifest.get(), receipt.owners)?;
+    let (receipt, manifest) = (Box::new(receipt), Box::new(manifest));
+    Ok(Present::Release { receipt, manifest, drift: drift.len(), known })
 }
 
 /// A planned upgrade.
@@ -351,6 +361,7 @@ pub fn run(
         release: Some(&offer.release),
         secrets: &Secrets::default(),
         receipt: Some(&receipt),
+        known: present.known(),
         sink: session.sink,
     };
     let result = apply::run(&planned.plan, &context);

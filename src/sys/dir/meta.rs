@@ -22,7 +22,7 @@ pub enum Sort {
 }
 
 /// A point in time as a file system keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Time {
     /// Seconds since 1970-01-01.
     pub seconds: i64,
@@ -49,7 +49,32 @@ pub struct Meta {
     pub changed: Time,
 }
 
+/// Which file it is, and what it was when it was looked at: another content has another stamp, except
+/// for changes within the same tick of the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    changed: Time,
+}
+
+impl Stamp {
+    /// Whether it was changed so lately, or by so wrong a clock, that a further change may not show.
+    #[must_use]
+    pub fn is_fresh(&self, now: jiff::Timestamp) -> bool {
+        self.changed.seconds.saturating_add(2) > now.as_second()
+    }
+}
+
 impl Meta {
+    /// Its stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        let Stat { dev, ino, size, .. } = self.stat;
+        Stamp { dev, ino, size, changed: self.changed }
+    }
+
     #[allow(
         clippy::cast_sign_loss,
         clippy::cast_possible_truncation,
@@ -113,5 +138,30 @@ impl Dir {
     /// When it cannot be told.
     pub fn meta_self(&self) -> Result<Meta> {
         Meta::of(&self.fd, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test changes a file")]
+    fn a_change_shows_in_the_stamp() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("file");
+        let stamp = || Meta::of(&std::fs::File::open(&path).unwrap(), &path).unwrap().stamp();
+        std::fs::write(&path, b"one").unwrap();
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let before = stamp();
+        assert_eq!(stamp(), before);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::fs::write(&path, b"two").unwrap();
+        std::fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_ne!(stamp(), before, "the size and the settable time are the same");
+        let now = jiff::Timestamp::now();
+        assert!(before.is_fresh(now));
+        assert!(!before.is_fresh(now.checked_add(jiff::SignedDuration::from_secs(3)).unwrap()));
+        assert!(before.is_fresh(now.checked_sub(jiff::SignedDuration::from_secs(3600)).unwrap()));
     }
 }
