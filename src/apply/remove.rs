@@ -37,10 +37,13 @@ pub(super) fn dir(context: &Context, path: &str) -> Result<()> {
 pub(super) fn dir_back(context: &Context, path: &str, mode: u32, ids: Ids) -> Result<()> {
     let (dir, name) = open_parent(context.root, path)?;
     if dir.stat(&name)?.is_none() {
-        dir.create_dir(&name, mode, Some(ids))?.sync()?;
+        dir.make_private_dir(&name)?;
         dir.sync()?;
     }
-    Ok(())
+    // also when it is there: an undoing may have been cut off after making it
+    let made = dir.open_dir(&name)?;
+    made.set_owner_and_mode(Some(ids), mode)?;
+    Ok(made.sync()?)
 }
 
 /// Removes a tree for good; an absent one is fine.
@@ -205,7 +208,8 @@ pub(super) fn prune(context: &Context, path: &str, trash: &str) -> Result<()> {
     if top.names()?.is_empty() {
         above.remove_dir(&name)?;
     }
-    Ok(above.sync()?)
+    // all at once, and last: an error must not keep the rest from going
+    Ok(above.sync_file_system()?)
 }
 
 fn prune_like(model: &Dir, dir: &Dir) -> Result<()> {
@@ -219,5 +223,5 @@ fn prune_like(model: &Dir, dir: &Dir) -> Result<()> {
             }
         }
     }
-    Ok(dir.sync()?)
+    Ok(())
 }

@@ -140,10 +140,15 @@ pub fn is_enabled(root: &Path, unit: &str) -> bool {
 pub fn enable(root: &Path, unit: &str) -> Result<()> {
     let units = Dir::open(&under(root, product::UNIT_DIR))?;
     if units.stat(WANTS)?.is_none() {
-        units.create_dir(WANTS, 0o755, None)?;
-        units.sync()?;
+        units.make_private_dir(WANTS)?;
     }
     let wants = units.open_dir(WANTS)?;
+    // made just now, or by a run that was cut off right after that
+    if wants.stat_self()?.mode == 0o700 && wants.raw_names()?.is_empty() {
+        wants.set_owner_and_mode(None, 0o755)?;
+        wants.sync()?;
+        units.sync()?;
+    }
     if wants.stat(unit)?.is_none() {
         wants.create_symlink(format!("{}/{unit}", product::UNIT_DIR), unit, None)?;
     }

@@ -12,7 +12,7 @@ use crate::crash::{Change, Sweep, Verdict, install, installed, recover, succeeds
 use crate::crash_repair::{damaged, repair};
 use crate::crash_upgrade::{fits, rollback, upgrade, upgraded};
 use crate::support::disk::{Disk, Image};
-use crate::support::installer::{Root, Snapshot, summary};
+use crate::support::installer::{Root, Snapshot, run, summary};
 use crate::support::trace::{Call, changes};
 use crate::upgrade::in_use;
 
@@ -58,6 +58,24 @@ impl Trial<'_> {
     fn run(&self) -> String {
         let root = (self.sweep.change.root)();
         let recording = Recording::new(&root, self.sweep.change.command);
+        self.images(self.sweep.change.name, &recording, self.step)
+    }
+
+    /// Kills the change at some of its points, and lets the power fail while that is recovered.
+    fn recoveries(&self, kills: usize) -> String {
+        let points = self.sweep.points.len();
+        let told: Vec<String> = (1..=kills)
+            .map(|kill| {
+                let point = points * kill / (kills + 1);
+                let killed = self.sweep.killed(point).unwrap();
+                let recording = Recording::new(&killed, &|root| run("recover", root));
+                self.images(&format!("{} killed at {point}, recovery", self.sweep.change.name), &recording, 2)
+            })
+            .collect();
+        told.join("\n")
+    }
+
+    fn images(&self, name: &str, recording: &Recording, step: usize) -> String {
         let (images, moments) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (seen, broken) = (Mutex::new(HashSet::new()), Mutex::new(Vec::new()));
         let work = |worker: usize| {
@@ -68,7 +86,7 @@ impl Trial<'_> {
                     continue;
                 }
                 moment += 1;
-                if moment % self.step != 0 || moment / self.step % WORKERS != worker {
+                if moment % step != 0 || moment / step % WORKERS != worker {
                     continue;
                 }
                 moments.fetch_max(moment, Ordering::SeqCst);
@@ -77,7 +95,7 @@ impl Trial<'_> {
                         continue;
                     }
                     let number = images.fetch_add(1, Ordering::SeqCst);
-                    if let Err(why) = self.check(&disk, &image, &recording, number) {
+                    if let Err(why) = self.check(&disk, &image, recording, number) {
                         let text = format!("after call {moment} ({}), {}: {why}", call.name, image.name);
                         broken.lock().unwrap().push(text);
                     }
@@ -87,8 +105,7 @@ impl Trial<'_> {
         std::thread::scope(|scope| (0..WORKERS).for_each(|worker| drop(scope.spawn(move || work(worker)))));
         let broken = broken.into_inner().unwrap();
         let text = format!(
-            "{}, lost writes: {} images from {} operations, {} broken",
-            self.sweep.change.name,
+            "{name}, lost writes: {} images from {} operations, {} broken",
             images.into_inner(),
             moments.into_inner(),
             broken.len()
@@ -133,24 +150,20 @@ fn change<'a>(
     Sweep::new(Change { name, root, command })
 }
 
+/// One trial, whose tree is whole at any time or not.
+fn trial<'a>(sweep: Sweep<'a>, always_whole: bool) -> Trial<'a> {
+    Trial { sweep, always_whole, fits: &fits, step: 1 }
+}
+
 #[test]
 fn install_and_uninstall_survive_lost_writes() {
     let model = installed();
+    let copy = || Root::copy(&model);
+    let uninstall = trial(change("uninstall", &copy, &uninstall), false);
     let told = [
-        Trial {
-            sweep: change("install", &Root::furnished, &install),
-            always_whole: false,
-            fits: &fits,
-            step: 1,
-        }
-        .run(),
-        Trial {
-            sweep: change("uninstall", &|| Root::copy(&model), &uninstall),
-            always_whole: false,
-            fits: &fits,
-            step: 1,
-        }
-        .run(),
+        trial(change("install", &Root::furnished, &install), false).run(),
+        uninstall.run(),
+        uninstall.recoveries(2),
     ];
     summary("lost-writes-install", &told.join("\n"));
 }
@@ -158,34 +171,17 @@ fn install_and_uninstall_survive_lost_writes() {
 #[test]
 fn upgrade_and_rollback_survive_lost_writes() {
     let (before, after) = (in_use(), upgraded());
-    let told = [
-        Trial {
-            sweep: change("upgrade", &|| Root::copy(&before), &upgrade),
-            always_whole: true,
-            fits: &fits,
-            step: 1,
-        }
-        .run(),
-        Trial {
-            sweep: change("rollback", &|| Root::copy(&after), &rollback),
-            always_whole: true,
-            fits: &fits,
-            step: 1,
-        }
-        .run(),
-    ];
-    summary("lost-writes-upgrade", &told.join("\n"));
+    let (old, new) = (|| Root::copy(&before), || Root::copy(&after));
+    let (up, down) =
+        (trial(change("upgrade", &old, &upgrade), true), trial(change("rollback", &new, &rollback), true));
+    summary("lost-writes-upgrade", &[up.run(), down.run(), up.recoveries(3), down.recoveries(1)].join("\n"));
 }
 
 #[test]
 fn repair_survives_lost_writes() {
     let model = damaged();
-    let told = Trial {
-        sweep: change("repair", &|| Root::copy(&model), &repair),
-        always_whole: false,
-        fits: &|_| Ok(()),
-        step: 1,
-    }
-    .run();
-    summary("lost-writes-repair", &told);
+    let copy = || Root::copy(&model);
+    // what is damaged fits nothing
+    let trial = Trial { fits: &|_| Ok(()), ..trial(change("repair", &copy, &repair), false) };
+    summary("lost-writes-repair", &[trial.run(), trial.recoveries(2)].join("\n"));
 }
