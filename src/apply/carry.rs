@@ -146,8 +146,15 @@ impl<'a> Finder<'a> {
         for name in dir.raw_names()? {
             let here = join(path, &name);
             let Some(stat) = dir.stat(&name)? else { continue };
-            let there = self.there(other, &here, &name)?;
             let own = path.is_empty() && name.to_str().is_some_and(product::is_host_file);
+            if !own
+                && stat.kind != Kind::Dir
+                && self.live.is_some()
+                && self.is_released(&here, stat.kind, None)
+            {
+                continue; // most of them: the service waits meanwhile, so nobody looks for it elsewhere
+            }
+            let there = self.there(other, &here, &name)?;
             let released = !own && self.is_released(&here, stat.kind, there);
             if stat.kind == Kind::Dir && !own && (released || there == Some(Kind::Dir)) {
                 let inner = match (other, there) {
