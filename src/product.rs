@@ -66,6 +66,12 @@ pub enum Role {
 }
 
 impl Role {
+    /// The unit of the role's service.
+    #[must_use]
+    pub fn unit(self) -> String {
+        format!("{}.service", self.service())
+    }
+
     /// The systemd service of the role, without suffix.
     #[must_use]
     pub fn service(self) -> &'static str {
@@ -128,6 +134,9 @@ impl std::fmt::Display for SnapshotReason {
         })
     }
 }
+
+/// The configuration before an upgrade, when a rollback found it changed and left it as it was.
+pub const FORMER_CONFIG: &str = "/var/lib/demisto-install/demisto.conf.former";
 
 /// Whether a name in [`INSTALL_DIR`] is the host's own and no release's: certificates, keys and
 /// settings of server and engine, and the licence.

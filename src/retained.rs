@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::product::{self, under};
 use crate::sys;
-use crate::types::Digest;
+use crate::types::{Digest, Mode};
 
 /// Version of the form. It grows only when an older reader would go wrong.
 pub const SCHEMA: u32 = 1;
@@ -40,6 +40,12 @@ pub struct Retained {
     pub data_schema: Option<u64>,
     /// Its units, of which copies are kept.
     pub units: Vec<String>,
+    /// Which of its units were enabled.
+    #[serde(default)]
+    pub enabled: Vec<String>,
+    /// The mode of its directory, where another installer made it.
+    #[serde(default)]
+    pub mode: Option<Mode>,
     /// SHA-256 of the configuration as the change that followed left it: while the file is still
     /// that, a rollback puts the former one back.
     pub config_after: Option<Digest>,
@@ -143,6 +149,8 @@ mod tests {
             release: Some("6.12.0-1".to_owned()),
             data_schema: Some(3),
             units: vec!["demisto.service".to_owned()],
+            enabled: Vec::new(),
+            mode: None,
             config_after: None,
             snapshot: None,
         }

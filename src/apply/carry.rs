@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use super::files::open;
+use super::files::{self, open};
 use super::{Context, Error, Result, finish};
 use crate::journal::{Before, Journal};
 use crate::manifest::{Kind as Entry, Manifest};
@@ -21,9 +21,6 @@ use crate::sys::dir::{Dir, Kind, Sort};
 
 /// What is appended to the name of a thing of the host whose name the release needs.
 const SAVED: &str = ".demisto-orig";
-/// Mode of the retained tree: nobody runs a program of it, and the service changes nothing in it. It
-/// gets that of the live tree when it becomes that.
-const CLOSED: u32 = 0o700;
 /// Largest list of names.
 const LIST_LIMIT: u64 = 256 << 20;
 
@@ -265,8 +262,6 @@ pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) 
     for thing in read_list(&backups, list)? {
         trees |= carry(context, &source, &target, &thing)?;
     }
-    let owners = Keep { owners: context.owners, privileges: true };
-    sys::attributes::copy(&source, &target, target.path(), owners)?; // of the directory itself
     if trees { Ok(target.sync_file_system()?) } else { Ok(target.sync()?) }
 }
 
@@ -318,9 +313,6 @@ pub(super) fn drop_copies(context: &Context, to: &str, list: &str, journal: &Jou
     for thing in read_list(&journal.backup_dir()?, list)?.iter().rev() {
         remove(&target, &thing.target, thing.how)?;
     }
-    if to == product::RETAINED_DIR {
-        target.set_owner_and_mode(None, CLOSED)?;
-    }
     Ok(target.sync()?)
 }
 
@@ -337,7 +329,7 @@ pub(super) fn prune(context: &Context, number: usize) -> Result<()> {
             remove(&tree, &thing.source, How::Copied)?;
         }
     }
-    tree.set_owner_and_mode(None, CLOSED)?;
+    tree.set_owner_and_mode(None, files::CLOSED)?;
     Ok(tree.sync()?)
 }
 

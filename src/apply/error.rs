@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{certs, config, journal, receipt, release, snapshot, sys};
+use crate::{certs, config, journal, receipt, release, retained, snapshot, sys};
 
 /// A plan that could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum Error {
     /// What is installed cannot be told.
     #[error(transparent)]
     Receipt(#[from] receipt::Error),
+    /// What is retained cannot be told.
+    #[error(transparent)]
+    Retained(#[from] retained::Error),
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),

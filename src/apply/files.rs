@@ -28,6 +28,12 @@ pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
     Ok(top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)?)
 }
 
+/// Mode of a release's directory that is not live: nobody runs a program of it, and the service plants
+/// nothing in the parts of it that will be, or were, the service's.
+pub(super) const CLOSED: u32 = 0o700;
+/// Mode of the one that is live.
+pub(super) const LIVE: u32 = 0o755;
+
 /// Largest file of which a copy is kept: what is replaced or removed is small; something larger was
 /// put there by somebody else, to fill the disk.
 const COPY_LIMIT: u64 = 16 << 20;

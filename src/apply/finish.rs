@@ -29,7 +29,13 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
             Step::SwitchTree { old: Old::Kept, .. } => {}
             Step::SwitchTree { from, .. } => remove::whole(context, from)?,
             Step::CarryOver { .. } => carry::prune(context, number)?,
-            Step::DropSnapshot { dir, id } => snapshot::remove(Path::new(dir), id)?,
+            Step::DropSnapshot { dir, id } => {
+                // whatever became of its directory must not keep later runs from their work
+                if let Err(error) = snapshot::remove(Path::new(dir), id) {
+                    let error = crate::types::error_chain(&error);
+                    context.sink.warn(format!("the snapshot {dir}/{id} is not needed and stays: {error}"));
+                }
+            }
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {
                 remove::prune(context, dir, trash)?;

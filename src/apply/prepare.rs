@@ -105,10 +105,15 @@ fn switch(from: &str, to: &str, old: Old, context: &Context) -> Result<Before> {
     let (dir, name) = open_parent(context.root, to)?;
     let there = match dir.stat(&name)? {
         None => None,
-        Some(stat) if stat.kind == Kind::Dir && fits(old, &dir.open_dir(&name)?)? => Some(stat.ino),
+        Some(stat) if stat.kind == Kind::Dir && fits(old, &dir.open_dir(&name)?)? => Some(stat),
         Some(_) => return Err(Error::Appeared(dir.path_of(&name))),
     };
-    Ok(Before::Tree { inode: staged.ino, exchanged: there.is_some(), old: there })
+    Ok(Before::Tree {
+        inode: staged.ino,
+        exchanged: there.is_some(),
+        old: there.map(|stat| stat.ino),
+        old_mode: there.map(|stat| crate::types::Mode::new(stat.mode)),
+    })
 }
 
 fn fits(old: Old, dir: &Dir) -> Result<bool> {

@@ -25,7 +25,7 @@ pub(super) fn dir(context: &Context, path: &str) -> Result<()> {
     }
     let (dir, name) = open_parent(context.root, path)?;
     let empty =
-        dir.stat(&name)?.is_some_and(|s| s.kind == Kind::Dir) && dir.open_dir(&name)?.names()?.is_empty();
+        dir.stat(&name)?.is_some_and(|s| s.kind == Kind::Dir) && dir.open_dir(&name)?.raw_names()?.is_empty();
     if empty {
         dir.remove_dir(&name)?;
         dir.sync()?;
@@ -186,7 +186,7 @@ pub(super) fn owned_back(context: &Context, path: &str, trash: &str) -> Result<(
 }
 
 fn merge_back(from: &Dir, to: &Dir) -> Result<()> {
-    for name in from.names()? {
+    for name in from.raw_names()? {
         if from.stat(&name)?.is_some_and(|s| s.kind == Kind::Dir) {
             merge_back(&from.open_dir(&name)?, &to.open_dir(&name)?)?;
         } else {
@@ -205,7 +205,7 @@ pub(super) fn prune(context: &Context, path: &str, trash: &str) -> Result<()> {
     let (above, name) = open_parent(context.root, path)?;
     let top = above.open_dir(&name)?;
     prune_like(&open(context.root, trash)?, &top)?;
-    if top.names()?.is_empty() {
+    if top.raw_names()?.is_empty() {
         above.remove_dir(&name)?;
     }
     // all at once, and last: an error must not keep the rest from going
@@ -213,12 +213,12 @@ pub(super) fn prune(context: &Context, path: &str, trash: &str) -> Result<()> {
 }
 
 fn prune_like(model: &Dir, dir: &Dir) -> Result<()> {
-    for name in model.names()? {
+    for name in model.raw_names()? {
         let both = [model.stat(&name)?, dir.stat(&name)?];
         if both.iter().all(|stat| stat.is_some_and(|s| s.kind == Kind::Dir)) {
             let inner = dir.open_dir(&name)?;
             prune_like(&model.open_dir(&name)?, &inner)?;
-            if inner.names()?.is_empty() {
+            if inner.raw_names()?.is_empty() {
                 dir.remove_dir(&name)?;
             }
         }

@@ -196,6 +196,7 @@ pub(super) fn before_restoring(context: &Context, path: &str, aside: &str) -> Re
         inode: stat.ino,
         exchanged: false,
         old: None,
+        old_mode: None,
     }))
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::files::open_parent;
+use super::files::{self, open_parent};
 use super::{Context, Error, Result, reuse};
 use crate::event::Unit;
 use crate::manifest::{Entry, Kind};
@@ -51,7 +51,7 @@ pub(super) fn stage(context: &Context, path: &str) -> Result<()> {
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let manifest = release.manifest();
     let (above, name) = open_parent(context.root, path)?;
-    let top = above.create_dir(&name, 0o755, context.ids(Owner::Root)?)?;
+    let top = above.create_dir(&name, files::CLOSED, context.ids(Owner::Root)?)?;
     let owners = Owners::look_up(context, manifest.entries.iter())?;
     let watch = Watch::start();
     let bytes = manifest.total_size();

@@ -1,24 +1,47 @@
 //! Puts one tree in the place of another in one step, and back.
 
-use super::files::open_parent;
+use super::files::{CLOSED, LIVE, open_parent};
 use super::{Context, Error, Result};
 use crate::journal::Before;
+use crate::product;
+use crate::retained;
 use crate::sys::dir::Dir;
+use crate::types::Mode;
 
 pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) -> Result<()> {
     let Before::Tree { exchanged, .. } = before else { return Err(Error::Lacks("the staged tree")) };
     let places = Places::open(context, from, to)?;
+    let live = to == product::INSTALL_DIR;
+    if live {
+        places.set_mode(Place::From, live_mode(context, from)?)?;
+    }
     if *exchanged {
-        places.exchange()?
+        places.exchange()?;
     } else {
-        places.rename(Place::From, Place::To)?
+        places.rename(Place::From, Place::To)?;
+    }
+    if live && *exchanged {
+        places.set_mode(Place::From, CLOSED)?; // the service must not change what may have to go back
     }
     places.sync()
 }
 
+/// The mode of a tree that becomes the live one. What another installer made has its own.
+fn live_mode(context: &Context, from: &str) -> Result<u32> {
+    if from != product::RETAINED_DIR {
+        return Ok(LIVE);
+    }
+    Ok(retained::read(context.root)?.and_then(|retained| retained.mode).map_or(LIVE, Mode::bits))
+}
+
 /// Puts the tree `inode` back to `from`, and `old`, if there was one, to `to`. The inode numbers
 /// tell how far the switch, or an earlier undoing of it, had come.
-pub(super) fn back(context: &Context, from: &str, to: &str, inode: u64, old: Option<u64>) -> Result<()> {
+pub(super) fn back(
+    context: &Context,
+    (from, to): (&str, &str),
+    inode: u64,
+    (old, mode): (Option<u64>, Option<Mode>),
+) -> Result<()> {
     let places = Places::open(context, from, to)?;
     for _ in 0..4 {
         let at = |wanted: Option<u64>| places.find(wanted);
@@ -28,6 +51,14 @@ pub(super) fn back(context: &Context, from: &str, to: &str, inode: u64, old: Opt
             (_, Some(Place::Aside)) => places.rename(Place::Aside, Place::To)?,
             (Some(Place::Aside), _) => places.rename(Place::Aside, Place::From)?,
             _ => break,
+        }
+    }
+    if to == product::INSTALL_DIR {
+        if let Some(place) = places.find(Some(inode))? {
+            places.set_mode(place, CLOSED)?;
+        }
+        if let (Some(place), Some(mode)) = (places.find(old)?, mode) {
+            places.set_mode(place, mode.bits())?;
         }
     }
     places.sync()
@@ -70,6 +101,11 @@ impl Places {
             }
         }
         Ok(None)
+    }
+
+    fn set_mode(&self, place: Place, mode: u32) -> Result<()> {
+        let (dir, name) = self.at(place);
+        Ok(dir.open_dir(name)?.set_owner_and_mode(None, mode)?)
     }
 
     fn rename(&self, from: Place, to: Place) -> Result<()> {
@@ -128,7 +164,7 @@ mod tests {
                 known: None,
                 sink: &crate::event::Silent,
             };
-            back(&context, "/from", "/to", new, old).unwrap();
+            back(&context, ("/from", "/to"), new, (old, None)).unwrap();
             assert_eq!((inode(&dir, "from"), inode(&dir, "to")), (Some(new), old), "{new_at} {old_at}");
             assert_eq!(inode(&dir, "from.aside"), None);
         }

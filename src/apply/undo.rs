@@ -45,8 +45,8 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
             dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?;
             Ok(dir.sync()?)
         }
-        (Step::SwitchTree { from, to, .. }, Before::Tree { inode, old, .. }) => {
-            switch::back(context, from, to, *inode, *old)
+        (Step::SwitchTree { from, to, .. }, Before::Tree { inode, old, old_mode, .. }) => {
+            switch::back(context, (from, to), *inode, (*old, *old_mode))
         }
         (Step::CarryOver { to, .. }, Before::Carried { list }) => {
             carry::drop_copies(context, to, list, journal)

@@ -203,6 +203,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),
+        E::NoWayBack { .. } => diagnosis(
+            Exit::Blocked,
+            "mount or repair its disk; `rollback --data keep` goes back without the data, if the release can read them",
+        ),
         E::NotRetained { .. } => diagnosis(Exit::Blocked, "`demisto-install status` shows what is installed"),
         E::RootLink(_) => {
             diagnosis(Exit::Blocked, "make it a directory, or install inside the image with chroot")

@@ -5,6 +5,7 @@ use super::Accounts;
 use crate::product::{self, under};
 use crate::sys;
 use crate::sys::dir::{Dir, Kind};
+use crate::types::Mode;
 
 /// State of the installation directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,12 @@ pub struct Survey {
     pub accounts: Accounts,
     /// The installation directory.
     pub install_dir: Directory,
+    /// Its mode, if it is there.
+    pub install_mode: Option<Mode>,
     /// The configuration file's text, if it was asked for and there is one.
     pub config: Option<String>,
+    /// Names of those units that were asked for, whether they exist or not.
+    pub units: BTreeSet<String>,
     /// Those of the asked-for paths that exist.
     pub present: BTreeSet<String>,
     /// The service's own directories that exist but belong to somebody else.
@@ -88,8 +93,15 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         mounts,
         inner_mounts: sys::mounts::below(&under(root, product::INSTALL_DIR))?,
         certificate,
+        install_mode: sys::fs::stat(&under(root, product::INSTALL_DIR))?.map(|stat| Mode::new(stat.mode)),
         install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
         config,
+        units: paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(product::UNIT_DIR)?.strip_prefix('/'))
+            .filter(|name| product::is_unit_name(name))
+            .map(str::to_owned)
+            .collect(),
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
         free_bytes: sys::fs::free_bytes(&nearest(&under(root, product::STAGE_DIR)))?,
         has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),
@@ -104,7 +116,8 @@ fn install_dir(path: &Path) -> sys::Result<Directory> {
     if is_mount_point(path)? {
         return Ok(Directory::MountPoint);
     }
-    let names = Dir::open(path)?.names()?;
+    let names = Dir::open(path)?.raw_names()?;
+    let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     Ok(if names.is_empty() { Directory::Empty } else { Directory::Occupied(names) })
 }
 

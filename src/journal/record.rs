@@ -97,6 +97,9 @@ pub enum Before {
         /// The inode number of that one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         old: Option<u64>,
+        /// Its mode.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old_mode: Option<Mode>,
     },
     /// Things are carried over: their names are in this file among the journal's backups.
     Carried {

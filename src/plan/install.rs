@@ -323,7 +323,7 @@ pub(super) fn version_check(manifest: &Manifest) -> Option<VersionCheck> {
 
 fn service(input: &Install, plan: &mut Plan) {
     labels(input.facts, input.survey, plan);
-    let unit = format!("{}.service", input.manifest.role.service());
+    let unit = input.manifest.role.unit();
     if !input.manifest.units.iter().any(|u| u.name == unit) {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
         return;

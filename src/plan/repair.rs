@@ -50,7 +50,7 @@ pub fn files_outside(manifest: &Manifest) -> Vec<HostFile> {
 /// The release's own service, if it brings the unit: it is enabled by the installation.
 #[must_use]
 pub fn unit_of(manifest: &Manifest) -> Option<String> {
-    let name = format!("{}.service", manifest.role.service());
+    let name = manifest.role.unit();
     manifest.units.iter().any(|unit| unit.name == name).then_some(name)
 }
 

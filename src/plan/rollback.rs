@@ -1,7 +1,7 @@
 //! The plan of a rollback: the retained release and the installed one change places, so that the
 //! way forward is another rollback.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, unit_path};
 use super::snapshot::{Restored, replace_data};
@@ -41,6 +41,8 @@ pub struct Rollback<'a> {
     pub survey: &'a Survey,
     /// The texts of units that exist, by path.
     pub texts: &'a BTreeMap<String, String>,
+    /// Which units are enabled.
+    pub enabled: &'a BTreeSet<String>,
     /// The kept texts of the retained release's units, by name.
     pub units: &'a BTreeMap<String, String>,
     /// SHA-256 of the kept copy of the former configuration, if there is one.
@@ -157,14 +159,15 @@ fn notes(input: &Rollback, restore: bool, plan: &mut Plan) {
 }
 
 fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
-    let unit = format!("{}.service", Role::Server.service());
-    let adopted_units =
-        || if input.texts.contains_key(&unit_path(&unit)) { vec![unit.clone()] } else { Vec::new() };
+    let main = || vec![Role::Server.unit()];
+    let units = input.now.map_or_else(main, |(receipt, _)| receipt.units.clone());
     let retained = Retained {
         schema: retained::SCHEMA,
         release: input.now.map(|(receipt, _)| receipt.release()),
         data_schema: input.now.map(|(_, manifest)| manifest.schema),
-        units: input.now.map_or_else(adopted_units, |(receipt, _)| receipt.units.clone()),
+        enabled: units.iter().filter(|unit| input.enabled.contains(*unit)).cloned().collect(),
+        units,
+        mode: if input.now.is_none() { input.survey.install_mode } else { None },
         config_after: if untouched(input) {
             input.config_kept
         } else {
@@ -181,7 +184,7 @@ fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
 }
 
 fn switch(input: &Rollback, restore: bool, plan: &mut Plan) -> Result<()> {
-    let unit = format!("{}.service", Role::Server.service());
+    let unit = Role::Server.unit();
     if input.service.live && input.service.active {
         plan.push(Step::StopUnit { unit }, "its program is about to change");
     }
@@ -232,8 +235,8 @@ fn configuration(input: &Rollback, plan: &mut Plan) {
         plan.notes.push(format!("{path} was changed since and stays"));
         if input.config_kept.is_some() {
             let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
-            let former = format!("{path}.former");
-            plan.push(Step::PutBack { path: former, copy }, "as it was before, beside yours");
+            let former = product::FORMER_CONFIG.to_owned();
+            plan.push(Step::PutBack { path: former, copy }, "as it was before; yours stays");
         }
     } else if input.config_kept.is_some() {
         let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
@@ -251,11 +254,22 @@ fn units(input: &Rollback, plan: &mut Plan) {
             plan.push(Step::PutBack { path, copy }, "the service's unit, as it was");
         }
     }
+    let (main, enabled) = (Role::Server.unit(), &input.retained.enabled);
+    let gone = "the retained release does not have it";
     for unit in input.now.iter().flat_map(|(receipt, _)| &receipt.units) {
-        if !input.units.contains_key(unit) {
-            plan.push(Step::DisableUnit { unit: unit.clone() }, "the retained release does not have it");
-            plan.push(Step::RemoveFile { path: unit_path(unit) }, "the retained release does not have it");
+        if input.units.contains_key(unit) {
+            continue;
         }
+        if input.service.live && *unit != main {
+            plan.push(Step::StopUnit { unit: unit.clone() }, gone);
+        }
+        if !enabled.contains(unit) {
+            plan.push(Step::DisableUnit { unit: unit.clone() }, gone);
+        }
+        plan.push(Step::RemoveFile { path: unit_path(unit) }, gone);
+    }
+    for unit in enabled.iter().filter(|unit| **unit != main && !input.enabled.contains(*unit)) {
+        plan.push(Step::EnableUnit { unit: unit.clone() }, "it was enabled");
     }
 }
 
@@ -265,7 +279,7 @@ fn service(input: &Rollback, plan: &mut Plan) {
         plan.notes.push("the service does not run now and is not started".to_owned());
         return;
     }
-    let unit = format!("{}.service", manifest.role.service());
+    let unit = manifest.role.unit();
     let version = input.back.and_then(|(_, back)| install::version_check(back));
     start(&manifest.health.path, version, unit, (input.port, input.health_seconds), plan);
 }

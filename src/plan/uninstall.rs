@@ -116,7 +116,9 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
         let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
         plan.push(step, "--purge, and they are copies of the data");
     }
-    plan.push(Step::RemoveFile { path: product::CONFIG_FILE.to_owned() }, "--purge");
+    for path in [product::CONFIG_FILE, product::FORMER_CONFIG] {
+        plan.push(Step::RemoveFile { path: path.to_owned() }, "--purge");
+    }
     if input.receipt.owners && input.receipt.created_user {
         plan.push(
             Step::RemoveUser { name: SERVICE_USER.to_owned() },

@@ -1,7 +1,7 @@
 //! The plan of an upgrade: the new tree is made beside the installed one while the service runs;
 //! then stop, carry over, one exchange, start, and wait until it is healthy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, FILE_MODE, host_files, unit_path};
 use super::{Action, Changes, Error, Old, Plan, Result, Step, VersionCheck};
@@ -98,6 +98,8 @@ pub struct Upgrade<'a> {
     pub on_conflict: OnConflict,
     /// The port that the service will answer on.
     pub port: u16,
+    /// Which units are enabled.
+    pub enabled: &'a BTreeSet<String>,
     /// The service.
     pub service: Service,
     /// Whether data are kept.
@@ -283,13 +285,15 @@ fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
         Installed::Release { receipt, manifest } => {
             (Some(receipt.release()), Some(manifest.schema), receipt.units.clone())
         }
-        Installed::Adopted => (None, None, main_unit(input)),
+        Installed::Adopted => (None, None, vec![input.manifest.role.unit()]),
     };
     let retained = Retained {
         schema: retained::SCHEMA,
         release,
         data_schema,
+        enabled: units.iter().filter(|unit| input.enabled.contains(*unit)).cloned().collect(),
         units,
+        mode: if let Installed::Adopted = input.installed { input.survey.install_mode } else { None },
         config_after: input.merged.map(|merged| Digest::of(merged.text.as_bytes())),
         snapshot: match &input.snapshots {
             Snapshots::Take { dir, id } => {
@@ -302,14 +306,8 @@ fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
     plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that `rollback` has all of it");
 }
 
-/// The unit of an adopted installation.
-fn main_unit(input: &Upgrade) -> Vec<String> {
-    let unit = format!("{}.service", input.manifest.role.service());
-    if input.texts.contains_key(&unit_path(&unit)) { vec![unit] } else { Vec::new() }
-}
-
 fn stopped(input: &Upgrade, plan: &mut Plan) {
-    let unit = format!("{}.service", input.manifest.role.service());
+    let unit = input.manifest.role.unit();
     if input.service.live && input.service.active {
         plan.push(Step::StopUnit { unit }, "its program and data are about to change");
     }
@@ -390,13 +388,16 @@ fn files(input: &Upgrade, plan: &mut Plan) {
     }
     let Some(old) = input.installed.manifest() else { return };
     for unit in old.units.iter().filter(|old| !input.manifest.units.iter().any(|new| new.name == old.name)) {
+        if input.service.live {
+            plan.push(Step::StopUnit { unit: unit.name.clone() }, "the new release does not have it");
+        }
         plan.push(Step::DisableUnit { unit: unit.name.clone() }, "the new release does not have it");
         plan.push(Step::RemoveFile { path: unit_path(&unit.name) }, "the new release does not have it");
     }
 }
 
 fn started(input: &Upgrade, plan: &mut Plan) {
-    let unit = format!("{}.service", input.manifest.role.service());
+    let unit = input.manifest.role.unit();
     if !(input.service.live && input.service.active) {
         plan.notes.push("the service does not run now and is not started".to_owned());
         return;

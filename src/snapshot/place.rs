@@ -122,9 +122,12 @@ fn check(root: &Path, existing: &Path, wanted: &Path) -> Result<()> {
         }
     }
     for above in real.ancestors() {
-        let open = sys::fs::stat(above)?.is_some_and(|stat| stat.mode & 0o1002 == 0o002);
-        if open {
-            return refuse(wanted, format!("anybody can write {}", above.display()));
+        let Some(stat) = sys::fs::stat(above)? else { continue };
+        if stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0 {
+            return refuse(wanted, format!("others can write {}", above.display()));
+        }
+        if stat.ids.uid != 0 && stat.ids.uid != sys::env::uid() {
+            return refuse(wanted, format!("{} belongs to somebody else", above.display()));
         }
     }
     let dir = Dir::open(&real)?;

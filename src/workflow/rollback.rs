@@ -6,16 +6,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Recorder, Session, drift, install, require_approved, upgrade};
+use super::{Error, Recorder, Session, drift, install, require_approved, upgrade};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
-use crate::plan::{self, DataChoice, Plan, Rollback, Service, Taking};
+use crate::plan::{self, DataChoice, Plan, Rollback, Taking};
 use crate::product::{self, Role, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
-use crate::service;
 use crate::snapshot::{self, Snapshot};
 use crate::sys;
 use crate::types::Digest;
@@ -64,9 +63,6 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
     }
     let facts = host::facts();
     let survey = host::survey(&session.root, &paths(&retained, now.as_ref()))?;
-    let live = session.is_live() && facts.systemd;
-    let unit = format!("{}.service", Role::Server.service());
-    let active = live && service::state(&unit).is_ok_and(|state| state.is_wanted());
     let drift = match &back {
         Some((receipt, manifest)) => {
             let found = drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?;
@@ -75,7 +71,7 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         None => 0,
     };
     let config_kept = kept(session, retained::CONFIG)?;
-    let found = snapshot_of(session, &retained).filter(|_| options.data != DataChoice::Keep);
+    let found = if options.data == DataChoice::Keep { None } else { snapshot_of(session, &retained)? };
     let taking = if found.is_some() { taking(session, options, now.as_ref())? } else { None };
     let restored = match &found {
         Some(found) => Some(super::snapshot::restored(session, found, taking.as_ref())?),
@@ -92,7 +88,8 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         config_kept: config_kept.as_deref().map(Digest::of),
         drift,
         port: port(session, &survey, &retained, config_kept.as_deref(), back.as_ref()),
-        service: Service { live, active },
+        enabled: &upgrade::enabled(session, &survey),
+        service: upgrade::service_now(session, facts.systemd)?,
         data: options.data,
         restored,
         fixed: snapshot::is_fixed(&session.root)?,
@@ -103,9 +100,13 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
 }
 
 /// The snapshot that belongs to what is retained. That it is whole is compared when it is put back.
-fn snapshot_of(session: &Session, retained: &Retained) -> Option<Snapshot> {
-    let (dir, id) = retained.snapshot_place(&session.root)?;
-    snapshot::open(&dir, &id).ok()
+/// One that is named and cannot be opened is an error: its data would be left out in silence.
+fn snapshot_of(session: &Session, retained: &Retained) -> Result<Option<Snapshot>> {
+    let Some((dir, id)) = retained.snapshot_place(&session.root) else { return Ok(None) };
+    match snapshot::open(&dir, &id) {
+        Ok(found) => Ok(Some(found)),
+        Err(cause) => Err(Error::NoWayBack { path: dir.join(id), cause: Box::new(cause) }.into()),
+    }
 }
 
 /// Where the present data are kept; `None` when there are none.
@@ -128,7 +129,7 @@ fn taking(session: &Session, options: &Options, now: Option<&Release>) -> Result
 
 fn paths(retained: &Retained, now: Option<&Release>) -> Vec<String> {
     let units = now.iter().flat_map(|(receipt, _)| &receipt.units).chain(&retained.units);
-    let main = format!("{}.service", Role::Server.service());
+    let main = Role::Server.unit();
     let mut paths: Vec<String> =
         units.chain([&main]).map(|unit| format!("{}/{unit}", product::UNIT_DIR)).collect();
     paths.push(product::CONFIG_FILE.to_owned());

@@ -41,6 +41,15 @@ pub enum Error {
     /// Not fit for a certificate.
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
+    /// The snapshot that a rollback needs cannot be used.
+    #[error("the snapshot {}, which belongs to the retained release, cannot be used", path.display())]
+    NoWayBack {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<crate::snapshot::Error>,
+    },
     /// Nobody can be asked whether the plan is right.
     #[error("cannot ask whether to go on: this is not a terminal")]
     Unconfirmed,

@@ -66,9 +66,9 @@ fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
 
 /// The service, if it is at work on the running system.
 pub(super) fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
-    let unit = format!("{}.service", receipt.role.service());
+    let unit = receipt.role.unit();
     let known = receipt.units.contains(&unit) && session.is_live() && host::facts().systemd;
-    if !known || !service::state(&unit)?.is_active() {
+    if !known || !service::state(&unit)?.is_wanted() {
         return Ok(None);
     }
     let port = install::configured_port(session).unwrap_or(receipt.port);
@@ -171,7 +171,8 @@ pub fn prune(
     let mut names = snapshot::chosen(dir, &Pruning { keep, older_than: age, all, now: session.now })?;
     // a rollback needs the one that belongs to the retained release
     let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot_place(&session.root));
-    names.retain(|id| needed.as_ref().is_none_or(|(place, needed)| place != dir || needed != id));
+    let same = |place: &Path| sys::fs::canonical(place).ok() == sys::fs::canonical(dir).ok();
+    names.retain(|id| needed.as_ref().is_none_or(|(place, needed)| needed != id || !same(place)));
     snapshot::clean(dir)?;
     names.iter().try_for_each(|id| snapshot::remove(dir, id))?;
     Ok(names)

@@ -93,7 +93,7 @@ pub fn status(session: &Session) -> Result<Status> {
 }
 
 fn service(status: &mut Status, role: product::Role, health: &Health) {
-    let unit = format!("{}.service", role.service());
+    let unit = role.unit();
     status.service = service::state(&unit).ok();
     let pid = status.service.as_ref().map_or(0, |state| state.pid);
     if pid != 0 {

@@ -1,6 +1,6 @@
 //! Another release in the place of the installed one, or of an installation that another installer made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
-use crate::product::{self, under};
+use crate::product::{self, Role, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::release::Release;
@@ -191,7 +191,8 @@ pub fn plan(
         merged: merged.as_ref(),
         on_conflict: options.on_conflict,
         port: port(session, present),
-        service: service_now(session, offer),
+        enabled: &enabled(session, &survey),
+        service: service_now(session, offer.facts.systemd)?,
         snapshots: snapshots(session, offer, present, options)?,
         retained: retained.as_ref(),
         dropped: match retained.as_ref().and_then(|retained| retained.snapshot_place(&session.root)) {
@@ -247,17 +248,26 @@ fn port(session: &Session, present: &Present) -> u16 {
     install::configured_port(session).or(receipt).unwrap_or(prompt::DEFAULT_PORT)
 }
 
-fn service_now(session: &Session, offer: &Offer) -> Service {
-    let live = session.is_live() && offer.facts.systemd;
-    let unit = format!("{}.service", offer.release.manifest().role.service());
-    Service { live, active: live && service::state(&unit).is_ok_and(|state| state.is_wanted()) }
+/// Which of the units that exist are enabled.
+pub(super) fn enabled(session: &Session, survey: &Survey) -> BTreeSet<String> {
+    let names = survey.units.iter().filter(|unit| service::is_enabled(&session.root, unit));
+    names.cloned().collect()
+}
+
+/// The server's service, which is stopped for the change only if it runs: an answer that cannot be
+/// had is no answer.
+pub(super) fn service_now(session: &Session, systemd: bool) -> Result<Service> {
+    let live = session.is_live() && systemd;
+    Ok(Service { live, active: live && service::state(&Role::Server.unit())?.is_wanted() })
 }
 
 /// Compares the signers with those of the installed release, and says what was found.
 fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<String> {
     let signers: Vec<String> = offer.release.signers().iter().map(|s| s.fingerprint.spaced()).collect();
     let signers = signers.join(" and ");
-    let Some(receipt) = present.receipt() else {
+    // after a rollback to what another installer made, the pin is that of the release before
+    let retained = if present.receipt().is_none() { apply::retained(&session.root)? } else { None };
+    let Some(receipt) = present.receipt().or(retained.as_ref().map(|(receipt, _)| receipt)) else {
         return Ok(format!("signed by {signers}; later releases have to be, too"));
     };
     let (store, policy) = session.trust()?;
@@ -285,6 +295,10 @@ fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Opti
     let estimate = match snapshot::estimate(&session.root, &dir) {
         Ok(estimate) => estimate,
         Err(snapshot::Error::NoData(_)) => return Ok(Snapshots::Not("there are none".to_owned())),
+        // a directory that somebody named is not passed over in silence
+        Err(snapshot::Error::Place { .. }) if options.snapshot_dir.is_some() => {
+            return Ok(Snapshots::Impossible(format!("{} is no place for snapshots", dir.display())));
+        }
         Err(error @ snapshot::Error::Place { .. }) => return not(error.to_string(), error.to_string()),
         Err(error) => return Err(error.into()),
     };

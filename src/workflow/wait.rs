@@ -17,7 +17,7 @@ use crate::service::{self, Healthy, Wanted};
 /// When nothing is installed, or the service does not work in time.
 pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let unit = format!("{}.service", receipt.role.service());
+    let unit = receipt.role.unit();
     let managed = session.is_live() && crate::host::facts().systemd;
     let manifest = apply::installed(&session.root)?;
     let health = manifest.as_ref().map(|manifest| &manifest.get().health);

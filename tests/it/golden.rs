@@ -358,6 +358,8 @@ fn steps_of_changes() -> Vec<Step> {
                 release: Some(text("6.12.0-1")),
                 data_schema: Some(1),
                 units: vec![unit],
+                enabled: vec![text("demisto.service")],
+                mode: Some(Mode::new(0o755)),
                 config_after: Some(Digest::of(b"{}")),
                 snapshot: Some(text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d")),
             }),
@@ -463,7 +465,7 @@ fn every_before() -> [Before; 9] {
         Before::Absent,
         Before::Kept,
         Before::File { copy: "2".to_owned(), mode: Mode::new(0o640), uid: 0, gid: 0 },
-        Before::Tree { inode: 4711, exchanged: true, old: Some(4712) },
+        Before::Tree { inode: 4711, exchanged: true, old: Some(4712), old_mode: Some(Mode::new(0o755)) },
         Before::Unit { enabled: true, active: false },
         Before::Account { id: 990 },
         Before::Carried { list: "12.carried".to_owned() },
@@ -490,7 +492,7 @@ fn cut_off_steps() -> Vec<(Step, Before)> {
         // before it happened: another tree has the place
         (
             Step::SwitchTree { from: stage, to, old: Old::None },
-            Before::Tree { inode: 0, exchanged: true, old: None },
+            Before::Tree { inode: 0, exchanged: true, old: None, old_mode: None },
         ),
         (file("/etc/sysusers.d/demisto.conf"), Before::Absent),
         (file("/etc/tmpfiles.d/never.conf"), Before::Kept),

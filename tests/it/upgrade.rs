@@ -165,7 +165,7 @@ fn the_configuration_goes_back_unless_it_was_changed() {
     let plan = run("rollback", root.path()).arg("--dry-run").output().unwrap();
     assert!(succeeds(&plan).contains("was changed since and stays"));
     succeeds(&rollback(&root));
-    assert_eq!(fs::read(root.at("etc/demisto.conf.former")).unwrap(), before);
+    assert_eq!(fs::read(root.at("var/lib/demisto-install/demisto.conf.former")).unwrap(), before);
     assert!(fs::read_to_string(root.at("etc/demisto.conf")).unwrap().contains("\"mine\": false"));
 }
 

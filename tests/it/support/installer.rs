@@ -426,7 +426,7 @@ impl Root {
             let names = ["/receipt.json", "/manifest.json", "/manifest.sig"];
             allowed.extend(names.map(|name| format!("{STATE}{name}")));
         }
-        allowed.push(format!("{STATE}/snapshots"));
+        allowed.extend(["/snapshots", "/demisto.conf.former"].map(|name| format!("{STATE}{name}")));
         let bad = |path: &String| {
             let name = path.rsplit('/').next().unwrap_or_default();
             let hidden = name.starts_with('.') && name.contains("demisto-install");
