@@ -69,6 +69,8 @@ pub struct Context<'a> {
     pub receipt: Option<&'a Receipt>,
     /// Content of the installed tree that was read in this run.
     pub known: Option<&'a Known>,
+    /// Whether this is the recovery of a run that was cut off: what happened since is not known.
+    pub recovering: bool,
     /// Who is told.
     pub sink: &'a dyn EventSink,
 }
@@ -265,8 +267,16 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         return Ok(Recovered::Nothing);
     };
     let secrets = Secrets::default();
-    let context =
-        Context { root, owners, release: None, secrets: &secrets, receipt: None, known: None, sink };
+    let context = Context {
+        root,
+        owners,
+        release: None,
+        secrets: &secrets,
+        receipt: None,
+        known: None,
+        recovering: true,
+        sink,
+    };
     match journal::replay(&entries) {
         Recovery::Forward => {
             close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished(plan.action))

@@ -7,7 +7,7 @@ use super::files::{open, open_parent};
 use super::{Context, Error, Result, prepare, remove};
 use crate::journal::{self, Before};
 use crate::plan::Step;
-use crate::product;
+use crate::product::{self, SnapshotReason};
 use crate::snapshot::{self, Form, Request, Snapshot, Work};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids};
@@ -23,6 +23,11 @@ const NEW: &str = ".demisto-install-new";
 const OLD: &str = ".demisto-install-replaced";
 /// In what was moved aside: what is not aside was laid out by this program.
 const MARK: &str = ".demisto-install-restored";
+
+/// Beside it: what a recovery found there when it put other data back.
+const KEPT: &str = "demisto.before-recovery";
+/// In it, where it cannot be moved: the same.
+const KEPT_INSIDE: &str = "before-recovery";
 
 const ROOT: Ids = Ids { uid: 0, gid: 0 };
 
@@ -79,11 +84,16 @@ fn backups(context: &Context) -> Result<Dir> {
 
 /// Puts the data back if they were changed since, then removes the snapshot: in this order, since
 /// the snapshot is the copy that counts until the data are back.
-pub(super) fn untake(context: &Context, dir: &str, id: &str, before: Digest) -> Result<()> {
+///
+/// Only an upgrade lets another release at the data. Whatever else changed them since is the installed
+/// one's work, and stays: what other changes replace is moved aside, and comes back from there.
+pub(super) fn untake(context: &Context, step: &Step, before: Digest) -> Result<()> {
+    let Step::TakeSnapshot { dir, id, reason, .. } = step else { return Ok(()) };
     let dir = Path::new(dir);
     let backups = backups(context)?;
     if backups.stat(marker(id))?.is_some() {
-        if snapshot::fingerprint(context.root)? != before {
+        let others = *reason == SnapshotReason::Upgrade;
+        if others && snapshot::fingerprint(context.root)? != before {
             put_back(context, &snapshot::open(dir, id)?)?;
         }
         backups.remove_file(marker(id))?;
@@ -97,6 +107,8 @@ fn is_short(at: &Path, taken: &Snapshot) -> Result<bool> {
     Ok(taken.about.form == Form::Archive && sys::fs::free_bytes(at)? < taken.about.allocated)
 }
 
+/// What was written since goes, when it is known who wrote it: the release that did not become
+/// healthy. In a recovery it may be the work of days, after a restart of the host: it is kept beside.
 fn put_back(context: &Context, taken: &Snapshot) -> Result<()> {
     if snapshot::is_fixed(context.root)? {
         return put_back_inside(context, taken);
@@ -104,13 +116,22 @@ fn put_back(context: &Context, taken: &Snapshot) -> Result<()> {
     let (above, name) = open_parent(context.root, product::DATA_DIR)?;
     above.remove_tree(BACK)?;
     if above.stat(&name)?.is_some() && is_short(above.path(), taken)? {
+        refuse_when_recovering(context, above.path())?;
         above.rename_new(&name, &above, BACK)?;
         above.sync()?;
         above.remove_tree(BACK)?;
     }
     above.make_private_dir(BACK)?;
-    taken.fill(&above.open_dir(BACK)?, &work(context, false))?;
+    let filled = taken.fill(&above.open_dir(BACK)?, &work(context, false));
+    if filled.is_err() {
+        let _ = above.remove_tree(BACK); // half of the data is of no use, and takes room
+    }
+    filled?;
     match above.stat(&name)? {
+        Some(_) if context.recovering => {
+            keep_beside(context, &above, &name, KEPT)?;
+            above.rename_new(BACK, &above, &name)?;
+        }
         Some(_) => above.exchange(BACK, &above, &name)?,
         None => above.rename_new(BACK, &above, &name)?,
     }
@@ -119,12 +140,51 @@ fn put_back(context: &Context, taken: &Snapshot) -> Result<()> {
     Ok(above.sync()?)
 }
 
+fn refuse_when_recovering(context: &Context, at: &Path) -> Result<()> {
+    if !context.recovering {
+        return Ok(());
+    }
+    let why = "there is not enough room for the data of the snapshot beside those that are there";
+    Err(sys::Error::new(
+        "put the data back in",
+        at,
+        std::io::Error::new(std::io::ErrorKind::StorageFull, why),
+    )
+    .into())
+}
+
+/// Gives something a name under which it is kept, and says so.
+fn keep_beside(context: &Context, dir: &Dir, name: &str, kept: &str) -> Result<()> {
+    let free = free_name(dir, kept)?;
+    dir.rename_new(name, dir, &free)?;
+    dir.sync()?;
+    let place = dir.path_of(&free);
+    context.sink.warn(format!(
+        "the data are those from before the upgrade; as the recovery found them, they are in {}: look at them, then remove them",
+        place.display()
+    ));
+    Ok(())
+}
+
+/// A name that is free in `dir`: the wanted one, with a number if it is taken.
+fn free_name(dir: &Dir, wanted: &str) -> Result<String> {
+    let mut name = wanted.to_owned();
+    for number in 2.. {
+        if dir.stat(&name)?.is_none() {
+            break;
+        }
+        name = format!("{wanted}.{number}");
+    }
+    Ok(name)
+}
+
 /// The directory itself stays: it is a mount point, or a link leads to it.
 fn put_back_inside(context: &Context, taken: &Snapshot) -> Result<()> {
     let top = open(context.root, product::DATA_DIR)?;
     close(context, &top)?;
     top.remove_tree(NEW)?;
     if is_short(top.path(), taken)? {
+        refuse_when_recovering(context, top.path())?;
         clear(&top, &[])?;
     }
     let new = lay_out(context, taken, &top, false)?;
@@ -132,7 +192,8 @@ fn put_back_inside(context: &Context, taken: &Snapshot) -> Result<()> {
         top.make_private_dir(OLD)?;
     }
     // one of its own for each time that this is tried
-    let (old, name) = (top.open_dir(OLD)?, sys::dir::temp_name("time")?);
+    let old = top.open_dir(OLD)?;
+    let name = free_name(&old, "data")?;
     old.make_private_dir(&name)?;
     let old = old.open_dir(&name)?;
     for name in top.raw_names()?.iter().filter(|name| *name != NEW && *name != OLD) {
@@ -140,7 +201,11 @@ fn put_back_inside(context: &Context, taken: &Snapshot) -> Result<()> {
     }
     old.sync()?;
     move_up(&new, &top)?;
-    top.remove_tree(OLD)?;
+    if context.recovering {
+        keep_beside(context, &top, OLD, KEPT_INSIDE)?;
+    } else {
+        top.remove_tree(OLD)?;
+    }
     open_up(context, &new, &top)
 }
 

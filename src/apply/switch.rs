@@ -162,6 +162,7 @@ mod tests {
                 secrets: &secrets,
                 receipt: None,
                 known: None,
+                recovering: false,
                 sink: &crate::event::Silent,
             };
             back(&context, ("/from", "/to"), new, (old, None)).unwrap();

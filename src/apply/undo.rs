@@ -62,8 +62,8 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         (Step::StopUnit { unit }, Before::Unit { active: true, .. }) => start(context, unit),
         (Step::RemoveOwned { dir, trash }, _) => remove::owned_back(context, dir, trash),
         (Step::RemoveTree { path, trash }, _) => remove::tree_back(context, path, trash),
-        (Step::TakeSnapshot { dir, id, .. }, Before::Data { fingerprint }) => {
-            snapshot::untake(context, dir, id, *fingerprint)
+        (Step::TakeSnapshot { .. }, Before::Data { fingerprint }) => {
+            snapshot::untake(context, step, *fingerprint)
         }
         (Step::RestoreData { path, aside, .. }, before) => snapshot::unrestore(context, path, aside, before),
         (Step::RemoveDir { path }, Before::File { mode, uid, gid, .. }) => {

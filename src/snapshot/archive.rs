@@ -28,6 +28,8 @@ const BLOCK: u64 = 512;
 const PIECE: usize = 256 << 10;
 /// A file with more runs of data is kept with the holes after them as zeros.
 const MOST_RUNS: usize = 65_536;
+/// More bytes of such zeros in one file are in nobody's interest.
+const MOST_ZEROS: u64 = 1 << 30;
 /// A longer path is in nobody's interest; a reader has to hold it in memory.
 const LONGEST_PATH: usize = 64 << 10;
 
@@ -174,6 +176,10 @@ impl Writer<'_> {
         let attributes = Attributes::of(&file, &path)?;
         let runs = clone::data_runs(&file, &path, size, MOST_RUNS)?;
         let whole = runs == [(0, size)] || size == 0;
+        let data = runs.iter().map(|(start, end)| end - start).sum::<u64>();
+        if data.saturating_sub(meta.allocated()) > MOST_ZEROS {
+            return Err(Error::Sparse(path)); // reading it would take for ever while the service stands still
+        }
         // the digest is needed first: the list is written in the order of the archive, but the
         // record follows the content
         let map = if whole { Vec::new() } else { sparse_map(&runs, size) };

@@ -17,6 +17,9 @@ pub enum Error {
     /// Another file system is mounted in the data.
     #[error("{} is a file system of its own inside the data, which a snapshot cannot hold", .0.display())]
     Mounted(PathBuf),
+    /// A file with more holes than can be kept.
+    #[error("{} has too many holes and too large ones to be kept; remove it, or copy it without holes", .0.display())]
+    Sparse(PathBuf),
     /// There are no data.
     #[error("there is no directory {}", .0.display())]
     NoData(PathBuf),

@@ -238,6 +238,7 @@ impl Mover<'_> {
 /// When a part fails or another file system is mounted in it; what was copied till then stays.
 pub fn tree(from: &Dir, to: &Dir, options: &Options) -> Result<Copied> {
     let mut copier = Copier {
+        guarded: vec![is_guarded(&from.meta_self()?)],
         way: Descent::new(to.try_clone()?),
         links: Links::new(to)?,
         options,
@@ -253,6 +254,8 @@ pub fn tree(from: &Dir, to: &Dir, options: &Options) -> Result<Copied> {
 
 struct Copier<'a> {
     way: Descent,
+    /// For each directory on the way whether only root can have put something there.
+    guarded: Vec<bool>,
     links: Links,
     options: &'a Options<'a>,
     copied: Copied,
@@ -262,12 +265,14 @@ impl Visitor for Copier<'_> {
     type Error = Error;
 
     fn enter(&mut self, found: &Found, _dir: &Dir) -> Result<()> {
+        self.guarded.push(self.guarded.last() == Some(&true) && is_guarded(found.meta));
         self.way.here().make_private_dir(found.name)?;
         let dir = self.way.here().open_dir(found.name)?;
         self.way.down(dir)
     }
 
     fn leave(&mut self, dir: &Dir, _path: &Path) -> Result<()> {
+        self.guarded.pop();
         match self.way.up()? {
             Some(copy) => attributes::copy(dir, &copy, copy.path(), self.options.keep),
             None => Ok(()),
@@ -296,13 +301,22 @@ impl Visitor for Copier<'_> {
     }
 }
 
+/// Whether only root can put something into a directory: what somebody else put there, or linked,
+/// must not become a second program with rights.
+fn is_guarded(meta: &Meta) -> bool {
+    meta.stat.ids.uid == 0 && meta.stat.mode & 0o022 == 0
+}
+
 impl Copier<'_> {
     fn file(&mut self, found: &Found) -> Result<()> {
         let source = match found.holder.open_file(found.name) {
             Err(e) if e.is_not_found() => return Ok(()),
             other => other?,
         };
-        let how = file(&source, self.way.here(), found.name, self.options)?;
+        let rights =
+            !self.options.keep.owners || (self.guarded.last() == Some(&true) && found.meta.stat.ids.uid == 0);
+        let keep = Keep { privileges: self.options.keep.privileges && rights, ..self.options.keep };
+        let how = file(&source, self.way.here(), found.name, &Options { keep, ..*self.options })?;
         self.copied.files += 1;
         self.copied.bytes = self.copied.bytes.saturating_add(found.meta.stat.size);
         self.copied.reflinked += u64::from(how == How::Reflinked);

@@ -247,6 +247,7 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         secrets: agreement.secrets,
         receipt: Some(&receipt),
         known: None,
+        recovering: false,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

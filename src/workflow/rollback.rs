@@ -213,6 +213,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         secrets: &Secrets::default(),
         receipt: None,
         known: None,
+        recovering: false,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

@@ -41,6 +41,7 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
         secrets: &Secrets::default(),
         receipt: None,
         known: None,
+        recovering: false,
         sink: session.sink,
     };
     let result = apply::run(&plan, &context);

@@ -376,6 +376,7 @@ pub fn run(
         secrets: &Secrets::default(),
         receipt: Some(&receipt),
         known: present.known(),
+        recovering: false,
         sink: session.sink,
     };
     let result = apply::run(&planned.plan, &context);

@@ -2,10 +2,12 @@
 //! data are the old ones or the new ones, whole; a snapshot that is there is complete.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::crash::{Change, EIO, ENOSPC, Sweep, Verdict, install, points, recover, succeeds};
+use crate::crash_upgrade::upgrade_with_data;
 use crate::support::installer::{Root, STATE, noise, run, said, summary};
 use crate::support::loops::Mounted;
 
@@ -119,18 +121,34 @@ fn taking_survives_at_every_point() {
     summary("crash-snapshot", &told.join("\n"));
 }
 
-/// Kills `create` right after the snapshot is complete, and then writes the data.
+/// Kills an upgrade right before its commit record, and then writes the data.
 fn upgraded(root: &Root, points: &[String]) {
     // the last record but one is the commit
     let appends: Vec<usize> = (0..points.len()).filter(|at| points[*at] == "journal append").collect();
     let before_commit = appends[appends.len() - 2];
-    let mut create = snapshot(root.path(), &["create"]);
-    drop(create.env("DEMISTO_INSTALL_FAULT_AT", before_commit.to_string()).output().unwrap());
+    let mut upgrade = upgrade_with_data(root.path());
+    drop(upgrade.env("DEMISTO_INSTALL_FAULT_AT", before_commit.to_string()).output().unwrap());
     assert_eq!(ids(root).len(), 2, "the snapshot is complete");
     let data: PathBuf = root.at("var/lib/demisto");
     fs::write(data.join("data.db"), "written by a newer release\n").unwrap();
     fs::write(data.join("d/stray"), "stray").unwrap();
     fs::write(data.join("stray"), "stray").unwrap();
+}
+
+/// What a recovery keeps beside is not part of what is live.
+fn is_live(path: &str) -> bool {
+    !path.starts_with("var/lib/demisto.before-recovery")
+        && !path.starts_with("var/lib/demisto/before-recovery")
+}
+
+/// Whether what was written since the snapshot is somewhere.
+fn kept(root: &Root) -> bool {
+    let written = |path: &String| {
+        !is_live(path)
+            && path.ends_with("data.db")
+            && fs::read(root.at(path)).is_ok_and(|text| text == b"written by a newer release\n")
+    };
+    root.all_paths().iter().any(written)
 }
 
 /// Whoever wrote the data since: undoing a snapshot puts back what it holds, at whatever point that
@@ -145,7 +163,7 @@ fn put_back(fixed: bool) -> String {
     };
     let taking = {
         let (root, _mount) = make();
-        points(&mut snapshot(root.path(), &["create"]), "snapshot create")
+        points(&mut upgrade_with_data(root.path()), "upgrade")
     };
     let undoing = {
         let (root, _mount) = make();
@@ -153,12 +171,14 @@ fn put_back(fixed: bool) -> String {
         points(&mut recover(&root), "recover")
     };
     assert!(undoing.len() > 10, "{undoing:?}");
-    for killed in 1..=undoing.len() {
+    for killed in (1..=undoing.len()).step_by(3) {
         let (root, _mount) = make();
         upgraded(&root, &taking);
-        drop(recover(&root).env("DEMISTO_INSTALL_FAULT_AT", killed.to_string()).output().unwrap());
+        let output = recover(&root).env("DEMISTO_INSTALL_FAULT_AT", killed.to_string()).output().unwrap();
+        assert_eq!(output.status.signal(), Some(9), "{}", said(&output));
         succeeds(&recover(&root).output().unwrap()).unwrap_or_else(|why| panic!("killed at {killed}: {why}"));
-        assert_eq!(before.differences(&root.snapshot()), [""; 0], "killed at {killed}");
+        assert_eq!(before.differences(&root.snapshot().only(is_live)), [""; 0], "killed at {killed}");
+        assert!(kept(&root), "killed at {killed}: what was written since is lost");
         assert_eq!((ids(&root).len(), root.leftovers()), (1, Vec::new()), "killed at {killed}");
     }
     format!("data put back (mount point: {fixed}), killed at {} points", undoing.len())
@@ -168,7 +188,7 @@ fn put_back(fixed: bool) -> String {
 #[test]
 fn a_snapshot_that_vanished_is_missed() {
     let (model, _) = model();
-    let taking = points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create");
+    let taking = points(&mut upgrade_with_data(Root::copy_on_disk(&model).path()), "upgrade");
     let root = Root::copy_on_disk(&model);
     let before = root.snapshot();
     upgraded(&root, &taking);
@@ -179,7 +199,28 @@ fn a_snapshot_that_vanished_is_missed() {
     assert!(said(&output).contains("there is no snapshot"), "{}", said(&output));
     fs::rename(root.at("elsewhere"), &place).unwrap();
     succeeds(&recover(&root).output().unwrap()).unwrap();
-    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+    assert_eq!(before.differences(&root.snapshot().only(is_live)), [""; 0]);
+    assert!(kept(&root));
+}
+
+/// Nobody but an upgrade lets another release at the data.
+#[test]
+fn a_snapshot_that_was_only_taken_never_goes_back_by_itself() {
+    let (model, _) = model();
+    let root = Root::copy_on_disk(&model);
+    let taking = points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create");
+    let appends: Vec<usize> = (0..taking.len()).filter(|at| taking[*at] == "journal append").collect();
+    let before_commit = appends[appends.len() - 2].to_string();
+    let mut create = snapshot(root.path(), &["create"]);
+    assert_eq!(
+        create.env("DEMISTO_INSTALL_FAULT_AT", before_commit).output().unwrap().status.signal(),
+        Some(9)
+    );
+    fs::write(root.at("var/lib/demisto/incidents.db"), "of the days after\n").unwrap();
+    let after = root.snapshot();
+    succeeds(&recover(&root).output().unwrap()).unwrap();
+    assert_eq!(after.differences(&root.snapshot()), [""; 0]);
+    assert_eq!(ids(&root).len(), 1);
 }
 
 #[test]
@@ -192,9 +233,9 @@ fn undoing_a_snapshot_puts_data_back_into_a_mount_point_as_root() {
     summary("crash-put-back-mount", &put_back(true));
 }
 
-/// Where there is no room for both, what is to be replaced goes first: the snapshot is the copy.
+/// Where there is no room for both, a recovery says so and takes nothing away.
 #[test]
-fn a_short_disk_does_not_keep_data_from_coming_back_as_root() {
+fn a_short_disk_costs_no_data_as_root() {
     let (model, _) = model();
     fs::write(model.at("var/lib/demisto/noise"), noise(5 << 20)).unwrap();
     let root = Root::copy_on_disk(&model);
@@ -203,12 +244,16 @@ fn a_short_disk_does_not_keep_data_from_coming_back_as_root() {
     let status = Command::new("/bin/cp").arg("-a").arg(model.at("var/lib/demisto/.")).arg(&data).status();
     assert!(status.unwrap().success());
     let before = root.snapshot();
-    upgraded(
-        &root,
-        &points(&mut snapshot(Root::copy_on_disk(&model).path(), &["create"]), "snapshot create"),
-    );
+    upgraded(&root, &points(&mut upgrade_with_data(Root::copy_on_disk(&model).path()), "upgrade"));
+    let output = recover(&root).output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("not enough room"), "{}", said(&output));
+    assert!(fs::read_to_string(data.join("data.db")).unwrap().contains("newer release"));
+    let grow = Command::new("/bin/mount").args(["-o", "remount,size=64M"]).arg(&data).status().unwrap();
+    assert!(grow.success());
     succeeds(&recover(&root).output().unwrap()).unwrap();
-    assert_eq!(before.differences(&root.snapshot()), [""; 0]);
+    assert_eq!(before.differences(&root.snapshot().only(is_live)), [""; 0]);
+    assert!(kept(&root));
     assert_eq!((ids(&root).len(), root.leftovers()), (1, Vec::new()));
 }
 

@@ -154,7 +154,7 @@ fn going_back_to_a_foreign_installation_survives() {
 }
 
 /// A release whose data have another form.
-fn upgrade_with_data(root: &Path) -> Command {
+pub(crate) fn upgrade_with_data(root: &Path) -> Command {
     static BUNDLE: OnceLock<PathBuf> = OnceLock::new();
     let bundle = BUNDLE.get_or_init(|| {
         let tree = Tree::next();

@@ -60,7 +60,7 @@ const HOUSE: &[Room] = &[
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
     (2, "source", &["bundle", "sys"]),
-    (2, "host", &["product", "sys"]),
+    (2, "host", &["product", "sys", "types"]),
     (1, "bundle", &["types"]),
     (1, "product", &[]),
     (1, "sys", &["types"]),

@@ -239,7 +239,7 @@ fn places_where_nothing_lasts_are_refused() {
         };
         let error = snapshot::create(&request, "one").unwrap_err();
         assert!(error.to_string().contains(why), "{error}");
-        assert!(snapshot::estimate(host.root(), dir).is_err() || why.contains("chmod"), "{}", dir.display());
+        assert!(snapshot::estimate(host.root(), dir).is_err(), "{}", dir.display());
     };
     refused(Path::new("/tmp/snapshots"), "/tmp");
     refused(Path::new("/var/tmp/snapshots"), "/var/tmp");
@@ -251,9 +251,9 @@ fn places_where_nothing_lasts_are_refused() {
     let shared = host.root().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o770)).unwrap();
-    refused(&shared, "chmod");
+    refused(&shared, "others can write");
     fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
-    refused(&shared.join("inner"), "anybody can write");
+    refused(&shared.join("inner"), "others can write");
 }
 
 #[test]
