@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use super::files::{self, open};
-use super::{Context, Error, Result, finish};
+use super::{Context, Error, Result};
 use crate::journal::{Before, Journal};
 use crate::manifest::{Kind as Entry, Manifest};
 use crate::product;
@@ -67,12 +67,12 @@ pub(super) fn before(
     context: &Context,
     journal: &Journal,
 ) -> Result<Before> {
-    let manifest = finish::installed(context.root)?;
+    let manifest = context.live()?;
     if manifest.is_none() && sys::fs::exists(&context.at(product::RECEIPT_FILE)) {
         return Err(Error::Lacks("the installed manifest"));
     }
     let (source, target) = (open(context.root, from)?, open(context.root, to)?);
-    let things = Finder::new(manifest.as_ref().map(|m| m.get()), Other::Tree(&target)).find(&source)?;
+    let things = Finder::new(manifest, Other::Tree(&target)).find(&source)?;
     let mut bytes = Vec::new();
     for thing in &things {
         bytes.push(if thing.how == How::Copied { b'c' } else { b'm' });
@@ -140,20 +140,22 @@ impl<'a> Finder<'a> {
         path: &OsStr,
         missing: &mut Vec<OsString>,
     ) -> Result<()> {
-        for name in dir.raw_names()? {
+        for (name, kind) in dir.raw_entries()? {
             let here = join(path, &name);
-            let Some(stat) = dir.stat(&name)? else { continue };
+            let kind = match kind {
+                Some(kind) => kind,
+                None => match dir.stat(&name)? {
+                    Some(stat) => stat.kind,
+                    None => continue, // gone since
+                },
+            };
             let own = path.is_empty() && name.to_str().is_some_and(product::is_host_file);
-            if !own
-                && stat.kind != Kind::Dir
-                && self.live.is_some()
-                && self.is_released(&here, stat.kind, None)
-            {
-                continue; // most of them: the service waits meanwhile, so nobody looks for it elsewhere
+            if !own && kind != Kind::Dir && self.is_of_live(&here, kind) {
+                continue; // most of them: nothing has to be asked about these
             }
             let there = self.there(other, &here, &name)?;
-            let released = !own && self.is_released(&here, stat.kind, there);
-            if stat.kind == Kind::Dir && !own && (released || there == Some(Kind::Dir)) {
+            let released = !own && self.is_released(&here, kind, there);
+            if kind == Kind::Dir && !own && (released || there == Some(Kind::Dir)) {
                 let inner = match (other, there) {
                     (Some(other), Some(Kind::Dir)) => Some(other.open_dir(&name)?),
                     _ => None,
@@ -188,10 +190,12 @@ impl<'a> Finder<'a> {
     /// Whether the release brought it. Where nobody knows what an installer brought, all that the
     /// other tree has, too, counts as brought.
     fn is_released(&self, path: &OsStr, kind: Kind, there: Option<Kind>) -> bool {
-        match &self.live {
-            Some(entries) => entries.get(path.as_bytes()).is_some_and(|entry| kind_of(entry) == kind),
-            None => there == Some(kind),
-        }
+        if self.live.is_some() { self.is_of_live(path, kind) } else { there == Some(kind) }
+    }
+
+    fn is_of_live(&self, path: &OsStr, kind: Kind) -> bool {
+        let entry = self.live.as_ref().and_then(|entries| entries.get(path.as_bytes()));
+        entry.is_some_and(|entry| kind_of(entry) == kind)
     }
 
     /// The name that a thing gets in the other tree: its own; another when that is taken; its own

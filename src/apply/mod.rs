@@ -24,6 +24,7 @@ mod undo;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
@@ -33,6 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
+use crate::manifest::Manifest;
 use crate::plan::{Action, Plan, Planned, Step};
 use crate::product::{self, Owner, under};
 use crate::receipt::Receipt;
@@ -41,6 +43,7 @@ use crate::service;
 use crate::sys::dir::{Ids, Stamp};
 use crate::sys::{clock, signal};
 use crate::types::{Digest, Secret, error_chain};
+use crate::verify::Verified;
 
 /// Secrets that steps need. They exist in memory only.
 #[derive(Debug, Default)]
@@ -69,6 +72,8 @@ pub struct Context<'a> {
     pub receipt: Option<&'a Receipt>,
     /// Content of the installed tree that was read in this run.
     pub known: Option<&'a Known>,
+    /// The manifest of what is live, read once: reading it takes longer than the service may be away.
+    pub live: OnceLock<Option<Verified<Manifest>>>,
     /// Whether this is the recovery of a run that was cut off: what happened since is not known.
     pub recovering: bool,
     /// Who is told.
@@ -88,6 +93,14 @@ impl Context<'_> {
     /// Where `path` lies below the root.
     fn at(&self, path: &str) -> PathBuf {
         under(self.root, path)
+    }
+
+    /// The manifest of what is installed, as it was when this was asked first.
+    fn live(&self) -> Result<Option<&Manifest>> {
+        if self.live.get().is_none() {
+            let _ = self.live.set(finish::installed(self.root)?);
+        }
+        Ok(self.live.get().and_then(Option::as_ref).map(Verified::get))
     }
 
     /// Whether the root is the running system, so that its service manager can be used.
@@ -274,6 +287,7 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         secrets: &secrets,
         receipt: None,
         known: None,
+        live: OnceLock::new(),
         recovering: true,
         sink,
     };

@@ -52,13 +52,16 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             true => Err(Error::Appeared(context.at(path))),
             false => Ok(Before::Absent),
         },
-        Step::KeepState { .. }
+        Step::KeepState { .. } => {
+            context.live()?; // now, while the service runs
+            Ok(Before::Nothing)
+        }
+        Step::RemoveOwned { .. }
         | Step::DropSnapshot { .. }
         | Step::MakeCertificate { .. }
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }
         | Step::AwaitHealth { .. }
-        | Step::RemoveOwned { .. }
         | Step::RemoveTree { .. } => Ok(Before::Nothing),
     }
 }

@@ -162,6 +162,7 @@ mod tests {
                 secrets: &secrets,
                 receipt: None,
                 known: None,
+                live: std::sync::OnceLock::new(),
                 recovering: false,
                 sink: &crate::event::Silent,
             };

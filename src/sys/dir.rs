@@ -4,6 +4,7 @@
 //! write an upper directory can redirect what is done below.
 
 mod descent;
+mod entries;
 mod meta;
 mod removal;
 
@@ -14,7 +15,6 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir as Stream;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
@@ -212,25 +212,6 @@ impl Dir {
             name.into_string().map_err(|_| Error::rule("list", &self.path, "a name in it is not valid UTF-8"))
         };
         self.raw_names()?.into_iter().map(text).collect()
-    }
-
-    /// As [`Dir::names`], also such as are no valid text: whoever else writes there may use any.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn raw_names(&self) -> Result<Vec<OsString>> {
-        let fd = openat(&self.fd, ".", DIR_FLAGS, Mode::empty()).context("list", &self.path)?;
-        let mut stream = Stream::from_fd(fd).context("list", &self.path)?;
-        let mut names = Vec::new();
-        for entry in stream.iter() {
-            let entry = entry.context("list", &self.path)?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
     }
 
     /// Opens a regular file in it to read it, not through a link.

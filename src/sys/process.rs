@@ -259,7 +259,7 @@ fn wait(child: &mut Child, timeout: Duration, of_its_own: bool) -> io::Result<Ex
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         std::thread::park_timeout(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
+        pause = (pause * 2).min(Duration::from_millis(4));
     }
 }
 

@@ -247,6 +247,7 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         secrets: agreement.secrets,
         receipt: Some(&receipt),
         known: None,
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };

@@ -204,6 +204,7 @@ pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Optio
         secrets: &Secrets::default(),
         receipt: None,
         known: None,
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };

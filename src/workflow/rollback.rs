@@ -213,6 +213,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         secrets: &Secrets::default(),
         receipt: None,
         known: None,
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };

@@ -122,6 +122,7 @@ fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) 
         secrets: &secrets,
         receipt: None,
         known: None,
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };

@@ -41,6 +41,7 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
         secrets: &Secrets::default(),
         receipt: None,
         known: None,
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };

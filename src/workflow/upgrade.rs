@@ -376,6 +376,7 @@ pub fn run(
         secrets: &Secrets::default(),
         receipt: Some(&receipt),
         known: present.known(),
+        live: std::sync::OnceLock::new(),
         recovering: false,
         sink: session.sink,
     };
