@@ -30,8 +30,9 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
             Step::SwitchTree { from, .. } => remove::whole(context, from)?,
             Step::CarryOver { .. } => carry::prune(context, number)?,
             Step::DropSnapshot { dir, id } => {
-                // whatever became of its directory must not keep later runs from their work
-                if let Err(error) = snapshot::remove(Path::new(dir), id) {
+                // tried twice; but whatever became of its disk must not keep later runs from their work
+                let removed = snapshot::remove(Path::new(dir), id);
+                if let Err(error) = removed.or_else(|_| snapshot::remove(Path::new(dir), id)) {
                     let error = crate::types::error_chain(&error);
                     context.sink.warn(format!("the snapshot {dir}/{id} is not needed and stays: {error}"));
                 }

@@ -20,10 +20,13 @@ pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) 
     } else {
         places.rename(Place::From, Place::To)?;
     }
+    places.sync()?;
     if live && *exchanged {
-        places.set_mode(Place::From, CLOSED)?; // the service must not change what may have to go back
+        // the service must not change what may have to go back; only now: after a power cut the tree in
+        // the place must not be closed, whichever it is
+        places.set_mode(Place::From, CLOSED)?;
     }
-    places.sync()
+    Ok(())
 }
 
 /// The mode of a tree that becomes the live one. What another installer made has its own.
@@ -43,6 +46,10 @@ pub(super) fn back(
     (old, mode): (Option<u64>, Option<Mode>),
 ) -> Result<()> {
     let places = Places::open(context, from, to)?;
+    let live = to == product::INSTALL_DIR;
+    if let (true, Some(place), Some(mode)) = (live, places.find(old)?, mode) {
+        places.set_mode(place, mode.bits())?;
+    }
     for _ in 0..4 {
         let at = |wanted: Option<u64>| places.find(wanted);
         match (at(Some(inode))?, at(old)?) {
@@ -53,15 +60,11 @@ pub(super) fn back(
             _ => break,
         }
     }
-    if to == product::INSTALL_DIR {
-        if let Some(place) = places.find(Some(inode))? {
-            places.set_mode(place, CLOSED)?;
-        }
-        if let (Some(place), Some(mode)) = (places.find(old)?, mode) {
-            places.set_mode(place, mode.bits())?;
-        }
+    places.sync()?;
+    match places.find(Some(inode))? {
+        Some(place) if live => places.set_mode(place, CLOSED),
+        _ => Ok(()),
     }
-    places.sync()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +108,9 @@ impl Places {
 
     fn set_mode(&self, place: Place, mode: u32) -> Result<()> {
         let (dir, name) = self.at(place);
-        Ok(dir.open_dir(name)?.set_owner_and_mode(None, mode)?)
+        let tree = dir.open_dir(name)?;
+        tree.set_owner_and_mode(None, mode)?;
+        Ok(tree.sync()?)
     }
 
     fn rename(&self, from: Place, to: Place) -> Result<()> {
