@@ -51,6 +51,11 @@ impl<'a> Recorder<'a> {
         Self { inner, lines: Mutex::new(Vec::new()) }
     }
 
+    /// Keeps a note for the log without telling it: who approved the plan has seen it.
+    pub fn only_log(&self, note: &str) {
+        self.add(&format!("info {note}"));
+    }
+
     fn add(&self, line: &str) {
         if let Ok(mut lines) = self.lines.lock()
             && lines.len() < LIMIT
