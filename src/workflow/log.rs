@@ -132,6 +132,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_shown_is_only_logged() {
+        struct Teller;
+        impl EventSink for Teller {
+            fn event(&self, event: Event) {
+                panic!("{event:?}");
+            }
+        }
+        let recorder = Recorder::new(&Teller);
+        recorder.only_log("the data stay");
+        let lines = recorder.lines.lock().unwrap();
+        assert!(lines.len() == 1 && lines[0].ends_with(" info the data stay"), "{lines:?}");
+    }
+
+    #[test]
     fn a_text_forges_no_line() {
         let recorder = Recorder::new(&Nobody);
         recorder.event(Event::Note { text: "a\n2026-01-01T00:00:00Z info install: done\x1b[2J".into() });

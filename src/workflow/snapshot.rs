@@ -155,12 +155,18 @@ fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) 
     Ok(result?)
 }
 
+/// What this user may not look at is not taken for empty.
+fn may_look(dir: &Path) -> snapshot::Result<()> {
+    sys::fs::stat(dir)?;
+    Ok(())
+}
+
 /// All snapshots in `dir`.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn list(dir: &Path) -> Result<Vec<Line>> {
-    sys::fs::stat(dir).map_err(snapshot::Error::from)?; // what may not be looked at is not empty
+    may_look(dir)?;
     let line = |listed: snapshot::Listed| match listed.snapshot {
         Ok(found) => Line { id: listed.id, about: Some(found.about), problem: None },
         Err(e) => Line { id: listed.id, about: None, problem: Some(error_chain(&e)) },
@@ -173,6 +179,7 @@ pub fn list(dir: &Path) -> Result<Vec<Line>> {
 /// # Errors
 /// When it is damaged.
 pub fn verify(session: &Session, dir: &Path, id: &str) -> Result<About> {
+    may_look(dir)?;
     let found = snapshot::open(dir, id)?;
     found.verify(&Work { owners: found.about.owners, sink: session.sink, interruptible: true })?;
     Ok(found.about)
@@ -184,7 +191,7 @@ pub fn verify(session: &Session, dir: &Path, id: &str) -> Result<About> {
 /// When the directory or what is known of the retained release cannot be read.
 pub fn prunable(session: &Session, prune: &Prune) -> Result<Pruned> {
     let Prune { dir, keep, older_than, all } = prune;
-    sys::fs::stat(dir).map_err(snapshot::Error::from)?;
+    may_look(dir)?;
     let pruning = Pruning { keep: *keep, older_than: *older_than, all: *all, now: session.now };
     let chosen = snapshot::chosen(dir, &pruning)?;
     // a rollback needs the one that belongs to the retained release
