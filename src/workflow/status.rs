@@ -79,7 +79,11 @@ fn look(session: &Session) -> Result<Status> {
         retained_snapshot: None,
         drift: Vec::new(),
     };
-    if let Some(retained) = retained::read(&session.root)? {
+    let retained = match retained::read(&session.root) {
+        Err(_) if busy => None, // it is being put there or removed
+        other => other?,
+    };
+    if let Some(retained) = retained {
         status.retained = Some(retained.name().to_owned());
         status.retained_snapshot = retained.snapshot;
     }
