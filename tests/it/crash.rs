@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::installer::{Root, Snapshot, Vendor, run, said, summary};
 
-pub(crate) const SIGKILL: i32 = 9;
+const SIGKILL: i32 = 9;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENOSPC: i32 = 28;
 /// What a call may end with: EIO, ENOSPC, EDQUOT, EROFS, EACCES, EINTR.
