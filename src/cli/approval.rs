@@ -35,11 +35,8 @@ impl Approval {
     /// What is there after a run that was cut off is neither old nor new, and no plan is made of it.
     pub(super) fn begin(&self, session: &Session) -> Result<Recovered> {
         if self.dry_run {
-            return if session.is_unfinished()? {
-                Err(Error::Unfinished.into())
-            } else {
-                Ok(Recovered::Nothing)
-            };
+            session.require_settled()?;
+            return Ok(Recovered::Nothing);
         }
         session.require_rights()?;
         session.refuse_when_busy()?;

@@ -63,6 +63,12 @@ pub enum Error {
         /// Who has it, such as `port 443 is in use by nginx (pid 812)`.
         why: String,
     },
+    /// Options that only a first installation takes.
+    #[error("something is installed here, so an upgrade is planned; only a first installation takes {}", options.join(", "))]
+    FirstOnly {
+        /// The options that were given.
+        options: Vec<&'static str>,
+    },
     /// An answer that was given beforehand is not good.
     #[error(transparent)]
     Answer(#[from] prompt::Error),

@@ -180,8 +180,14 @@ fn of_retained(error: &retained::Error) -> Diagnosis {
 fn of_journal(error: &journal::Error) -> Diagnosis {
     match error {
         journal::Error::Newer { .. } => diagnosis(Exit::NotRestored, NEWER),
+        journal::Error::Sys(error) if is_denied(error) => diagnosis(Exit::Usage, ""),
         _ => damaged_journal(),
     }
+}
+
+/// Whether the operating system refused for want of rights. A rule of ours has no number.
+fn is_denied(error: &sys::Error) -> bool {
+    error.source.kind() == std::io::ErrorKind::PermissionDenied && error.source.raw_os_error().is_some()
 }
 
 fn damaged_journal() -> Diagnosis {
@@ -217,7 +223,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         ),
         E::PlanDiffers { .. } => diagnosis(
             Exit::Blocked,
-            "look at the plan again (`plan`, `uninstall --dry-run`, `repair --dry-run`) and approve its digest",
+            "look at the plan again (`plan`, or the verb with --dry-run) and approve its digest",
         ),
         E::OtherRelease { .. } => diagnosis(
             Exit::Refused,
@@ -261,9 +267,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
                 of_journal(inner)
             }
             E::Receipt(inner) => of_receipt(inner, Exit::Failed),
-            E::Unhealthy { .. } => {
-                diagnosis(Exit::Failed, "the whole log of the run is in /tmp/demisto_install.log")
-            }
+            E::Unhealthy { .. } => diagnosis(
+                Exit::Failed,
+                "the whole log of the run is in /tmp/demisto_install.log; if there was something installed before, in /var/log/demisto/install.log, too",
+            ),
             _ => diagnosis(Exit::Failed, "run it again when the cause is gone; nothing has to be cleaned up"),
         },
     }
@@ -283,10 +290,11 @@ fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
         }
         E::Damaged { .. } => diagnosis(
             Exit::Refused,
-            "the data are untouched; docs/snapshots.md tells how to read what is left",
+            "the data are untouched; `demisto-install snapshot list` shows others, `rollback --data keep` goes back without one; docs/snapshots.md tells how to read what is left",
         ),
         E::Newer { .. } => diagnosis(Exit::Refused, "use a newer demisto-install"),
         E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        E::Sys(error) if is_denied(error) => diagnosis(Exit::Usage, ""),
         _ => diagnosis(Exit::Failed, ""),
     }
 }
@@ -296,9 +304,11 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
     match error {
         E::NotAServer => diagnosis(Exit::Usage, "`demisto-install inspect` shows what the file holds"),
         E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install upgrade` puts it in its place"),
-        E::Downgrade { .. } | E::Epoch { .. } => {
-            diagnosis(Exit::Refused, "get the newest release from the vendor")
-        }
+        E::Downgrade { .. } => diagnosis(
+            Exit::Refused,
+            "`demisto-install rollback` leads back to a retained release; --allow-downgrade of `upgrade` allows a lower version",
+        ),
+        E::Epoch { .. } => diagnosis(Exit::Refused, "get the newest release from the vendor"),
         E::OtherSigner { .. } => {
             diagnosis(Exit::Refused, "ask the vendor whether the release key was changed")
         }
@@ -364,6 +374,10 @@ fn of_ask(error: &ask::Error) -> Diagnosis {
         E::Declined => {
             diagnosis(Exit::Usage, "nothing was changed; in an answers file: \"accept_eula\": true")
         }
+        E::FirstOnly { .. } => diagnosis(
+            Exit::Usage,
+            "leave them out: an upgrade keeps the certificate, and starts the service if it ran before",
+        ),
         E::NotConfirmed => diagnosis(Exit::Usage, ""),
         _ => diagnosis(Exit::Usage, "nothing was changed; run it again"),
     }
@@ -411,7 +425,7 @@ fn of_source(error: &source::Error) -> Diagnosis {
 fn of_bundle(error: &bundle::Error) -> Diagnosis {
     match error {
         bundle::Error::NoTrailer => {
-            diagnosis(Exit::Refused, "name the file that carries the release: demisto-install install FILE")
+            diagnosis(Exit::Refused, "name the file that carries the release: demisto-install VERB FILE")
         }
         _ => damaged_file(),
     }

@@ -95,6 +95,20 @@ impl Target {
         })
     }
 
+    /// Refuses what only a first installation takes, where an upgrade is planned.
+    pub(super) fn refuse_first_only(&self) -> Result<(), ask::Error> {
+        let given = [
+            ("--no-start", self.no_start),
+            ("--cert", self.cert.is_some()),
+            ("--cert-key", self.cert_key.is_some()),
+            ("--cert-passphrase-file", self.cert_passphrase_file.is_some()),
+            ("--external-address", !self.external_address.is_empty()),
+        ];
+        let options: Vec<&str> =
+            given.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+        if options.is_empty() { Ok(()) } else { Err(ask::Error::FirstOnly { options }) }
+    }
+
     /// The passphrase of the given certificate's key.
     pub(super) fn passphrase(&self) -> Result<Option<Secret>> {
         let Some(path) = &self.cert_passphrase_file else { return Ok(None) };
@@ -163,8 +177,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     match install::run(&session, &mut offer, &agreement)? {
         None => Ok(nothing_to_do(common, &offer)),
         Some(installed) => {
-            common
-                .result(&report::installed(&installed), &json!({ "changed": true, "installed": installed }));
+            let text = report::installed(&installed, &session.root);
+            common.result(&text, &json!({ "changed": true, "installed": installed }));
             Ok(Exit::Done.into())
         }
     }

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::install::{Target, assumed, check, plan_of};
 use super::upgrade;
 use crate::report;
-use crate::workflow::{self, Error, Session, install};
+use crate::workflow::{self, Session, install};
 
 /// Arguments of `plan`
 #[derive(Debug, clap::Args)]
@@ -29,9 +29,7 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.target.keys, &*sink)?;
-    if session.is_unfinished()? {
-        return Err(Error::Unfinished.into()); // what is there now is neither old nor new
-    }
+    session.require_settled()?;
     let options = args.target.options(&session)?;
     if workflow::upgrade::is_present(&session)? {
         return of_upgrade(common, &session, args);
@@ -70,6 +68,7 @@ fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCod
         common.result(&text, &json!({ "changes": false, "release": release }));
         return Ok(Exit::Done.into());
     };
+    args.target.refuse_first_only()?;
     upgrade::show(common, &planned, args.diff);
     Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
 }

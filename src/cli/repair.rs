@@ -50,6 +50,6 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
 
 fn nothing_to_do(common: &Common) -> ExitCode {
     let text = "everything is as it was installed; nothing to do\n";
-    common.result(text, &json!({ "changed": false, "changes": false }));
+    common.result(text, &json!({ "changed": false }));
     Exit::Done.into()
 }

@@ -74,8 +74,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if !args.approval.decide(common, &plan, ("Go back?", false))? {
         return Ok(Exit::Done.into());
     }
+    if args.approval.is_unattended() {
+        plan.notes.iter().for_each(|note| sink.note(note.clone())); // else the plan showed them
+    }
     let done = rollback::run(&session, &options, plan.digest())?;
-    common.result(&report::rolled_back(&done), &json!({ "changed": true, "rolled_back": done }));
+    let text = report::rolled_back(&done, &session.root);
+    common.result(&text, &json!({ "changed": true, "rolled_back": done }));
     Ok(Exit::Done.into())
 }
 

@@ -10,7 +10,7 @@ use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::report;
 use crate::workflow::Session;
-use crate::workflow::snapshot::{self, Restoring};
+use crate::workflow::snapshot::{self, Prune, Restoring};
 
 /// Arguments of `snapshot`
 #[derive(Debug, clap::Args)]
@@ -66,6 +66,9 @@ struct PruneArgs {
     /// Also those taken with `snapshot create`, not only those taken before a change
     #[arg(long)]
     all: bool,
+    /// Show what would be removed and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +82,6 @@ struct VerifyArgs {
 pub(super) fn run(common: &Common, args: &SnapshotArgs) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
-    session.require_rights()?;
     match &args.command {
         Command::Create(place) => create(common, &session, &place.dir(&session)?),
         Command::List(place) => list(common, &place.dir(&session)?),
@@ -87,7 +89,8 @@ pub(super) fn run(common: &Common, args: &SnapshotArgs) -> Result<ExitCode> {
         Command::Prune(args) => prune(common, &session, args),
         Command::Verify(args) => {
             let about = snapshot::verify(&session, &args.place.dir(&session)?, &args.id)?;
-            common.result(&format!("the snapshot {} is as it was written\n", about.id), &about);
+            let text = format!("the snapshot {} is as it was written\n", about.id);
+            common.result(&text, &json!({ "snapshot": about }));
             Ok(Exit::Done.into())
         }
     }
@@ -100,9 +103,10 @@ impl Place {
 }
 
 fn create(common: &Common, session: &Session, dir: &Path) -> Result<ExitCode> {
+    session.require_rights()?;
     session.refuse_when_busy()?;
     let about = snapshot::create(session, dir)?;
-    common.result(&report::snapshot_taken(&about, dir), &about);
+    common.result(&report::snapshot_taken(&about, dir), &json!({ "changed": true, "snapshot": about }));
     Ok(Exit::Done.into())
 }
 
@@ -113,13 +117,26 @@ fn list(common: &Common, dir: &Path) -> Result<ExitCode> {
 }
 
 fn prune(common: &Common, session: &Session, args: &PruneArgs) -> Result<ExitCode> {
-    let age = args.older_than.map(|days| Duration::from_secs(u64::from(days) * 86_400));
-    let removed = snapshot::prune(session, &args.place.dir(session)?, args.keep, age, args.all)?;
-    let text = match removed.len() {
-        0 => "no snapshot is to be removed\n".to_owned(),
-        _ => removed.iter().map(|id| format!("removed {id}\n")).collect(),
+    let prune = Prune {
+        dir: args.place.dir(session)?,
+        keep: args.keep,
+        older_than: args.older_than.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+        all: args.all,
     };
-    common.result(&text, &json!({ "removed": removed }));
+    if args.dry_run {
+        session.require_settled()?;
+        let found = snapshot::prunable(session, &prune)?;
+        let value =
+            json!({ "changes": !found.removed.is_empty(), "remove": found.removed, "needed": found.needed });
+        common.result(&report::pruned(&found, "would remove"), &value);
+        return Ok(Exit::Done.into());
+    }
+    session.require_rights()?;
+    session.refuse_when_busy()?;
+    let done = snapshot::prune(session, &prune)?;
+    let value =
+        json!({ "changed": !done.removed.is_empty(), "removed": done.removed, "needed": done.needed });
+    common.result(&report::pruned(&done, "removed"), &value);
     Ok(Exit::Done.into())
 }
 

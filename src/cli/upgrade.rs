@@ -48,7 +48,8 @@ enum Conflicts {
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum Snapshot {
-    /// When there is room, and always when the release changes their form
+    /// When there is room; always when the release changes their form, or another installer made what
+    /// is installed
     #[default]
     Auto,
     /// Always
@@ -138,7 +139,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     args.approval.check(&planned.plan)?;
     let unattended = args.approval.is_unattended();
     licence(&offer, &present, args, unattended)?;
-    if !unattended {
+    if unattended {
+        planned.plan.notes.iter().for_each(|note| sink.note(note.clone())); // else the plan shows them
+    } else {
         sys::fs::print_error(&printable(&report::plan(&planned.plan)));
     }
     if args.diff {
@@ -149,7 +152,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     match upgrade::run(&session, &offer, present, &options, digest)? {
         None => Ok(nothing_to_do(common, &offer)),
         Some(upgraded) => {
-            common.result(&report::upgraded(&upgraded), &json!({ "changed": true, "upgraded": upgraded }));
+            let text = report::upgraded(&upgraded, &session.root);
+            common.result(&text, &json!({ "changed": true, "upgraded": upgraded }));
             Ok(Exit::Done.into())
         }
     }

@@ -55,7 +55,11 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     if input.purge {
         purge(input, &mut plan);
     } else {
-        let kept = [product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE].join(", ");
+        let mut kept = vec![product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE];
+        if input.survey.present.contains(product::SNAPSHOT_DIR) {
+            kept.push(product::SNAPSHOT_DIR);
+        }
+        let kept = kept.join(", ");
         plan.notes.push(format!("kept: {kept}, and what others put into {}", product::INSTALL_DIR));
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }

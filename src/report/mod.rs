@@ -12,14 +12,14 @@ use crate::manifest::{Kind, Manifest};
 use crate::pack::Packed;
 use crate::plan::Plan;
 use crate::snapshot::About;
-use crate::types::human_bytes;
+use crate::types::{counted, human_bytes};
 use crate::verify::Judgement;
 use crate::workflow::drift::Drift;
 use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
 use crate::workflow::repair::Repaired;
 use crate::workflow::rollback::RolledBack;
-use crate::workflow::snapshot::Line;
+use crate::workflow::snapshot::{Line, Pruned};
 use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
@@ -40,8 +40,12 @@ pub fn plan(plan: &Plan) -> String {
     if let Some(changes) = &plan.changes {
         let _ = writeln!(
             text,
-            "\nFiles: {} added, {} changed, {} removed, {} unchanged; {} things of this host carried over",
-            changes.added, changes.changed, changes.removed, changes.unchanged, changes.host
+            "\nFiles: {} added, {} changed, {} removed, {} unchanged; {} of this host carried over",
+            changes.added,
+            changes.changed,
+            changes.removed,
+            changes.unchanged,
+            counted(changes.host, "thing", "things")
         );
     }
     text.push('\n');
@@ -52,9 +56,16 @@ pub fn plan(plan: &Plan) -> String {
     text
 }
 
+/// A command that is to be given for the system in `root`.
+fn command(verb: &str, root: &Path) -> String {
+    let other = root != Path::new("/");
+    let root = if other { format!(" --root {}", root.display()) } else { String::new() };
+    format!("demisto-install {verb}{root}")
+}
+
 /// The summary at the end of an upgrade.
 #[must_use]
-pub fn upgraded(upgraded: &Upgraded) -> String {
+pub fn upgraded(upgraded: &Upgraded, root: &Path) -> String {
     let from = upgraded.from.as_deref().unwrap_or("the former installation");
     let mut text =
         format!("\n{} {} is installed in the place of {from}.\n\n", upgraded.title, upgraded.release);
@@ -62,7 +73,7 @@ pub fn upgraded(upgraded: &Upgraded) -> String {
         let _ = writeln!(text, "  {name:<14} {value}");
     };
     line("Service", if upgraded.started { "answers" } else { "not started: it did not run before" });
-    line("Way back", "demisto-install rollback");
+    line("Way back", &command("rollback", root));
     if let Some(snapshot) = &upgraded.snapshot {
         line("Data before", snapshot);
     }
@@ -75,13 +86,15 @@ pub fn upgraded(upgraded: &Upgraded) -> String {
 
 /// The summary at the end of a rollback.
 #[must_use]
-pub fn rolled_back(done: &RolledBack) -> String {
+pub fn rolled_back(done: &RolledBack, root: &Path) -> String {
     let retained = done.retained.as_deref().unwrap_or("the former installation");
     let data = if done.data { "went back, too" } else { "stayed as they were" };
+    let config = if done.config { "went back, too" } else { "stayed as it was" };
     let service = if done.started { "answers" } else { "not started: it did not run before" };
+    let forward = command("rollback", root);
     format!(
         "\n{} is installed again; {retained} is retained.\n\n  Service        {service}\n  Data           {data}\n  \
-         Way forward    demisto-install rollback\n  Log            {}\n",
+         Configuration  {config}\n  Way forward    {forward}\n  Log            {}\n",
         done.release, done.log
     )
 }
@@ -89,9 +102,8 @@ pub fn rolled_back(done: &RolledBack) -> String {
 /// A snapshot that was taken.
 #[must_use]
 pub fn snapshot_taken(about: &About, dir: &Path) -> String {
-    let (id, files, bytes) = (&about.id, about.files, human_bytes(about.bytes));
-    let mut text =
-        format!("the snapshot {id} holds {files} files, {bytes}; it was read back and is complete\n");
+    let (id, files, bytes) = (&about.id, counted(about.files, "file", "files"), human_bytes(about.bytes));
+    let mut text = format!("the snapshot {id} holds {files}, {bytes}; it was read back and is complete\n");
     let _ = writeln!(text, "it is in {}", dir.display());
     text
 }
@@ -107,12 +119,12 @@ pub fn snapshots(lines: &[Line], dir: &Path) -> String {
         let _ = match (&line.about, &line.problem) {
             (Some(about), _) => writeln!(
                 text,
-                "{}  {:<8}  {:<7}  {}  {} files, {}",
+                "{}  {:<8}  {:<7}  {}  {}, {}",
                 line.id,
                 about.reason,
                 about.form,
                 about.created_at,
-                about.files,
+                counted(about.files, "file", "files"),
                 human_bytes(about.bytes)
             ),
             (None, problem) => {
@@ -123,9 +135,25 @@ pub fn snapshots(lines: &[Line], dir: &Path) -> String {
     text
 }
 
+/// Which snapshots `did` happen to, such as `removed`, and which are spared.
+#[must_use]
+pub fn pruned(pruned: &Pruned, did: &str) -> String {
+    let mut text = String::new();
+    for id in &pruned.removed {
+        let _ = writeln!(text, "{did} {id}");
+    }
+    if pruned.removed.is_empty() {
+        text.push_str("no snapshot is to be removed\n");
+    }
+    for id in &pruned.needed {
+        let _ = writeln!(text, "{id} stays: `rollback` to the retained release needs it");
+    }
+    text
+}
+
 /// The summary at the end of an installation.
 #[must_use]
-pub fn installed(installed: &Installed) -> String {
+pub fn installed(installed: &Installed, root: &Path) -> String {
     let mut text = format!("\n{} {} is installed.\n\n", installed.title, installed.release);
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<14} {value}");
@@ -144,9 +172,11 @@ pub fn installed(installed: &Installed) -> String {
         }
         text.push_str("  - upload the licence after logging in\n");
     } else {
-        text.push_str("  - start it: systemctl start demisto; then: demisto-install wait-ready\n");
+        let place =
+            if root == Path::new("/") { "start it" } else { "start it on the system that this becomes" };
+        let _ = writeln!(text, "  - {place}: systemctl start demisto; then: demisto-install wait-ready");
     }
-    text.push_str("  - see how it is: demisto-install status\n");
+    let _ = writeln!(text, "  - see how it is: {}", command("status", root));
     text
 }
 
@@ -160,8 +190,8 @@ pub fn verdicts(report: &Report) -> String {
     }
     match (&report.throughput, &report.problem) {
         (Some(speed), _) => {
-            let _ =
-                writeln!(text, "  content   {} frames and the program are as signed: {speed}", report.frames);
+            let frames = counted(report.frames, "frame", "frames");
+            let _ = writeln!(text, "  content   {frames} and the program are as signed: {speed}");
             text.push_str("VERIFIED\n");
         }
         (None, problem) => {
@@ -200,7 +230,7 @@ pub fn verified_installation(found: &verify::Installed) -> String {
         return text;
     }
     let _ = writeln!(text, "  compared  {} entries and files in {} ms", found.compared, found.millis);
-    let _ = writeln!(text, "  kept      {} files of the host", found.kept);
+    let _ = writeln!(text, "  kept      {} of the host", counted(found.kept, "file", "files"));
     drifts(&found.drift, &mut text);
     if found.drift.is_empty() {
         text.push_str("VERIFIED: everything is as it was installed\n");
@@ -225,9 +255,10 @@ fn drifts(drift: &[Drift], text: &mut String) {
 /// What a repair put right.
 #[must_use]
 pub fn repaired(repaired: &Repaired) -> String {
-    let mut text = format!("{}: {} differences are put right:\n", repaired.release, repaired.repaired.len());
+    let count = counted(repaired.repaired.len(), "difference is", "differences are");
+    let mut text = format!("{}: {count} put right:\n", repaired.release);
     drifts(&repaired.repaired, &mut text);
-    let _ = writeln!(text, "  kept      {} files of the host", repaired.kept);
+    let _ = writeln!(text, "  kept      {} of the host", counted(repaired.kept, "file", "files"));
     text.push_str("Everything is as it was installed; `demisto-install verify --installed` shows it.\n");
     text
 }
@@ -263,7 +294,11 @@ pub fn inspected(inspected: &Inspected, files: bool) -> String {
         ),
         (
             "Content",
-            format!("{} in {} frames", human_bytes(manifest.payload.content_length), manifest.frames.len()),
+            format!(
+                "{} in {}",
+                human_bytes(manifest.payload.content_length),
+                counted(manifest.frames.len(), "frame", "frames")
+            ),
         ),
         ("Files", format!("{} ({})", manifest.files().count(), human_bytes(manifest.total_size()))),
         ("Units", manifest.units.iter().map(|u| u.name.as_str()).collect::<Vec<_>>().join(", ")),
@@ -298,6 +333,9 @@ fn listing(manifest: &Manifest, text: &mut String) {
 #[must_use]
 pub fn status(status: &Status) -> String {
     let mut text = String::new();
+    if status.busy {
+        text.push_str("A run is at work: ask again when it has ended.\n");
+    }
     if status.unfinished {
         text.push_str("An earlier run was cut off: run `demisto-install recover`.\n");
     }
@@ -317,7 +355,13 @@ pub fn status(status: &Status) -> String {
     if let Some(state) = &status.service {
         line(
             "Service",
-            format!("{} ({}), pid {}, {} restarts", state.active, state.sub, state.pid, state.restarts),
+            format!(
+                "{} ({}), pid {}, {}",
+                state.active,
+                state.sub,
+                state.pid,
+                counted(state.restarts, "restart", "restarts")
+            ),
         );
     }
     if let Some(port) = status.port {
@@ -336,7 +380,11 @@ pub fn status(status: &Status) -> String {
             status.retained_snapshot.as_ref().map(|path| format!(", data: {path}")).unwrap_or_default();
         line("Retained", format!("{retained} (`rollback` leads to it{data})"));
     }
-    line("Drift", format!("{} files", status.drift.len()));
+    if status.busy {
+        line("Drift", "not looked at while a run is at work".to_owned());
+        return text;
+    }
+    line("Drift", counted(status.drift.len(), "file", "files"));
     drifts(&status.drift, &mut text);
     text
 }
@@ -345,14 +393,14 @@ pub fn status(status: &Status) -> String {
 #[must_use]
 pub fn packed(packed: &Packed) -> String {
     format!(
-        "{}: {}, {} files in {} frames ({} unpacked), {} signatures\n\
+        "{}: {}, {} in {} ({} unpacked), {}\n\
          payload: tail -c +{} FILE | head -c {}\n",
         packed.output.display(),
         human_bytes(packed.length),
-        packed.files,
-        packed.frames,
+        counted(packed.files, "file", "files"),
+        counted(packed.frames, "frame", "frames"),
         human_bytes(packed.content_length),
-        packed.signatures,
+        counted(packed.signatures, "signature", "signatures"),
         packed.payload_from,
         packed.payload_length
     )

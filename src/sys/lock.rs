@@ -2,9 +2,15 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::Context as _;
-use super::{Error, Result, fs};
+use super::{Error, Result, clock, fs};
+
+/// Whoever asks whether the lock is held has it for a moment: a run must not take that for another
+/// run, so it tries this often.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds the lock until dropped. The file itself is never deleted: a second opener would then
 /// lock a file that nobody else sees.
@@ -29,11 +35,14 @@ impl Lock {
     /// When the file cannot be opened or locked for another reason than being held.
     pub fn try_take(path: &Path) -> Result<Attempt> {
         let file = fs::open_or_create_private(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Attempt::Held(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(Attempt::Busy(path.to_owned())),
-            Err(TryLockError::Error(e)) => Err(Error::new("lock", path, e)),
+        for _ in 0..LOOKS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Attempt::Held(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => clock::sleep(PAUSE), // maybe one that only looks
+                Err(TryLockError::Error(e)) => return Err(Error::new("lock", path, e)),
+            }
         }
+        Ok(Attempt::Busy(path.to_owned()))
     }
 
     /// Whether somebody else holds the lock at `path` now. An absent file is a free lock.

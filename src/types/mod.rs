@@ -21,6 +21,12 @@ pub use version::Version;
 /// A secret text: wiped when dropped, printed as `[REDACTED]`, and no part of anything serializable.
 pub type Secret = secrecy::SecretString;
 
+/// A number with its word for people: `1 file`, `2 files`.
+pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    let word = if count == N::from(1) { one } else { many };
+    format!("{count} {word}")
+}
+
 /// Formats a byte count for people, in binary units (`1.5 MiB`).
 #[must_use]
 pub fn human_bytes(bytes: u64) -> String {

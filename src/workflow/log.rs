@@ -51,6 +51,11 @@ impl<'a> Recorder<'a> {
         Self { inner, lines: Mutex::new(Vec::new()) }
     }
 
+    /// Keeps a note for the log without telling it: who approved the plan has seen it.
+    pub fn only_log(&self, note: &str) {
+        self.add(&format!("info {note}"));
+    }
+
     fn add(&self, line: &str) {
         if let Ok(mut lines) = self.lines.lock()
             && lines.len() < LIMIT
@@ -124,6 +129,20 @@ mod tests {
 
     impl EventSink for Nobody {
         fn event(&self, _: Event) {}
+    }
+
+    #[test]
+    fn what_was_shown_is_only_logged() {
+        struct Teller;
+        impl EventSink for Teller {
+            fn event(&self, event: Event) {
+                panic!("{event:?}");
+            }
+        }
+        let recorder = Recorder::new(&Teller);
+        recorder.only_log("the data stay");
+        let lines = recorder.lines.lock().unwrap();
+        assert!(lines.len() == 1 && lines[0].ends_with(" info the data stay"), "{lines:?}");
     }
 
     #[test]

@@ -182,8 +182,18 @@ pub struct RolledBack {
     pub started: bool,
     /// Whether the data went back, too.
     pub data: bool,
+    /// Whether the configuration went back, too.
+    pub config: bool,
     /// The durable log.
     pub log: String,
+}
+
+fn is_of_config(step: &plan::Step) -> bool {
+    let path = match step {
+        plan::Step::PutBack { path, .. } | plan::Step::RemoveFile { path } => path,
+        _ => return false,
+    };
+    path == product::CONFIG_FILE
 }
 
 /// Plans again under the lock, compares with what was shown, and carries it out.
@@ -201,7 +211,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         Some(receipt) => receipt.owners,
         None => apply::retained(&session.root)?.is_none_or(|(receipt, _)| receipt.owners),
     };
-    plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
+    plan.notes.iter().for_each(|note| recorder.only_log(note));
     let used = plan.steps.iter().find_map(|planned| match &planned.step {
         plan::Step::RestoreData { snapshot, .. } => Some(snapshot.clone()),
         _ => None,
@@ -225,6 +235,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         retained: receipt.as_ref().map(Receipt::release),
         started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
         data: used.is_some(),
+        config: plan.steps.iter().any(|planned| is_of_config(&planned.step)),
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),
     })
 }

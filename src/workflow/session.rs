@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
         sys::fs::create_dir_all(&state, 0o700)?;
         make_private(&state)?;
         sys::fs::create_dir_all(&state.join("journal"), 0o700)?;
-        let lock = match Lock::try_take(&state.join("lock"))? {
+        let lock = match Lock::try_take(&self.lock_file())? {
             Attempt::Held(lock) => lock,
             Attempt::Busy(path) => return Err(Error::Busy(path).into()),
         };
@@ -274,9 +274,32 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When another run holds the lock.
     pub fn refuse_when_busy(&self) -> Result<(), anyhow::Error> {
-        let lock = self.state_dir().join("lock");
+        if self.is_busy() { Err(Error::Busy(self.lock_file()).into()) } else { Ok(()) }
+    }
+
+    /// Whether another run is at work right now, as far as this user may know.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
         // a user who may not look there is told so later, by what needs the rights
-        if Lock::is_held(&lock).unwrap_or(false) { Err(Error::Busy(lock).into()) } else { Ok(()) }
+        Lock::is_held(&self.lock_file()).unwrap_or(false)
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.state_dir().join("lock")
+    }
+
+    /// What a reader needs: no run at work, and none that was cut off. What is there then is neither
+    /// old nor new.
+    ///
+    /// # Errors
+    /// When a run is at work or was cut off, or this user may not look there.
+    pub fn require_settled(&self) -> Result<(), anyhow::Error> {
+        self.refuse_when_busy()?;
+        if !self.is_unfinished()? {
+            return Ok(());
+        }
+        self.refuse_when_busy()?; // it may have begun in between
+        Err(Error::Unfinished.into())
     }
 
     /// Whether an earlier run was cut off.

@@ -36,6 +36,28 @@ pub struct Line {
     pub problem: Option<String>,
 }
 
+/// What a pruning is asked to do.
+#[derive(Debug, Clone)]
+pub struct Prune {
+    /// The directory of snapshots.
+    pub dir: PathBuf,
+    /// How many of the newest stay.
+    pub keep: usize,
+    /// Only such as are older go.
+    pub older_than: Option<Duration>,
+    /// Also those that somebody asked for, not only those taken before a change.
+    pub all: bool,
+}
+
+/// What a pruning removes, or would remove.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Names of those that go, oldest first.
+    pub removed: Vec<String>,
+    /// Names of those that would go, did not the retained release need them.
+    pub needed: Vec<String>,
+}
+
 /// What a restoring is asked to do.
 #[derive(Debug, Clone)]
 pub struct Restoring {
@@ -135,11 +157,18 @@ fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) 
     Ok(result?)
 }
 
+/// What this user may not look at is not taken for empty.
+fn may_look(dir: &Path) -> snapshot::Result<()> {
+    sys::fs::stat(dir)?;
+    Ok(())
+}
+
 /// All snapshots in `dir`.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn list(dir: &Path) -> Result<Vec<Line>> {
+    may_look(dir)?;
     let line = |listed: snapshot::Listed| match listed.snapshot {
         Ok(found) => Line { id: listed.id, about: Some(found.about), problem: None },
         Err(e) => Line { id: listed.id, about: None, problem: Some(error_chain(&e)) },
@@ -152,32 +181,40 @@ pub fn list(dir: &Path) -> Result<Vec<Line>> {
 /// # Errors
 /// When it is damaged.
 pub fn verify(session: &Session, dir: &Path, id: &str) -> Result<About> {
+    may_look(dir)?;
     let found = snapshot::open(dir, id)?;
     found.verify(&Work { owners: found.about.owners, sink: session.sink, interruptible: true })?;
     Ok(found.about)
 }
 
-/// Removes snapshots; gives their names.
+/// Tells which snapshots would be removed. Looks anew each time.
 ///
 /// # Errors
-/// When another run is at work or one cannot be removed.
-pub fn prune(
-    session: &Session,
-    dir: &Path,
-    keep: usize,
-    age: Option<Duration>,
-    all: bool,
-) -> Result<Vec<String>> {
-    let (_lock, _) = session.begin_change()?;
-    let _working = sys::signal::Working::begin();
-    let mut names = snapshot::chosen(dir, &Pruning { keep, older_than: age, all, now: session.now })?;
+/// When the directory or what is known of the retained release cannot be read.
+pub fn prunable(session: &Session, prune: &Prune) -> Result<Pruned> {
+    let Prune { dir, keep, older_than, all } = prune;
+    may_look(dir)?;
+    let pruning = Pruning { keep: *keep, older_than: *older_than, all: *all, now: session.now };
+    let chosen = snapshot::chosen(dir, &pruning)?;
     // a rollback needs the one that belongs to the retained release
     let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot_place(&session.root));
     let same = |place: &Path| sys::fs::canonical(place).ok() == sys::fs::canonical(dir).ok();
-    names.retain(|id| needed.as_ref().is_none_or(|(place, needed)| needed != id || !same(place)));
-    snapshot::clean(dir)?;
-    names.iter().try_for_each(|id| snapshot::remove(dir, id))?;
-    Ok(names)
+    let is_needed = |id: &String| needed.as_ref().is_some_and(|(place, needed)| needed == id && same(place));
+    let (needed, removed) = chosen.into_iter().partition(is_needed);
+    Ok(Pruned { removed, needed })
+}
+
+/// Removes snapshots; tells which.
+///
+/// # Errors
+/// When another run is at work or one cannot be removed.
+pub fn prune(session: &Session, prune: &Prune) -> Result<Pruned> {
+    let (_lock, _) = session.begin_change()?;
+    let _working = sys::signal::Working::begin();
+    let pruned = prunable(session, prune)?;
+    snapshot::clean(&prune.dir)?;
+    pruned.removed.iter().try_for_each(|id| snapshot::remove(&prune.dir, id))?;
+    Ok(pruned)
 }
 
 /// Plans to put a snapshot back.

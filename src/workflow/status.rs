@@ -19,6 +19,8 @@ pub struct Status {
     pub installed: bool,
     /// Whether an earlier run was cut off.
     pub unfinished: bool,
+    /// Whether a run is at work right now: what is there is neither old nor new, and no drift is listed.
+    pub busy: bool,
     /// The release.
     pub release: Option<String>,
     /// Its name for people.
@@ -50,9 +52,20 @@ pub struct Status {
 /// # Errors
 /// When the receipt or the installed files cannot be read.
 pub fn status(session: &Session) -> Result<Status> {
+    match look(session) {
+        // a run that began meanwhile explains what was seen
+        Ok(status) if status.busy || !session.is_busy() => Ok(status),
+        Err(error) if !session.is_busy() => Err(error),
+        _ => look(session),
+    }
+}
+
+fn look(session: &Session) -> Result<Status> {
+    let busy = session.is_busy();
     let mut status = Status {
         installed: false,
-        unfinished: session.is_unfinished()?,
+        unfinished: !busy && session.is_unfinished()?,
+        busy,
         release: None,
         title: None,
         epoch: None,
@@ -66,7 +79,11 @@ pub fn status(session: &Session) -> Result<Status> {
         retained_snapshot: None,
         drift: Vec::new(),
     };
-    if let Some(retained) = retained::read(&session.root)? {
+    let retained = match retained::read(&session.root) {
+        Err(_) if busy => None, // it is being put there or removed
+        other => other?,
+    };
+    if let Some(retained) = retained {
         status.retained = Some(retained.name().to_owned());
         status.retained_snapshot = retained.snapshot;
     }
@@ -79,12 +96,14 @@ pub fn status(session: &Session) -> Result<Status> {
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
     status.port = install::configured_port(session).or(Some(receipt.port));
     let manifest = match apply::installed(&session.root) {
-        // cut off between the receipt and the manifest: that they differ says nothing more
-        Err(_) if status.unfinished => None,
+        // between the receipt and the manifest: that they differ says nothing more
+        Err(_) if status.unfinished || busy => None,
         other => other?,
     };
     if let Some(manifest) = manifest {
-        status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
+        if !busy {
+            status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
+        }
         if session.is_live() && crate::host::facts().systemd {
             service(&mut status, receipt.role, &manifest.get().health);
         }

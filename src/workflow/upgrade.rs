@@ -368,7 +368,7 @@ pub fn run(
     let Some(planned) = plan(session, offer, &present, options)? else { return Ok(None) };
     require_approved(&planned.plan, approved)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
-    planned.plan.notes.iter().for_each(|note| session.sink.note(note.clone()));
+    planned.plan.notes.iter().for_each(|note| recorder.only_log(note));
     let context = Context {
         root: &session.root,
         owners: receipt.owners,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::drift::{self, Drift};
-use super::{Error, Session, install};
+use super::{Session, install};
 use crate::manifest::Manifest;
 use crate::release::{Release, Throughput};
 use crate::types::Digest;
@@ -100,12 +100,10 @@ pub struct Installed {
 /// refusal is a report, not an error; nothing is compared then.
 ///
 /// # Errors
-/// When nothing is installed, an earlier run was cut off, or something cannot be looked at.
+/// When nothing is installed, a run is at work or was cut off, or something cannot be looked at.
 pub fn installed(session: &Session) -> Result<Installed> {
     let watch = sys::clock::Watch::start();
-    if session.is_unfinished()? {
-        return Err(Error::Unfinished.into());
-    }
+    session.require_settled()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let (bytes, signatures) = apply::kept_bytes(&session.root)?;
     let (store, policy) = session.trust()?;
@@ -131,6 +129,9 @@ pub fn installed(session: &Session) -> Result<Installed> {
     }
     let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
     let found = drift::all(&session.root, manifest.get(), receipt.owners)?;
+    if !found.drift.is_empty() {
+        session.refuse_when_busy()?; // a run that began meanwhile is no drift
+    }
     report.accepted = true;
     report.problem = None;
     (report.compared, report.drift, report.kept) = (found.compared, found.drift, found.kept);

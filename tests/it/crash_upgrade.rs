@@ -47,6 +47,9 @@ fn succeed(mut command: Command) {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// What only another installer's tree has.
+const FOREIGN: &str = "lib/vendor-only";
+
 /// The release before is kept, and this is the upgrade that drops it.
 fn upgraded_before() -> Root {
     let root = in_use();
@@ -64,17 +67,26 @@ pub(crate) fn upgraded() -> Root {
 fn of_another_installer() -> Root {
     let root = in_use();
     fs::remove_dir_all(root.at("var/lib/demisto-install")).unwrap();
-    fs::write(root.at("usr/local/demisto/lib/vendor-only"), "of the vendor\n").unwrap();
+    fs::write(root.at("usr/local/demisto").join(FOREIGN), "of the vendor\n").unwrap();
     root
 }
 
 /// Receipt, manifest and tree belong together, and so do those of the retained release.
 pub(crate) fn fits(root: &Root) -> Verdict {
-    for (tree, state) in [
-        ("usr/local/demisto", "var/lib/demisto-install"),
-        ("usr/local/.demisto.retained", "var/lib/demisto-install/retained"),
-    ] {
-        let Ok(receipt) = fs::read(root.at(&format!("{state}/receipt.json"))) else { continue };
+    // of what is installed, only what another installer made has no receipt
+    let trees = ["usr/local/demisto", "usr/local/.demisto.retained"];
+    let adopted = trees.iter().any(|tree| root.at(&format!("{tree}/{FOREIGN}")).exists());
+    for (tree, state) in
+        trees.into_iter().zip(["var/lib/demisto-install", "var/lib/demisto-install/retained"])
+    {
+        let Ok(receipt) = fs::read(root.at(&format!("{state}/receipt.json"))) else {
+            let version = fs::read_to_string(root.at(&format!("{tree}/version.json"))).unwrap_or_default();
+            let former = adopted && version.contains("6.14.0");
+            if tree == trees[0] && !former && !version.is_empty() {
+                return Err(format!("{tree} has no receipt: {version}"));
+            }
+            continue;
+        };
         let receipt: serde_json::Value = serde_json::from_slice(&receipt).map_err(|e| e.to_string())?;
         let version: serde_json::Value = serde_json::from_slice(
             &fs::read(root.at(&format!("{tree}/version.json"))).map_err(|e| e.to_string())?,

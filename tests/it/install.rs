@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use demisto_install::bundle::Trailer;
+use demisto_install::sys::lock::{Attempt, Lock};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -347,6 +348,62 @@ fn while_one_is_at_work_another_gives_way() {
     ends(&mut install(&root), 0);
 }
 
+/// A run that begins does not give way to somebody who only asks.
+#[test]
+fn asking_whether_a_run_is_at_work_stops_none() {
+    let root = Root::fresh();
+    fs::create_dir_all(root.at(STATE)).unwrap();
+    let lock = File::create(root.at(STATE).join("lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let asked = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        drop(lock);
+    });
+    assert!(matches!(Lock::try_take(&root.at(STATE).join("lock")).unwrap(), Attempt::Held(_)));
+    asked.join().unwrap();
+}
+
+/// What readers say while a run is at work that has begun to change the host.
+fn readers_tell_of_a_run(root: &Root) {
+    let status = json(&mut run("status", root.path())).pop().unwrap();
+    assert_eq!((&status["busy"], &status["unfinished"]), (&true.into(), &false.into()), "{status}");
+    assert_eq!(status["drift"], serde_json::json!([]));
+    let plan = Vendor::get().offer("plan", &Vendor::get().small(), root.path());
+    let verb = |name: &str, argument: &str| {
+        let mut command = run(name, root.path());
+        command.arg(argument);
+        command
+    };
+    let dry = ["uninstall", "rollback", "repair"].map(|name| verb(name, "--dry-run"));
+    for mut command in dry.into_iter().chain([plan, verb("verify", "--installed")]) {
+        assert!(said(&ends(&mut command, 6)).contains("is at work"), "{command:?}");
+    }
+}
+
+/// Who may not look is told so, and not that something is damaged or empty.
+#[test]
+fn missing_rights_are_told_as_such_as_root() {
+    use std::os::unix::process::CommandExt as _;
+    let root = Root::copy_on_disk(&Root::furnished());
+    ends(&mut install(&root), 0);
+    ends(run("snapshot", root.path()).args(["create"]), 0);
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for arguments in [
+        &["status"][..],
+        &["verify", "--installed"],
+        &["rollback", "--dry-run"],
+        &["uninstall", "--dry-run"],
+        &["snapshot", "list"],
+        &["snapshot", "verify", "x"],
+        &["snapshot", "prune", "--keep", "0", "--dry-run"],
+    ] {
+        let mut command = run(arguments[0], root.path());
+        command.args(&arguments[1..]).uid(65_534).gid(65_534);
+        let text = said(&ends(&mut command, 2));
+        assert!(text.contains("sudo") && text.contains("ermission denied"), "{arguments:?}: {text}");
+    }
+}
+
 /// 64 files of 4 MiB each, which take long to lay out and little to keep.
 fn large() -> PathBuf {
     let tree = Tree::new();
@@ -381,7 +438,7 @@ fn a_signal_in_the_middle_undoes_everything() {
         let mut child = in_the_middle(&bundle, &root);
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
         kill(pid, Signal::SIGSTOP).unwrap();
-        ends(&mut run("status", root.path()), 0);
+        readers_tell_of_a_run(&root);
         ends(&mut install(&root), 6);
         kill(pid, signal).unwrap();
         kill(pid, Signal::SIGCONT).unwrap();

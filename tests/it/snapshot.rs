@@ -400,7 +400,7 @@ fn result(output: &Output) -> serde_json::Value {
 #[test]
 fn data_go_back_and_forth() {
     let root = installed();
-    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    let id = result(&verb(&root, &["create"], 0))["snapshot"]["id"].as_str().unwrap().to_owned();
     assert!(id.ends_with("Z-6.14.0-1"), "{id}");
     fs::write(root.at("var/lib/demisto/data.db"), "new\n").unwrap();
     let shown = result(&verb(&root, &["restore", &id, "--dry-run"], 0));
@@ -423,15 +423,20 @@ fn data_go_back_and_forth() {
         .map(|s| s["about"]["reason"].as_str().unwrap())
         .collect();
     assert_eq!(reasons, ["manual", "restore"]);
-    assert_eq!(result(&verb(&root, &["prune", "--keep", "0"], 0))["removed"], serde_json::json!([before]));
-    verb(&root, &["verify", &id], 0);
+    let dry = result(&verb(&root, &["prune", "--keep", "0", "--dry-run"], 0));
+    assert_eq!((&dry["changes"], &dry["remove"]), (&true.into(), &serde_json::json!([before])));
+    let pruned = result(&verb(&root, &["prune", "--keep", "0"], 0));
+    assert_eq!((&pruned["changed"], &pruned["removed"]), (&true.into(), &serde_json::json!([before])));
+    assert_eq!(result(&verb(&root, &["prune", "--keep", "0"], 0))["changed"], false);
+    let verified = result(&verb(&root, &["verify", &id], 0));
+    assert_eq!((&verified["schema"], &verified["snapshot"]["id"]), (&1.into(), &id.as_str().into()));
     assert_eq!(root.leftovers(), [""; 0]);
 }
 
 #[test]
 fn what_cannot_be_used_is_refused_before_anything_is_changed() {
     let root = installed();
-    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    let id = result(&verb(&root, &["create"], 0))["snapshot"]["id"].as_str().unwrap().to_owned();
     let place = root.at("var/lib/demisto-install/snapshots").join(&id);
     let before = root.snapshot();
     verb(&root, &["restore", "unknown", "--yes"], 2);
@@ -463,7 +468,8 @@ fn snapshots_may_lie_elsewhere() {
     let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let dir = elsewhere.path().join("a/b");
     let dir = dir.to_str().unwrap();
-    let id = result(&verb(&root, &["create", "--dir", dir], 0))["id"].as_str().unwrap().to_owned();
+    let id =
+        result(&verb(&root, &["create", "--dir", dir], 0))["snapshot"]["id"].as_str().unwrap().to_owned();
     assert!(!root.at("var/lib/demisto-install/snapshots").exists());
     fs::remove_file(root.at("var/lib/demisto/data.db")).unwrap();
     verb(&root, &["restore", &id, "--dir", dir, "--yes"], 0);
@@ -476,7 +482,7 @@ fn snapshots_may_lie_elsewhere() {
 #[test]
 fn a_signal_ends_taking_and_restoring() {
     let root = installed();
-    let id = result(&verb(&root, &["create"], 0))["id"].as_str().unwrap().to_owned();
+    let id = result(&verb(&root, &["create"], 0))["snapshot"]["id"].as_str().unwrap().to_owned();
     // long enough to be hit: sparse enough not to fill the disk, dense enough to take a while
     let noise = noise(8 << 20);
     for number in 0..24 {

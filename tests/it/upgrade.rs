@@ -157,14 +157,17 @@ fn the_configuration_goes_back_unless_it_was_changed() {
     succeeds(&upgrade(&root));
     let after = fs::read_to_string(root.at("etc/demisto.conf")).unwrap();
     assert!(after.contains("log.level") && after.contains("\"mine\": true"), "{after}");
-    succeeds(&rollback(&root));
+    let told = succeeds(&rollback(&root));
+    assert!(told.contains("Configuration  went back, too"), "{told}");
     assert_eq!(fs::read(root.at("etc/demisto.conf")).unwrap(), before);
     succeeds(&rollback(&root));
     assert_eq!(fs::read_to_string(root.at("etc/demisto.conf")).unwrap(), after);
     fs::write(root.at("etc/demisto.conf"), after.replace("true", "false")).unwrap();
     let plan = run("rollback", root.path()).arg("--dry-run").output().unwrap();
     assert!(succeeds(&plan).contains("was changed since and stays"));
-    succeeds(&rollback(&root));
+    let told = succeeds(&rollback(&root));
+    assert!(told.contains("Configuration  stayed as it was"), "{told}");
+    assert_eq!(told.matches("was changed since and stays").count(), 1, "a note is told once: {told}");
     assert_eq!(fs::read(root.at("var/lib/demisto-install/demisto.conf.former")).unwrap(), before);
     assert!(fs::read_to_string(root.at("etc/demisto.conf")).unwrap().contains("\"mine\": false"));
 }
@@ -262,12 +265,13 @@ fn data_go_back_with_the_release_and_forward_again() {
     refused(&keep, 3, "the data have form 2, and 6.14.0-1 reads forms up to 1");
     assert_eq!(data(&root), after);
     let told = succeeds(&rollback(&root));
-    assert!(told.contains("went back, too"), "{told}");
+    assert!(told.contains("Data           went back, too"), "{told}");
     assert_eq!(data(&root), before);
     let listed = succeeds(&run("snapshot", root.path()).arg("list").output().unwrap());
     assert!(listed.contains("rollback") && !listed.contains("upgrade"), "{listed}");
     let prune = run("snapshot", root.path()).args(["prune", "--keep", "0", "--all"]).output().unwrap();
-    assert!(!succeeds(&prune).contains("6.14.1"), "the retained release needs it");
+    let told = succeeds(&prune);
+    assert!(!told.contains("removed 6.14.1") && told.contains("needs it"), "{told}");
 
     succeeds(&rollback(&root));
     assert_eq!(data(&root), after, "forward again, with the data that were there");
@@ -343,4 +347,14 @@ fn no_secret_of_the_configuration_is_told_or_left_where_others_can_read() {
         "{ours:?}"
     );
     assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o700);
+}
+
+/// What belongs to a first installation is not passed over in silence.
+#[test]
+fn a_plan_of_an_upgrade_refuses_what_only_a_first_installation_takes() {
+    let root = in_use();
+    let vendor = Vendor::get();
+    let plan = |file: &Path| vendor.offer("plan", file, root.path()).arg("--no-start").output().unwrap();
+    refused(&plan(&vendor.next()), 2, "--no-start, --cert, --cert-key");
+    assert!(succeeds(&plan(&vendor.small())).contains("nothing to do"), "the same options, nothing planned");
 }
