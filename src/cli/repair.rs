@@ -27,7 +27,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let session = common.session(&args.keys, &*sink)?;
     args.approval.begin(&session)?;
     let source = repair::source(&session, args.from.as_deref())?;
-    let Some(prepared) = repair::plan(&session, &source)? else { return Ok(nothing_to_do(common)) };
+    let Some(prepared) = repair::plan(&session, &source)? else {
+        return Ok(nothing_to_do(common, args.approval.dry_run));
+    };
     let plan = prepared.plan;
     if args.approval.dry_run {
         let value =
@@ -39,7 +41,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         return Ok(Exit::Done.into());
     }
     match repair::run(&session, &source, plan.digest())? {
-        None => Ok(nothing_to_do(common)),
+        None => Ok(nothing_to_do(common, false)),
         Some(repaired) => {
             let value = json!({ "changed": true, "release": repaired.release, "repaired": repaired.repaired, "kept": repaired.kept, "drift": [] });
             common.result(&report::repaired(&repaired), &value);
@@ -48,8 +50,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn nothing_to_do(common: &Common) -> ExitCode {
+fn nothing_to_do(common: &Common, dry_run: bool) -> ExitCode {
     let text = "everything is as it was installed; nothing to do\n";
-    common.result(text, &json!({ "changed": false }));
+    let word = if dry_run { "changes" } else { "changed" };
+    common.result(text, &json!({ word: false }));
     Exit::Done.into()
 }
