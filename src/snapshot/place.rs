@@ -109,8 +109,10 @@ fn check(root: &Path, existing: &Path, wanted: &Path) -> Result<()> {
     let real = sys::fs::canonical(existing)?;
     let rest = wanted.strip_prefix(existing).unwrap_or(Path::new(""));
     let whole = real.join(rest);
+    // where another root lies is its owner's choice; what counts below it are its own directories
+    let below = root != Path::new("/") && whole.starts_with(sys::fs::canonical(root)?);
     for temporary in ["/tmp", "/var/tmp"] {
-        if whole.starts_with(temporary) || whole.starts_with(under(root, temporary)) {
+        if (whole.starts_with(temporary) && !below) || whole.starts_with(under(root, temporary)) {
             return refuse(wanted, format!("what is in {temporary} may be removed at any time"));
         }
     }
