@@ -18,9 +18,10 @@ pub(crate) const ENOSPC: i32 = 28;
 /// What a call may end with: EIO, ENOSPC, EDQUOT, EROFS, EACCES, EINTR.
 const ERRORS: [i32; 6] = [EIO, ENOSPC, 122, 30, 13, 4];
 
-/// Whether nothing is left out, however long it takes.
-fn every() -> bool {
-    std::env::var_os("DEMISTO_TEST_EVERY").is_some()
+/// Whether nothing is left out, however long it takes: `errors` is every kind of error at each point,
+/// anything else is that and every point of all sweeps.
+fn every(what: &str) -> bool {
+    std::env::var("DEMISTO_TEST_EVERY").is_ok_and(|chosen| chosen == what || chosen != "errors")
 }
 
 /// Workers of one sweep.
@@ -76,7 +77,7 @@ impl<'a> Sweep<'a> {
 
     /// Every `step`-th point, on two threads; gives the summary, and panics when something is broken.
     pub(crate) fn each(&self, what: &str, step: usize, check: &(dyn Fn(usize) -> Verdict + Sync)) -> String {
-        let step = if every() { 1 } else { step };
+        let step = if every("points") { 1 } else { step };
         let numbers: Vec<usize> = (1..=self.points.len()).step_by(step).collect();
         self.these(what, &numbers, check)
     }
@@ -85,9 +86,10 @@ impl<'a> Sweep<'a> {
     /// at each. Gives the summary.
     pub(crate) fn errors(&self) -> String {
         let all = self.points.len();
-        let injected = if every() { ERRORS.len() * all } else { all };
+        let injected = if every("errors") { ERRORS.len() * all } else { all };
         let check = |number: usize| {
-            let chosen = ERRORS.iter().enumerate().filter(|(i, _)| every() || number % ERRORS.len() == *i);
+            let chosen =
+                ERRORS.iter().enumerate().filter(|(i, _)| every("errors") || number % ERRORS.len() == *i);
             chosen.map(|(_, errno)| *errno).try_for_each(|errno| {
                 self.fails(number, errno).map_err(|why| format!("error {errno}: {why}"))
             })
@@ -173,6 +175,30 @@ impl<'a> Sweep<'a> {
                 .map_err(|why| format!("recovery killed at its point {second}: {why}"))?;
         }
         Ok(())
+    }
+
+    /// Killed right before its commit record, and right after it, when most is to be undone and to be
+    /// tidied up; and the recovery is killed at each of its own points. Gives the summary.
+    pub(crate) fn recovery_killed_everywhere(&self) -> String {
+        let appends: Vec<usize> =
+            (1..=self.points.len()).filter(|at| self.points[at - 1] == "journal append").collect();
+        let commit = appends[appends.len() - 2]; // the last is the record of the end
+        let mut killed = 0;
+        for number in [commit, commit + 3] {
+            let count = points(&mut recover(&self.killed(number).unwrap()), "recover").len();
+            for second in 1..=count {
+                let root = self.killed(number).unwrap();
+                let output =
+                    recover(&root).env("DEMISTO_INSTALL_FAULT_AT", second.to_string()).output().unwrap();
+                assert_eq!(output.status.signal(), Some(SIGKILL), "{}", said(&output));
+                let well = succeeds(&recover(&root).output().unwrap()).and_then(|()| self.is_either(&root));
+                well.unwrap_or_else(|why| {
+                    panic!("{}, point {second} of the recovery: {why}", self.change.name)
+                });
+            }
+            killed += count;
+        }
+        format!("{}, recovery killed at each of its {killed} points: 0 broken", self.change.name)
     }
 
     /// A call of the recovery fails, at every third point: it says so with exit code 5, or it is
@@ -348,6 +374,7 @@ fn install_survives_a_kill_at_every_point() {
         fresh.each("killed and recovered", 1, &|number| fresh.recovered(number)),
         furnished.each("killed and recovered", 1, &|number| furnished.recovered(number)),
         furnished.each("killed, and killed while recovering", 9, &|number| furnished.killed_twice(number)),
+        furnished.recovery_killed_everywhere(),
         furnished.each("killed, and the recovery fails", 9, &|number| furnished.recovery_fails(number)),
     ];
     summary("crash-install", &told.join("\n"));
@@ -408,6 +435,7 @@ pub(crate) fn removal(name: &str, command: &(dyn Fn(&Path) -> Command + Sync), m
         sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
         sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
+        sweep.recovery_killed_everywhere(),
         sweep.errors(),
     ];
     told.join("\n")

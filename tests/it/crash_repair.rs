@@ -55,7 +55,11 @@ fn repair_survives_an_error_at_every_point() {
     let model = damaged();
     let root = || Root::copy(&model);
     let sweep = Sweep::new(Change { name: "repair", root: &root, command: &repair });
-    let told = [sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)), sweep.errors()];
+    let told = [
+        sweep.recovery_killed_everywhere(),
+        sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
+        sweep.errors(),
+    ];
     summary("crash-repair-errors", &told.join("\n"));
 }
 

@@ -63,6 +63,7 @@ fn restoring_survives_at_every_point() {
         sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
         sweep.each("killed, and killed while recovering", 11, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 11, &|number| sweep.recovery_fails(number)),
+        sweep.recovery_killed_everywhere(),
         sweep.errors(),
     ];
     summary("crash-restore", &told.join("\n"));

@@ -128,6 +128,7 @@ fn sweep_in(
         sweep.each("killed, and killed while recovering", 7 * step, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 7 * step, &|number| sweep.recovery_fails(number)),
     ];
+    told.push(sweep.recovery_killed_everywhere());
     told.push(sweep.errors());
     told.join("\n")
 }
