@@ -89,6 +89,15 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
+impl<'a> Context<'a> {
+    /// For changes that bring no release and take no secrets.
+    #[must_use]
+    pub fn new(root: &'a Path, owners: bool, secrets: &'a Secrets, sink: &'a dyn EventSink) -> Self {
+        let (release, receipt, known, live) = (None, None, None, OnceLock::new());
+        Self { root, owners, release, secrets, receipt, known, live, recovering: false, sink }
+    }
+}
+
 impl Context<'_> {
     /// Where `path` lies below the root.
     fn at(&self, path: &str) -> PathBuf {
@@ -280,17 +289,7 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         return Ok(Recovered::Nothing);
     };
     let secrets = Secrets::default();
-    let context = Context {
-        root,
-        owners,
-        release: None,
-        secrets: &secrets,
-        receipt: None,
-        known: None,
-        live: OnceLock::new(),
-        recovering: true,
-        sink,
-    };
+    let context = Context { recovering: true, ..Context::new(root, owners, &secrets, sink) };
     match journal::replay(&entries) {
         Recovery::Forward => {
             close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished(plan.action))

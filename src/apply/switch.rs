@@ -160,17 +160,7 @@ mod tests {
             }
             let (new, old) = (inode(&dir, &name(new_at)).unwrap(), inode(&dir, &name(old_at)));
             let secrets = super::super::Secrets::default();
-            let context = Context {
-                root: temp.path(),
-                owners: false,
-                release: None,
-                secrets: &secrets,
-                receipt: None,
-                known: None,
-                live: std::sync::OnceLock::new(),
-                recovering: false,
-                sink: &crate::event::Silent,
-            };
+            let context = Context::new(temp.path(), false, &secrets, &crate::event::Silent);
             back(&context, ("/from", "/to"), new, (old, None)).unwrap();
             assert_eq!((inode(&dir, "from"), inode(&dir, "to")), (Some(new), old), "{new_at} {old_at}");
             assert_eq!(inode(&dir, "from.aside"), None);

@@ -241,15 +241,9 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
     require_approved(&plan, agreement.plan)?;
     let receipt = receipt(offer, agreement, &plan);
     let context = Context {
-        root: &session.root,
-        owners: agreement.options.owners,
         release: Some(&offer.release),
-        secrets: agreement.secrets,
         receipt: Some(&receipt),
-        known: None,
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
+        ..Context::new(&session.root, agreement.options.owners, agreement.secrets, session.sink)
     };
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("install {}", plan.release), result.as_ref().err());

@@ -197,16 +197,10 @@ pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Optio
     let plan = prepared.plan;
     require_approved(&plan, approved)?;
     let (receipt, manifest) = installed(session)?;
+    let none = Secrets::default();
     let context = Context {
-        root: &session.root,
-        owners: receipt.owners,
         release: source.release.as_ref(),
-        secrets: &Secrets::default(),
-        receipt: None,
-        known: None,
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
+        ..Context::new(&session.root, receipt.owners, &none, session.sink)
     };
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("repair {}", plan.release), result.as_ref().err());

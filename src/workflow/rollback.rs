@@ -216,17 +216,8 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         plan::Step::RestoreData { snapshot, .. } => Some(snapshot.clone()),
         _ => None,
     });
-    let context = Context {
-        root: &session.root,
-        owners,
-        release: None,
-        secrets: &Secrets::default(),
-        receipt: None,
-        known: None,
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
-    };
+    let none = Secrets::default();
+    let context = Context::new(&session.root, owners, &none, session.sink);
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
     result?;

@@ -137,17 +137,7 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
 
 fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) -> Result<()> {
     let secrets = Secrets::default();
-    let context = Context {
-        root: &session.root,
-        owners,
-        release: None,
-        secrets: &secrets,
-        receipt: None,
-        known: None,
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
-    };
+    let context = Context::new(&session.root, owners, &secrets, session.sink);
     let result = apply::run(plan, &context);
     let what = match plan.action {
         plan::Action::Restore => "snapshot restore",

@@ -34,17 +34,8 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan(session, purge)?;
     require_approved(&plan, approved)?;
-    let context = Context {
-        root: &session.root,
-        owners: receipt.owners,
-        release: None,
-        secrets: &Secrets::default(),
-        receipt: None,
-        known: None,
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
-    };
+    let none = Secrets::default();
+    let context = Context::new(&session.root, receipt.owners, &none, session.sink);
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("uninstall {}", plan.release), result.as_ref().err());
     Ok(result?)

@@ -369,16 +369,12 @@ pub fn run(
     require_approved(&planned.plan, approved)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
     planned.plan.notes.iter().for_each(|note| recorder.only_log(note));
+    let none = Secrets::default();
     let context = Context {
-        root: &session.root,
-        owners: receipt.owners,
         release: Some(&offer.release),
-        secrets: &Secrets::default(),
         receipt: Some(&receipt),
         known: present.known(),
-        live: std::sync::OnceLock::new(),
-        recovering: false,
-        sink: session.sink,
+        ..Context::new(&session.root, receipt.owners, &none, session.sink)
     };
     let result = apply::run(&planned.plan, &context);
     recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
