@@ -481,8 +481,9 @@ fn the_payload_is_an_archive_for_everyone() {
         let parts = parts(&fs::read(&file).unwrap());
         let (from, length) = (parts.payload_offset + 1, parts.payload_length);
         // other tools skip what follows the last frame of zstd; gzip knows no such thing
-        let cut = if unpack.starts_with("gzip") { format!("head -c {length} |") } else { String::new() };
-        let script = format!("set -o pipefail; tail -c +{from} \"$1\" | {cut} {unpack} | tar -t");
+        let cut = if unpack.starts_with("gzip") { format!("head -c {length}") } else { "cat".to_owned() };
+        // tail is outside of the pipe: head may leave it before it is done
+        let script = format!("set -o pipefail; {cut} < <(tail -c +{from} \"$1\") | {unpack} | tar -t");
         let output = ends(Command::new("/bin/bash").args(["-c", &script, "bash"]).arg(&file), 0);
         let mut listed: Vec<String> =
             String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();

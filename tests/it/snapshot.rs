@@ -465,8 +465,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_changed() {
 #[test]
 fn snapshots_may_lie_elsewhere() {
     let root = installed();
-    let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let dir = elsewhere.path().join("a/b");
+    let dir = root.at("srv/a/b");
     let dir = dir.to_str().unwrap();
     let id =
         result(&verb(&root, &["create", "--dir", dir], 0))["snapshot"]["id"].as_str().unwrap().to_owned();
