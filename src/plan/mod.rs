@@ -95,6 +95,18 @@ impl Plan {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
+    /// Starts a service and waits until it answers: unit, path to ask for, and version to expect; port
+    /// and seconds to wait; the reasons of the two steps.
+    fn start(
+        &mut self,
+        (unit, path, version): (String, &str, Option<VersionCheck>),
+        (port, seconds): (u16, u64),
+        (started, awaited): (&str, &str),
+    ) {
+        self.push(Step::StartUnit { unit: unit.clone() }, started);
+        self.push(Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version }, awaited);
+    }
+
     /// Adds a step.
     fn push(&mut self, step: Step, reason: impl Into<String>) {
         self.steps.push(Planned { step, reason: reason.into() });

@@ -246,15 +246,10 @@ fn absolute(path: &str) -> String {
 
 fn service(input: &Repair, restart: Option<String>, plan: &mut Plan) {
     if let Some(unit) = restart {
-        plan.push(Step::StartUnit { unit: unit.clone() }, "it ran before");
-        let health = Step::AwaitHealth {
-            unit,
-            port: input.port,
-            path: input.manifest.health.path.clone(),
-            seconds: input.health_seconds,
-            version: super::install::version_check(input.manifest),
-        };
-        plan.push(health, "a repair counts only when the service answers; otherwise all is undone");
+        let version = super::install::version_check(input.manifest);
+        let why = "a repair counts only when the service answers; otherwise all is undone";
+        let limits = (input.port, input.health_seconds);
+        plan.start((unit, &input.manifest.health.path, version), limits, ("it ran before", why));
     }
     if let Some(unit) = unit_of(input.manifest)
         && input.drift.iter().any(|(_, what)| *what == "enablement")

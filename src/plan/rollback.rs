@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, unit_path};
 use super::snapshot::{Restored, replace_data};
-use super::upgrade::{start, take_snapshot};
+use super::upgrade::{STARTED, take_snapshot};
 use super::{Action, Error, Old, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -281,7 +281,7 @@ fn service(input: &Rollback, plan: &mut Plan) {
     }
     let unit = manifest.role.unit();
     let version = input.back.and_then(|(_, back)| install::version_check(back));
-    start(&manifest.health.path, version, unit, (input.port, input.health_seconds), plan);
+    plan.start((unit, &manifest.health.path, version), (input.port, input.health_seconds), STARTED);
 }
 
 fn records(input: &Rollback, plan: &mut Plan) {

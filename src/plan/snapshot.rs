@@ -130,15 +130,11 @@ impl Current<'_> {
 
     fn start(&self, service: Option<&AtWork>, plan: &mut Plan) {
         let Some(service) = service else { return };
-        plan.push(Step::StartUnit { unit: service.unit.clone() }, "it was at work before");
-        let health = Step::AwaitHealth {
-            unit: service.unit.clone(),
-            port: service.port,
-            path: self.manifest.health.path.clone(),
-            seconds: service.seconds,
-            version: super::install::version_check(self.manifest),
-        };
-        plan.push(health, "the change counts only when the service answers; otherwise all is undone");
+        let version = super::install::version_check(self.manifest);
+        let why = "the change counts only when the service answers; otherwise all is undone";
+        let limits = (service.port, service.seconds);
+        let asked = (service.unit.clone(), self.manifest.health.path.as_str(), version);
+        plan.start(asked, limits, ("it was at work before", why));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, FILE_MODE, host_files, unit_path};
-use super::{Action, Changes, Error, Old, Plan, Result, Step, VersionCheck};
+use super::{Action, Changes, Error, Old, Plan, Result, Step};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -13,6 +13,10 @@ use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::{Digest, Mode};
 use crate::verify::Signer;
+
+/// Why a service is started after a change of the release, and waited for.
+pub(super) const STARTED: (&str, &str) =
+    ("it ran before", "the change counts only when the service answers; otherwise all goes back");
 
 /// What is installed now.
 #[derive(Debug, Clone, Copy)]
@@ -404,20 +408,7 @@ fn started(input: &Upgrade, plan: &mut Plan) {
     }
     let version = install::version_check(input.manifest);
     let limits = (input.port, input.health_seconds);
-    start(&input.manifest.health.path, version, unit, limits, plan);
-}
-
-/// Starts the service and waits for it.
-pub(super) fn start(
-    path: &str,
-    version: Option<VersionCheck>,
-    unit: String,
-    (port, seconds): (u16, u64),
-    plan: &mut Plan,
-) {
-    plan.push(Step::StartUnit { unit: unit.clone() }, "it ran before");
-    let health = Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version };
-    plan.push(health, "the change counts only when the service answers; otherwise all goes back");
+    plan.start((unit, &input.manifest.health.path, version), limits, STARTED);
 }
 
 fn records(input: &Upgrade, plan: &mut Plan) {

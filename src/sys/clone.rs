@@ -104,19 +104,6 @@ pub fn file(source: &File, target: &Dir, name: &OsStr, options: &Options) -> Res
     result
 }
 
-/// As [`attributes::copy`], from one open file or directory to another.
-///
-/// # Errors
-/// When they cannot be read or set.
-pub fn attributes(
-    from: &impl std::os::fd::AsFd,
-    to: &impl std::os::fd::AsFd,
-    path: &Path,
-    keep: Keep,
-) -> Result<()> {
-    attributes::copy(from, to, path, keep)
-}
-
 fn content(source: &File, copy: &File, path: &Path, options: &Options) -> Result<How> {
     fault::point("copy file").context("copy to", path)?;
     let size = Meta::of(source, path)?.stat.size;

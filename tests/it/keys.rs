@@ -1,14 +1,5 @@
 //! Trusted keys: list, import, remove, the rpm keyring, and lint, which the real sqv confirms.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
-)]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -2,15 +2,6 @@
 //!
 //! The rows are those of "Signature cases" in docs/threats.md, and more.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
-)]
-
 use demisto_install::trust::Policy;
 use demisto_install::verify::{self, Judgement, VerdictCode as Code};
 use sequoia_openpgp as openpgp;

@@ -1,14 +1,5 @@
 //! Several signatures at once, thresholds, and files that are no signatures.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
-)]
-
 use demisto_install::trust::{Error, Origin, Policy, TrustStore};
 use demisto_install::types::Fingerprint;
 use demisto_install::verify::{self, Judgement, VerdictCode as Code};

@@ -1,14 +1,5 @@
 //! Signing: with key files by gpg and sq, through gpg, and in a hostile environment.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
-)]
-
 use std::path::Path;
 use std::process::Command;
 

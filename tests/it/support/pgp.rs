@@ -1,14 +1,5 @@
 //! Keys and signatures made by the real gpg and sq, at times of the test's choice.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is wrong, shows what it saw, and prepares files itself"
-)]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
