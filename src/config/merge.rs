@@ -11,6 +11,9 @@ use super::same::{same, same_kind};
 use super::tree::{Document, Leaf, Node, cuts};
 use super::{Error, HTTPS_PORT, Result};
 
+/// Most bytes that all dotted keys of a file may have together when they are compared one by one.
+const MAX_KEYS: usize = 64 << 20;
+
 /// What happens to keys that both the operator and the new release changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -295,8 +298,36 @@ impl<'d> Merger<'d> {
         let text = self.edits.apply();
         let set = self.set.iter().filter_map(|at| leaves.get(*at));
         check(&text, self.sides.theirs, set)?;
+        let torn = |leaf: &Leaf<'_>| self.sides.theirs.root.has_below(&leaf.key);
+        if !self.obstacles.is_empty() || leaves.iter().any(torn) {
+            self.check_kept(&text)?;
+        }
         let Self { added, updated, conflicts, .. } = self;
         Ok(Merged { text, added, updated, conflicts, obsolete })
+    }
+}
+
+impl Merger<'_> {
+    /// Reads the result as the product does: what was not updated has its value. It
+    /// can be hidden by an object that took the place of a value, and by defaults that have both a
+    /// value and an object at one key.
+    fn check_kept(&self, text: &str) -> Result<()> {
+        let (mine, merged) = (self.sides.mine, Document::parse(text)?);
+        if mine.root.key_bytes(0) > MAX_KEYS {
+            return Err(Error::NoPlace("an object".to_owned()));
+        }
+        let updated: BTreeSet<String> = self.updated.iter().map(|key| key.to_ascii_lowercase()).collect();
+        for leaf in
+            mine.leaves().iter().filter(|leaf| leaf.node.object().is_none() && !updated.contains(&leaf.key))
+        {
+            if mine.value(&leaf.key).is_none() {
+                continue; // hidden already
+            }
+            if merged.value(&leaf.key).is_none_or(|node| merged.raw(node) != mine.raw(leaf.node)) {
+                return Err(Error::NoPlace(shown(leaf)));
+            }
+        }
+        Ok(())
     }
 }
 

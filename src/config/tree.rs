@@ -149,6 +149,19 @@ impl Object {
         best
     }
 
+    /// How many bytes the dotted keys of all leaves have together, `above` of each for what is above.
+    pub(super) fn key_bytes(&self, above: usize) -> usize {
+        let of = |member: &Member| {
+            let length = above.saturating_add(member.name.len()).saturating_add(1);
+            member
+                .value
+                .object()
+                .filter(|inner| !inner.members.is_empty())
+                .map_or(length, |inner| inner.key_bytes(length))
+        };
+        self.members.iter().map(of).fold(0, usize::saturating_add)
+    }
+
     fn collect<'d>(&'d self, names: &mut Vec<&'d str>, found: &mut Vec<Leaf<'d>>) {
         for member in &self.members {
             names.push(&member.name);
