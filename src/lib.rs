@@ -4,6 +4,7 @@
 //! floors. `tests/it/floors.rs` holds the table, `docs/architecture.md` the reasons.
 
 pub mod apply;
+pub mod archive;
 pub mod bundle;
 pub mod certs;
 pub mod cli;

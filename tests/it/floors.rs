@@ -62,6 +62,7 @@ const HOUSE: &[Room] = &[
     (2, "source", &["bundle", "sys"]),
     (2, "host", &["product", "sys", "types"]),
     (1, "bundle", &["types"]),
+    (1, "archive", &[]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
     (0, "types", &[]),
