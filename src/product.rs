@@ -42,6 +42,8 @@ pub const UNIT_DIR: &str = "/etc/systemd/system";
 pub const CERTIFICATE: &str = "cert.pem";
 /// See [`CERTIFICATE`].
 pub const CERTIFICATE_KEY: &str = "cert.key";
+/// The configuration of an engine, in [`INSTALL_DIR`].
+pub const ENGINE_CONFIG: &str = "d1.conf";
 /// The server's program, in [`INSTALL_DIR`].
 pub const SERVER_PROGRAM: &str = "server";
 /// What a release says about itself, in [`INSTALL_DIR`]: in RPM packages, whose header cannot say it.
@@ -90,6 +92,28 @@ impl std::fmt::Display for Role {
             Self::Server => "server",
             Self::Engine => "engine",
         })
+    }
+}
+
+/// Where a unit lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitDir {
+    /// With those of the host: [`UNIT_DIR`].
+    #[default]
+    Host,
+    /// With those of packages.
+    Packages,
+}
+
+impl UnitDir {
+    /// Its path.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Host => UNIT_DIR,
+            Self::Packages => "/usr/lib/systemd/system",
+        }
     }
 }
 

@@ -240,7 +240,7 @@ fn write_receipt(context: &Context, path: &str) -> Result<()> {
     let receipt = context.receipt.ok_or(Error::Lacks("the receipt"))?;
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let (dir, name) = open_parent(context.root, path)?;
-    dir.replace_file(super::finish::MANIFEST, release.candidate().manifest(), 0o600, None)?;
+    dir.replace_file(super::finish::MANIFEST, release.record(), 0o600, None)?;
     dir.replace_file(super::finish::SIGNATURES, release.candidate().signatures(), 0o600, None)?;
     Ok(dir.replace_file(&name, &receipt.to_bytes(), 0o600, None)?)
 }

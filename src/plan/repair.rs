@@ -192,7 +192,7 @@ fn tree(input: &Repair, paths: Vec<String>, plan: &mut Plan) {
     }
     for (path, what) in input.drift.iter().filter(|(_, what)| matches!(*what, "mode" | "owner")) {
         let entry = input.manifest.entries.iter().find(|entry| entry.path.as_str() == *path);
-        if let Some(Entry { kind: Kind::Dir { mode }, owner, path }) = entry {
+        if let Some(Entry { kind: Kind::Dir { mode }, owner, path, .. }) = entry {
             let path = format!("{}/{path}", product::INSTALL_DIR);
             plan.push(Step::TakeDir { path, owner: *owner, mode: *mode }, format!("it differs: {what}"));
         }

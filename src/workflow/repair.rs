@@ -68,7 +68,7 @@ pub fn source(session: &Session, from: Option<&Path>) -> Result<Source> {
     let (receipt, _) = installed(session)?;
     let Some(from) = from else {
         let own = Candidate::open_self().ok();
-        let own = own.filter(|own| Digest::of(own.manifest()) == receipt.manifest);
+        let own = own.filter(|own| Digest::of(own.signed()) == receipt.manifest);
         let release = match own.map(|own| session.open(own)) {
             Some(Err(error)) => {
                 session.sink.warn(format!("this program's own copy of the release is not used: {error}"));

@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::product::{self, under};
 use crate::receipt::{self, Receipt};
-use crate::release::Release;
+use crate::release::{Judge, Release};
 use crate::source::Candidate;
 use crate::sys;
 use crate::sys::dir::{Dir, Kind};
@@ -224,13 +224,19 @@ impl<'a> Session<'a> {
         Ok((TrustStore::load(&self.root, &self.keys)?, Policy::load(&self.root)?))
     }
 
+    /// By what candidates are judged here.
+    #[must_use]
+    pub fn judge<'b>(&'b self, store: &'b TrustStore, policy: &'b Policy) -> Judge<'b> {
+        Judge { store, policy, at: self.now, sink: self.sink }
+    }
+
     /// Opens a candidate as a release whose signatures are accepted.
     ///
     /// # Errors
     /// When it is refused.
     pub fn open(&self, candidate: Candidate) -> Result<Release, anyhow::Error> {
         let (store, policy) = self.trust()?;
-        Ok(Release::open(candidate, &store, &policy, self.now)?)
+        Ok(Release::open(candidate, &self.judge(&store, &policy))?)
     }
 
     /// What is installed.

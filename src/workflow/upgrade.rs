@@ -92,7 +92,7 @@ impl Present {
     #[must_use]
     pub fn has_licence_of(&self, release: &Release) -> bool {
         let digest = |manifest: &Manifest| {
-            let entry = manifest.entries.iter().find(|entry| entry.path == manifest.eula)?;
+            let entry = manifest.entries.iter().find(|entry| Some(&entry.path) == manifest.eula.as_ref())?;
             if let Kind::File { sha256, .. } = entry.kind { Some(sha256) } else { None }
         };
         self.manifest().and_then(digest).is_some_and(|now| digest(release.manifest()) == Some(now))
