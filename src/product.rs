@@ -39,6 +39,8 @@ pub const UNIT_DIR: &str = "/etc/systemd/system";
 pub const CERTIFICATE: &str = "cert.pem";
 /// See [`CERTIFICATE`].
 pub const CERTIFICATE_KEY: &str = "cert.key";
+/// What a release says about itself, in its tree: in RPM packages, whose header cannot say it.
+pub const RELEASE_FILE: &str = "release.json";
 
 /// What a release is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
