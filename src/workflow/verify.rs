@@ -144,7 +144,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
     let watch = sys::clock::Watch::start();
     session.require_settled()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let (bytes, signatures) = apply::kept_bytes(&session.root)?;
+    let (bytes, signatures) = apply::kept_bytes(&session.root, &session.site)?;
     let (store, policy) = session.trust()?;
     let digest = Digest::of(&bytes);
     let judgement = verify::judge(&bytes, &signatures, &store, &policy, session.now);
@@ -167,7 +167,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
         return Ok(report);
     }
     let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
-    let found = drift::all(&session.root, manifest.get(), receipt.owners)?;
+    let found = drift::all(&session.root, &session.site, manifest.get(), receipt.owners)?;
     if !found.drift.is_empty() {
         session.refuse_when_busy()?; // a run that began meanwhile is no drift
     }
