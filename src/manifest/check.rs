@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, Error, Health, Kind, Manifest, Place, Result, Upgrades};
+use super::{Entry, Error, Health, Kind, Manifest, Place, Result, Unit, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
@@ -18,23 +18,28 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 }
 
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
-    names(manifest)?;
-    let starts = frames(manifest)?;
-    entries(manifest, &starts)
-}
-
-fn names(manifest: &Manifest) -> Result<()> {
     words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
     rotations(&manifest.rotations)?;
-    if manifest.config.len() > MAX_TEXT {
+    let starts = frames(manifest)?;
+    content(&manifest.config, &manifest.units, &manifest.eula, &manifest.entries)?;
+    manifest.entries.iter().try_for_each(|entry| inside(manifest, entry, &starts))
+}
+
+/// Whether what a release lays out can be laid out, whatever it comes in: the texts of the default
+/// configuration and the units, and the entries, but for the places of their content.
+///
+/// # Errors
+/// When a rule is broken.
+pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) -> Result<()> {
+    if config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
-    for unit in &manifest.units {
+    for unit in units {
         if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
         }
     }
-    Ok(())
+    tree(eula, entries)
 }
 
 /// Rules for what a release says about itself, whatever it came in.
@@ -92,13 +97,13 @@ fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
     Ok(starts)
 }
 
-fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
-    if manifest.entries.len() > MAX_ENTRIES {
+fn tree(eula: &RelPath, entries: &[Entry]) -> Result<()> {
+    if entries.len() > MAX_ENTRIES {
         return bad("entries", "there are too many");
     }
     let mut dirs: HashMap<&RelPath, bool> = HashMap::new();
     let mut last: Option<&RelPath> = None;
-    for entry in &manifest.entries {
+    for entry in entries {
         if last.is_some_and(|last| last.as_str() >= entry.path.as_str()) {
             return bad(entry.path.as_str(), "entries must be sorted by path, each once");
         }
@@ -109,19 +114,21 @@ fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
             return bad(entry.path.as_str(), "its directory is no directory of the payload");
         }
         dirs.insert(&entry.path, matches!(entry.kind, Kind::Dir { .. }));
-        inside(manifest, entry, starts)?;
+        if let Kind::Symlink { target } = &entry.kind {
+            link_stays_inside(&entry.path, target)?;
+        }
     }
-    let eula = manifest.entries.iter().find(|e| e.path == manifest.eula);
+    let eula = entries.iter().find(|e| e.path == *eula);
     match eula.map(|e| &e.kind) {
         Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
         _ => bad("eula", "it names no file of the payload"),
     }
 }
 
+/// Whether the content of a file lies inside the payload.
 fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
-        Kind::Dir { .. } => Ok(()),
-        Kind::Symlink { target } => link_stays_inside(&entry.path, target),
+        Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
         Kind::File { size, at: Place { frame, offset }, .. } => {
             let what = entry.path.as_str();
             if *size == 0 {
@@ -141,7 +148,7 @@ fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
 }
 
 /// A link's target is relative and, walked from the link's directory, never leaves the tree.
-pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     let broken = |why| bad(path.as_str(), why);
     if target.is_empty()
         || target.len() > 1024

@@ -10,6 +10,7 @@ mod description;
 mod error;
 mod schema;
 
+pub use check::content as check_content;
 pub use description::Description;
 pub use error::{Error, Result};
 pub use schema::{Entry, Health, Kind, Manifest, Payload, Place, Requirements, Stub, Unit, Upgrades};
