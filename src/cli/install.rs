@@ -7,6 +7,7 @@ use serde_json::json;
 use super::ask::{self, Question};
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use super::package::PackageArgs;
 use super::password::{self, PasswordArgs};
 use crate::plan::Plan;
 use crate::prompt::{self, Answers, Partial};
@@ -47,6 +48,8 @@ pub(super) struct Target {
     /// How long the service may take to answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = HEALTH_SECONDS)]
     pub(super) health_timeout: u64,
+    #[command(flatten)]
+    pub(super) package: PackageArgs,
 }
 
 pub(super) const HEALTH_SECONDS: u64 = 120;
@@ -64,6 +67,7 @@ impl Default for Target {
             cert_passphrase_file: None,
             external_address: Vec::new(),
             health_timeout: HEALTH_SECONDS,
+            package: PackageArgs::default(),
         }
     }
 }
@@ -92,6 +96,7 @@ impl Target {
             certificate,
             names: self.external_address.clone(),
             health_seconds: self.health_timeout,
+            package: self.package.options(),
         })
     }
 

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod legacy;
 mod mask;
 mod pack;
+mod package;
 pub mod password;
 mod plan;
 pub mod progress;

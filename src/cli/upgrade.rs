@@ -8,6 +8,7 @@ use super::approval::Approval;
 use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use super::package::PackageArgs;
 use crate::config::OnConflict;
 use crate::product;
 use crate::prompt::Partial;
@@ -80,6 +81,8 @@ pub(super) struct Args {
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
+    package: PackageArgs,
+    #[command(flatten)]
     approval: Approval,
 }
 
@@ -93,13 +96,20 @@ impl Default for Args {
             answers: None,
             no_owner: false,
             diff: false,
+            package: PackageArgs::default(),
             approval: Approval::default(),
         }
     }
 }
 
 impl Choices {
-    pub(super) fn options(&self, session: &Session, no_owner: bool, health_seconds: u64) -> Result<Options> {
+    pub(super) fn options(
+        &self,
+        session: &Session,
+        no_owner: bool,
+        health_seconds: u64,
+        package: PackageArgs,
+    ) -> Result<Options> {
         if no_owner && session.is_live() {
             return Err(Error::OwnersNeeded.into());
         }
@@ -118,6 +128,7 @@ impl Choices {
             snapshot_dir: self.snapshot_dir.clone(),
             owners: !no_owner && sys::env::is_root(),
             health_seconds,
+            package: package.options(),
         })
     }
 }
@@ -128,7 +139,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     args.approval.begin(&session)?;
     let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
-    let options = args.choices.options(&session, args.no_owner, args.health_timeout)?;
+    let options = args.choices.options(&session, args.no_owner, args.health_timeout, args.package)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };

@@ -14,7 +14,7 @@ mod schema;
 pub use check::content as check_content;
 pub use description::Description;
 pub use error::{Error, Result};
-pub use package::{Texts, signed_part, texts_of};
+pub use package::{Texts, package_of, signed_part, texts_of};
 pub use schema::{
     Container, Entry, Health, Kind, Manifest, Outside, Packaged, Payload, Place, Requirements, Stub, Unit,
     Upgrades,

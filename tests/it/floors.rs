@@ -43,7 +43,7 @@ const HOUSE: &[Room] = &[
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "retained", "service", "snapshot", "sys", "types", "verify",
+            "receipt", "release", "retained", "rpmfile", "service", "snapshot", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
@@ -52,8 +52,8 @@ const HOUSE: &[Room] = &[
         4,
         "plan",
         &[
-            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "types",
-            "verify",
+            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "rpmfile",
+            "types", "verify",
         ],
     ),
     (
