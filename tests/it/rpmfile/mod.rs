@@ -1,6 +1,7 @@
 //! The reader of RPM packages against the real rpmbuild, rpmsign and rpm, and against the packages of
 //! another writer, the `rpm` crate.
 
+mod flips;
 mod oracle;
 mod sample;
 mod signed;
