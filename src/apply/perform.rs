@@ -39,9 +39,12 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let key = context.secrets.key.as_ref().ok_or(Error::Lacks("the private key"))?;
             write_pair(context, dir, chain, key)
         }
-        Step::WriteFile { path, owner, mode, text } => {
+        Step::WriteFile { path, owner, mode, text, modified } => {
             let (dir, name) = open_parent(context.root, path)?;
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
+            if let Some(seconds) = modified {
+                sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
+            }
             reload_if_unit(context, path)
         }
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
@@ -116,7 +119,7 @@ pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
 
 /// systemd goes on with a unit as it read it until it is told.
 fn reload_if_unit(context: &Context, path: &str) -> Result<()> {
-    if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
+    if product::unit_of_path(path).is_some() { reload_units(context) } else { Ok(()) }
 }
 
 /// Makes systemd read its units again, when it manages this root.
@@ -205,7 +208,7 @@ fn start(context: &Context, unit: &str) -> Result<()> {
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(product::LOG_DIR).join("server.log");
+    let log = context.at(&context.site.log_file());
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
@@ -229,9 +232,9 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
 /// The certificate that the server should show: the installed one, unless the configuration names
 /// another.
 fn served_certificate(context: &Context) -> Result<Option<Digest>> {
-    let text = Zeroizing::new(sys::fs::read_limited(&context.at(product::CONFIG_FILE), 4 << 20)?);
+    let text = Zeroizing::new(sys::fs::read_limited(&context.at(&context.site.config_file()), 4 << 20)?);
     let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
-    let path = named.unwrap_or_else(|| format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE));
+    let path = named.unwrap_or_else(|| format!("{}/{}", context.site.tree(), product::CERTIFICATE));
     let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
     Ok(certs::leaf_digest(&String::from_utf8_lossy(&chain)).ok())
 }
@@ -240,7 +243,7 @@ fn write_receipt(context: &Context, path: &str) -> Result<()> {
     let receipt = context.receipt.ok_or(Error::Lacks("the receipt"))?;
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let (dir, name) = open_parent(context.root, path)?;
-    dir.replace_file(super::finish::MANIFEST, release.candidate().manifest(), 0o600, None)?;
+    dir.replace_file(super::finish::MANIFEST, release.record(), 0o600, None)?;
     dir.replace_file(super::finish::SIGNATURES, release.candidate().signatures(), 0o600, None)?;
     Ok(dir.replace_file(&name, &receipt.to_bytes(), 0o600, None)?)
 }

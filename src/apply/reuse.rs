@@ -10,7 +10,7 @@ use super::files::open;
 use super::stage::{Owners, WORKERS};
 use super::{Context, Error, Known, Result};
 use crate::manifest::{Entry, Kind};
-use crate::product::{self, Owner};
+use crate::product::Owner;
 use crate::release::Release;
 use crate::sys::attributes::{self, Keep};
 use crate::sys::clone::{self, Options};
@@ -31,7 +31,7 @@ pub(super) fn reuse<'a>(
     top: &Dir,
     owners: Owners,
 ) -> Result<HashSet<&'a str>> {
-    let live = match open(context.root, product::INSTALL_DIR) {
+    let live = match open(context.root, &context.site.tree()) {
         Err(Error::Sys(e)) if e.is_not_found() => return Ok(HashSet::new()),
         other => other?,
     };
@@ -75,7 +75,8 @@ impl Worker<'_> {
     /// Takes one file, if the installed one is what the release says; gives its size then.
     fn take(&mut self, entry: &Entry) -> Result<Option<u64>> {
         let Kind::File { mode, size, sha256, .. } = entry.kind else { return Ok(None) };
-        if entry.owner != Owner::Root {
+        // what the host may change is never shared
+        if entry.owner != Owner::Root || entry.package.is_some_and(|package| package.config) {
             return Ok(None);
         }
         let name = entry.path.name();
@@ -88,6 +89,7 @@ impl Worker<'_> {
             && meta.stat.mode == mode.bits()
             && self.owners.of(entry.owner).is_none_or(|ids| ids == meta.stat.ids)
             && meta.links < MOST_LINKS
+            && entry.package.is_none_or(|package| meta.modified.seconds == package.modified)
             && is_plain(&file, &path)?;
         if !fits {
             return Ok(None);

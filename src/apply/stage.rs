@@ -8,7 +8,7 @@ use super::{Context, Error, Result, reuse};
 use crate::event::Unit;
 use crate::manifest::{Entry, Kind};
 use crate::product::Owner;
-use crate::release::{FrameReader, Release, Run, runs};
+use crate::release::{ContentReader, Release, Run, runs};
 use crate::sys::clock::Watch;
 use crate::sys::dir::{self, Dir, Ids, Trail};
 use crate::sys::io::Output;
@@ -106,17 +106,26 @@ pub(super) fn files(
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Result<()> {
     let runs = runs(release.manifest(), wanted);
-    let start = || Worker { release, owners, trail: Trail::new(top), reader: FrameReader::new(release) };
+    let start = || Worker { release, owners, trail: Trail::new(top), reader: ContentReader::new(release) };
     sys::parallel::each(sys::env::waiting_workers(WORKERS), runs.len(), start, |worker, number| {
         runs.get(number).map_or(Ok(()), |run| worker.run(run, context))
     })
+}
+
+/// What only a package says of a file. Without owners there are no capabilities either: both are root's to give.
+fn packaged(entry: &Entry, file: &std::fs::File, path: &Path, context: &Context) -> Result<()> {
+    let Some(package) = entry.package else { return Ok(()) };
+    if package.low_ports && context.owners {
+        sys::xattr::allow_low_ports(file, path)?;
+    }
+    Ok(sys::attributes::set_modified(file, path, package.modified)?)
 }
 
 struct Worker<'a> {
     release: &'a Release,
     owners: Owners,
     trail: Trail<'a>,
-    reader: FrameReader<'a>,
+    reader: ContentReader<'a>,
 }
 
 impl Worker<'_> {
@@ -146,6 +155,6 @@ impl Worker<'_> {
         })?;
         self.release.compare(entry, sha256, hasher.finish())?;
         dir::set_attributes(output.file(), path, self.owners.of(entry.owner), mode.bits())?;
-        Ok(())
+        packaged(entry, output.file(), path, context)
     }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, Error, Kind, Manifest, Place, Result};
+use super::{Container, Entry, Error, Health, Kind, Manifest, Place, Result, Unit, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
-use crate::verify::ROTATIONS_LIMIT;
+use crate::verify::{ROTATIONS_LIMIT, Rotation};
 
 /// More than any product has; each entry costs memory.
 const MAX_ENTRIES: usize = 300_000;
@@ -18,46 +18,65 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 }
 
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
-    names(manifest)?;
-    let starts = frames(manifest)?;
-    entries(manifest, &starts)
+    words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
+    rotations(&manifest.rotations)?;
+    let Some(container) = &manifest.container else {
+        return bad("stub, payload and frames", "one is missing or of the wrong kind");
+    };
+    let Some(eula) = &manifest.eula else { return bad("eula", "it is missing") };
+    let starts = frames(container)?;
+    content(&manifest.config, &manifest.units, eula, &manifest.entries)?;
+    manifest.entries.iter().try_for_each(|entry| inside(container, entry, &starts))
 }
 
-fn names(manifest: &Manifest) -> Result<()> {
-    if !product::is_word(&manifest.product) {
-        return bad("product", "it must be letters, digits, - and _");
-    }
-    let title = manifest.title.as_str();
-    if title.is_empty() || title.len() > 120 || !title.chars().all(is_printable_char) {
-        return bad("title", "it must be 1 to 120 printable bytes");
-    }
-    if manifest.upgrades.from > manifest.upgrades.to {
-        return bad("upgrades", "from is later than to");
-    }
-    if !manifest.health.path.starts_with('/') || manifest.health.path.bytes().any(|b| !b.is_ascii_graphic()) {
-        return bad("health path", "it must begin with / and hold printable characters without spaces");
-    }
-    if manifest.health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
-        return bad("health version key", "it must be letters, digits, - and _");
-    }
-    rotations(manifest)?;
-    if manifest.config.len() > MAX_TEXT {
+/// Whether what a release lays out can be laid out, whatever it comes in: the texts of the default
+/// configuration and the units, and the entries, but for the places of their content.
+///
+/// # Errors
+/// When a rule is broken.
+pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) -> Result<()> {
+    if config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
-    for unit in &manifest.units {
+    for unit in units {
         if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
         }
+    }
+    tree(entries)?;
+    let eula = entries.iter().find(|entry| entry.path == *eula);
+    match eula.map(|entry| &entry.kind) {
+        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
+        _ => bad("eula", "it names no file of the payload"),
+    }
+}
+
+/// Rules for what a release says about itself, whatever it came in.
+pub(super) fn words(product: &str, title: &str, upgrades: &Upgrades, health: &Health) -> Result<()> {
+    if !product::is_word(product) {
+        return bad("product", "it must be letters, digits, - and _");
+    }
+    if title.is_empty() || title.len() > 120 || !title.chars().all(is_printable_char) {
+        return bad("title", "it must be 1 to 120 printable bytes");
+    }
+    if upgrades.from > upgrades.to {
+        return bad("upgrades", "from is later than to");
+    }
+    if !health.path.starts_with('/') || health.path.bytes().any(|b| !b.is_ascii_graphic()) {
+        return bad("health path", "it must begin with / and hold printable characters without spaces");
+    }
+    if health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
+        return bad("health version key", "it must be letters, digits, - and _");
     }
     Ok(())
 }
 
 /// Whether the statements are well-formed; who may make them is judged with the keys of a host.
-fn rotations(manifest: &Manifest) -> Result<()> {
-    if manifest.rotations.len() > ROTATIONS_LIMIT {
+pub(super) fn rotations(rotations: &[Rotation]) -> Result<()> {
+    if rotations.len() > ROTATIONS_LIMIT {
         return bad("rotations", "there are more than 8");
     }
-    for (number, rotation) in manifest.rotations.iter().enumerate() {
+    for (number, rotation) in rotations.iter().enumerate() {
         if let Err(why) = rotation.check() {
             return bad(format!("rotation {number}"), why);
         }
@@ -66,10 +85,10 @@ fn rotations(manifest: &Manifest) -> Result<()> {
 }
 
 /// Checks that the frames fill the payload without gap; gives where each one's content begins.
-fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
+fn frames(container: &Container) -> Result<Vec<u64>> {
     let (mut offset, mut content) = (0_u64, 0_u64);
-    let mut starts = Vec::with_capacity(manifest.frames.len());
-    for (number, frame) in manifest.frames.iter().enumerate() {
+    let mut starts = Vec::with_capacity(container.frames.len());
+    for (number, frame) in container.frames.iter().enumerate() {
         let what = || format!("frame {number}");
         if frame.offset != offset {
             return bad(what(), "it does not begin where the one before ends");
@@ -81,19 +100,20 @@ fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
         let next = offset.checked_add(frame.length).zip(content.checked_add(frame.content_length));
         (offset, content) = next.map_or_else(|| bad(what(), "its length is out of range"), Ok)?;
     }
-    if offset != manifest.payload.length || content != manifest.payload.content_length {
+    if offset != container.payload.length || content != container.payload.content_length {
         return bad("payload", "its length is not the sum of its frames");
     }
     Ok(starts)
 }
 
-fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
-    if manifest.entries.len() > MAX_ENTRIES {
+/// Entries are sorted, each is there once, what holds one is a directory, and links stay inside.
+pub(super) fn tree(entries: &[Entry]) -> Result<()> {
+    if entries.len() > MAX_ENTRIES {
         return bad("entries", "there are too many");
     }
     let mut dirs: HashMap<&RelPath, bool> = HashMap::new();
     let mut last: Option<&RelPath> = None;
-    for entry in &manifest.entries {
+    for entry in entries {
         if last.is_some_and(|last| last.as_str() >= entry.path.as_str()) {
             return bad(entry.path.as_str(), "entries must be sorted by path, each once");
         }
@@ -104,29 +124,28 @@ fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
             return bad(entry.path.as_str(), "its directory is no directory of the payload");
         }
         dirs.insert(&entry.path, matches!(entry.kind, Kind::Dir { .. }));
-        inside(manifest, entry, starts)?;
+        if let Kind::Symlink { target } = &entry.kind {
+            link_stays_inside(&entry.path, target)?;
+        }
     }
-    let eula = manifest.entries.iter().find(|e| e.path == manifest.eula);
-    match eula.map(|e| &e.kind) {
-        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
-        _ => bad("eula", "it names no file of the payload"),
-    }
+    Ok(())
 }
 
-fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
+/// Whether the content of a file lies inside the payload.
+fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
-        Kind::Dir { .. } => Ok(()),
-        Kind::Symlink { target } => link_stays_inside(&entry.path, target),
+        Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
         Kind::File { size, at: Place { frame, offset }, .. } => {
             let what = entry.path.as_str();
             if *size == 0 {
                 return Ok(());
             }
-            let (Some(start), Some(holder)) = (starts.get(*frame), manifest.frames.get(*frame)) else {
+            let (Some(start), Some(holder)) = (starts.get(*frame), container.frames.get(*frame)) else {
                 return bad(what, "its frame does not exist");
             };
             let end = start.checked_add(*offset).and_then(|begin| begin.checked_add(*size));
-            if *offset >= holder.content_length || end.is_none_or(|end| end > manifest.payload.content_length)
+            if *offset >= holder.content_length
+                || end.is_none_or(|end| end > container.payload.content_length)
             {
                 return bad(what, "its content lies outside the payload");
             }
@@ -136,7 +155,7 @@ fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
 }
 
 /// A link's target is relative and, walked from the link's directory, never leaves the tree.
-pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     let broken = |why| bad(path.as_str(), why);
     if target.is_empty()
         || target.len() > 1024

@@ -1,12 +1,14 @@
-//! The vendor's side: a directory tree becomes one signed self-extracting file.
+//! The vendor's side: a directory tree becomes one signed self-extracting file, or one signed RPM.
 //!
-//! In: a tree, a description, a signing key, the program itself. Out: an executable bundle, and on
-//! request a detached signature over it. Never writes a secret, never leaves a half-written output.
+//! In: a tree, a description, a signing key, the program itself. Out: an executable bundle or a
+//! package, and on request a detached signature over it. Never writes a secret, never leaves a
+//! half-written output.
 #![forbid(unsafe_code)]
 
 mod description;
 mod error;
 mod frames;
+mod package;
 mod rotation;
 pub mod signer;
 mod tree;
@@ -20,11 +22,12 @@ use jiff::Timestamp;
 pub use description::Description;
 pub use error::{Error, Result};
 use frames::{Counted, FrameWriter};
+pub use package::{PackageRequest, PackedRpm, PayloadCompression, package};
 pub use rotation::{Rotations, Vouched, vouch};
 
 use crate::bundle::{self, Compression, Parts, WRAPPER_LEN};
 use crate::event::{EventSink, Unit as Amount};
-use crate::manifest::{FORMAT, Manifest, Payload, Stub};
+use crate::manifest::{Container, FORMAT, Manifest, Payload, Stub};
 use crate::sys;
 use crate::types::Hasher;
 use crate::verify::Rotation;
@@ -80,11 +83,15 @@ pub type Sign<'a> = dyn FnMut(&[u8]) -> Result<Vec<Vec<u8>>> + 'a;
 /// When an input cannot be read or is unfit, signing fails, or the output cannot be written.
 pub fn pack(request: &Request, sign: &mut Sign, sink: &dyn EventSink) -> Result<Packed> {
     let _working = sys::signal::Working::begin(); // so that Ctrl-C leaves no half-written file
-    let (temp, file) = temporary(request.output)?;
-    let result = write_bundle(request, sign, sink, file);
-    match result {
+    complete(request.output, |file| write_bundle(request, sign, sink, file))
+}
+
+/// Lets `write` fill a file that gets its name when it is complete.
+fn complete<T>(output: &Path, write: impl FnOnce(File) -> Result<T>) -> Result<T> {
+    let (temp, file) = temporary(output)?;
+    match write(file) {
         Ok(packed) => {
-            sys::fs::rename(&temp, request.output)?;
+            sys::fs::rename(&temp, output)?;
             Ok(packed)
         }
         Err(error) => {
@@ -130,23 +137,22 @@ fn write_bundle(request: &Request, sign: &mut Sign, sink: &dyn EventSink, file: 
         upgrades: description.upgrades.clone(),
         rotations: request.rotations.to_vec(),
         built_at: request.built_at,
-        stub,
-        payload,
-        eula: description.eula.clone(),
+        container: Some(Container { stub: stub.clone(), payload: payload.clone(), frames }),
+        eula: Some(description.eula.clone()),
         config: description.config_text.clone(),
         units: description.unit_texts.clone(),
         health: description.health(),
         requirements: description.requirements.clone(),
-        frames,
         entries,
+        outside: Vec::new(),
     };
     let bytes = manifest.to_bytes()?;
     let signatures = sign(&bytes)?;
     let block = signatures.concat();
     let parts = Parts {
-        payload_offset: manifest.stub.length,
-        payload_length: manifest.payload.length,
-        manifest_offset: manifest.stub.length + manifest.payload.length + WRAPPER_LEN,
+        payload_offset: stub.length,
+        payload_length: payload.length,
+        manifest_offset: stub.length + payload.length + WRAPPER_LEN,
         manifest_length: bytes.len() as u64,
         signatures_length: block.len() as u64,
     };
@@ -162,9 +168,9 @@ fn write_bundle(request: &Request, sign: &mut Sign, sink: &dyn EventSink, file: 
         length,
         payload_from: parts.payload_offset + 1,
         payload_length: parts.payload_length,
-        content_length: manifest.payload.content_length,
+        content_length: payload.content_length,
         files: manifest.files().count(),
-        frames: manifest.frames.len(),
+        frames: manifest.frames().len(),
         signatures: signatures.len(),
     })
 }
@@ -175,8 +181,8 @@ fn copy_stub(program: Option<&Path>, out: &mut Counted<File>) -> Result<Stub> {
     let mut file = sys::fs::open_existing(path)?;
     let failed = |e| sys::Error::new("read", path, e);
     let length = match crate::source::Candidate::open(path) {
-        Ok(candidate) => candidate.parts().payload_offset,
-        Err(_) => file.metadata().map_err(failed)?.len(),
+        Ok(candidate) if candidate.parts().is_some() => candidate.parts().map_or(0, |p| p.payload_offset),
+        _ => file.metadata().map_err(failed)?.len(),
     };
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 1 << 20];

@@ -26,7 +26,8 @@ const BLOCK: u64 = 512;
 /// What the tree holds.
 #[derive(Debug)]
 pub(super) struct Tree {
-    entries: Vec<Entry>,
+    /// Sorted by path. Digests and places are not known before the archive is written.
+    pub(super) entries: Vec<Entry>,
     /// Bytes of all files.
     pub(super) bytes: u64,
 }
@@ -64,7 +65,7 @@ fn scan_dir(dir: &Dir, prefix: Option<&RelPath>, tree: &mut Tree) -> Result<()> 
             scan_dir(&dir.open_dir(&name)?, Some(&path), tree)?;
         }
         tree.bytes += if stat.kind == FileKind::File { stat.size } else { 0 };
-        tree.entries.push(Entry { path, owner: Owner::Root, kind });
+        tree.entries.push(Entry { path, owner: Owner::Root, kind, package: None });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod changes;
 mod error;
 mod install;
+mod outside;
 mod repair;
 mod rollback;
 mod snapshot;
@@ -17,7 +18,8 @@ mod upgrade;
 pub use changes::Changes;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
-pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
+pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
+pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
 pub use snapshot::{
@@ -27,6 +29,7 @@ pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
+use crate::product::Site;
 use crate::types::Digest;
 
 /// What a plan is for.
@@ -76,6 +79,9 @@ pub struct Plan {
     pub signers: Vec<String>,
     /// The root that is changed.
     pub root: String,
+    /// Which installation of it.
+    #[serde(default, skip_serializing_if = "Site::is_server")]
+    pub site: Site,
     /// Bytes needed on the file system of the installation directory.
     pub space_bytes: u64,
     /// What changes in the installation directory.

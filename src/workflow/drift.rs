@@ -14,7 +14,7 @@ use crate::manifest::{Entry, Kind, Manifest};
 pub use host::{Found, all};
 
 use crate::plan;
-use crate::product::{self, Owner};
+use crate::product::{self, Owner, Site};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind as FileKind, Meta, Stat, Trail};
 use crate::sys::io::Buffer;
@@ -45,8 +45,8 @@ pub(super) const TOP: &str = ".";
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
-    of_tree(root, product::INSTALL_DIR, manifest, owners)
+pub fn of(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
+    of_tree(root, &site.tree(), manifest, owners)
 }
 
 /// As [`of`], in another place.
@@ -61,8 +61,8 @@ pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Re
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn read(root: &Path, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
-    read_tree(root, product::INSTALL_DIR, manifest, owners)
+pub fn read(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
+    read_tree(root, &site.tree(), manifest, owners)
 }
 
 fn read_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
@@ -156,13 +156,17 @@ fn entry_drift(
             return Ok(Some("owner"));
         }
     }
-    kind_drift(holder, name, &entry.kind, stat, reader)
+    if entry.package.is_some_and(|package| package.config) {
+        return Ok((stat.kind != FileKind::File).then_some("kind")); // the host may change it
+    }
+    let low_ports = entry.package.is_some_and(|package| package.low_ports);
+    kind_drift(holder, name, (&entry.kind, low_ports), stat, reader)
 }
 
 fn kind_drift(
     holder: &Dir,
     name: &str,
-    kind: &Kind,
+    (kind, low_ports): (&Kind, bool),
     stat: Stat,
     reader: &mut Reader,
 ) -> Result<Option<&'static str>> {
@@ -182,8 +186,8 @@ fn kind_drift(
             if mode.bits() != stat.mode {
                 return Ok(Some("mode"));
             }
-            let capable = xattr::has(&file, &holder.path_of(name), xattr::CAPABILITY)?;
-            Ok(capable.then_some("capability")) // a release gives none
+            let found = xattr::low_ports(&file, &holder.path_of(name))?;
+            Ok((found != low_ports.then_some(true)).then_some("capability"))
         }
         _ => Ok(Some("kind")),
     }
