@@ -35,3 +35,13 @@ pub use files::{File, Flags, Kind, carrier, content_limit};
 pub use header::{MAX_HEADER, MAX_SIGNATURE_HEADER};
 pub use package::{Package, Payload};
 pub use scriptlets::{Dependency, Scriptlet, When};
+
+#[cfg(test)]
+#[path = "crafted_tests.rs"]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests change bytes by position"
+)]
+mod tests;

@@ -32,6 +32,7 @@ mod prompts;
 mod reference_product;
 mod repair;
 mod rotation;
+mod rpmfile;
 mod secrets;
 mod signer;
 mod snapshot;
