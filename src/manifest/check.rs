@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, Error, Health, Kind, Manifest, Place, Result, Unit, Upgrades};
+use super::{Container, Entry, Error, Health, Kind, Manifest, Place, Result, Unit, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
@@ -20,17 +20,21 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
     words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
     rotations(&manifest.rotations)?;
-    let starts = frames(manifest)?;
-    content(&manifest.config, &manifest.units, &manifest.eula, &manifest.entries)?;
-    manifest.entries.iter().try_for_each(|entry| inside(manifest, entry, &starts))
+    content(&manifest.config, &manifest.units, manifest.eula.as_ref(), &manifest.entries)?;
+    let Some(container) = &manifest.container else {
+        return bad("stub, payload and frames", "one is missing or of the wrong kind");
+    };
+    let starts = frames(container)?;
+    manifest.entries.iter().try_for_each(|entry| inside(container, entry, &starts))
 }
 
-/// Whether what a release lays out can be laid out, whatever it comes in: the texts of the default
-/// configuration and the units, and the entries, but for the places of their content.
+/// Whether what a release brings can be laid out, whatever it comes in: the texts of the default
+/// configuration and of the units, the licence agreement, and the entries, but for where their
+/// content lies.
 ///
 /// # Errors
 /// When a rule is broken.
-pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) -> Result<()> {
+pub fn content(config: &str, units: &[Unit], eula: Option<&RelPath>, entries: &[Entry]) -> Result<()> {
     if config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
@@ -39,7 +43,12 @@ pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) 
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
         }
     }
-    tree(eula, entries)
+    tree(entries)?;
+    let eula = entries.iter().find(|entry| Some(&entry.path) == eula);
+    match eula.map(|entry| &entry.kind) {
+        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
+        _ => bad("eula", "it names no file of the payload"),
+    }
 }
 
 /// Rules for what a release says about itself, whatever it came in.
@@ -76,10 +85,10 @@ pub(super) fn rotations(rotations: &[Rotation]) -> Result<()> {
 }
 
 /// Checks that the frames fill the payload without gap; gives where each one's content begins.
-fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
+fn frames(container: &Container) -> Result<Vec<u64>> {
     let (mut offset, mut content) = (0_u64, 0_u64);
-    let mut starts = Vec::with_capacity(manifest.frames.len());
-    for (number, frame) in manifest.frames.iter().enumerate() {
+    let mut starts = Vec::with_capacity(container.frames.len());
+    for (number, frame) in container.frames.iter().enumerate() {
         let what = || format!("frame {number}");
         if frame.offset != offset {
             return bad(what(), "it does not begin where the one before ends");
@@ -91,13 +100,14 @@ fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
         let next = offset.checked_add(frame.length).zip(content.checked_add(frame.content_length));
         (offset, content) = next.map_or_else(|| bad(what(), "its length is out of range"), Ok)?;
     }
-    if offset != manifest.payload.length || content != manifest.payload.content_length {
+    if offset != container.payload.length || content != container.payload.content_length {
         return bad("payload", "its length is not the sum of its frames");
     }
     Ok(starts)
 }
 
-fn tree(eula: &RelPath, entries: &[Entry]) -> Result<()> {
+/// Entries are sorted, each is there once, what holds one is a directory, and links stay inside.
+pub(super) fn tree(entries: &[Entry]) -> Result<()> {
     if entries.len() > MAX_ENTRIES {
         return bad("entries", "there are too many");
     }
@@ -118,15 +128,10 @@ fn tree(eula: &RelPath, entries: &[Entry]) -> Result<()> {
             link_stays_inside(&entry.path, target)?;
         }
     }
-    let eula = entries.iter().find(|e| e.path == *eula);
-    match eula.map(|e| &e.kind) {
-        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
-        _ => bad("eula", "it names no file of the payload"),
-    }
+    Ok(())
 }
 
-/// Whether the content of a file lies inside the payload.
-fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
+fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
         Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
         Kind::File { size, at: Place { frame, offset }, .. } => {
@@ -134,11 +139,12 @@ fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
             if *size == 0 {
                 return Ok(());
             }
-            let (Some(start), Some(holder)) = (starts.get(*frame), manifest.frames.get(*frame)) else {
+            let (Some(start), Some(holder)) = (starts.get(*frame), container.frames.get(*frame)) else {
                 return bad(what, "its frame does not exist");
             };
             let end = start.checked_add(*offset).and_then(|begin| begin.checked_add(*size));
-            if *offset >= holder.content_length || end.is_none_or(|end| end > manifest.payload.content_length)
+            if *offset >= holder.content_length
+                || end.is_none_or(|end| end > container.payload.content_length)
             {
                 return bad(what, "its content lies outside the payload");
             }
@@ -148,7 +154,7 @@ fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
 }
 
 /// A link's target is relative and, walked from the link's directory, never leaves the tree.
-fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     let broken = |why| bad(path.as_str(), why);
     if target.is_empty()
         || target.len() > 1024

@@ -8,13 +8,19 @@
 mod check;
 mod description;
 mod error;
+mod package;
 mod schema;
 
 pub use check::content as check_content;
 pub use description::Description;
 pub use error::{Error, Result};
-pub use schema::{Entry, Health, Kind, Manifest, Payload, Place, Requirements, Stub, Unit, Upgrades};
+pub use package::{Texts, signed_part, texts_of};
+pub use schema::{
+    Container, Entry, Health, Kind, Manifest, Outside, Packaged, Payload, Place, Requirements, Stub, Unit,
+    Upgrades,
+};
 
+use crate::rpmfile::Package;
 use crate::verify::Verified;
 
 /// The format version that this program writes and reads.
@@ -25,7 +31,7 @@ const KNOWN_CRITICAL: [&str; 9] =
     ["stub", "payload", "entries", "upgrades", "epoch", "schema", "requirements", "health", "rotations"];
 
 impl Manifest {
-    /// Reads verified bytes.
+    /// Reads verified bytes: a manifest, or the record of a package that was kept on a host.
     ///
     /// # Errors
     /// When they are no manifest of a known format, when a critical field is unknown, or when
@@ -35,6 +41,9 @@ impl Manifest {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        if let Some(package) = Self::of_record(bytes) {
+            return package;
+        }
         let manifest: Self = serde_json::from_slice(bytes).map_err(|e| Error::Syntax(e.to_string()))?;
         if manifest.format != FORMAT {
             return Err(Error::Format(manifest.format));
@@ -67,6 +76,22 @@ impl Unverified {
     /// As [`Manifest::parse`].
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Manifest::from_bytes(bytes).map(Self)
+    }
+
+    /// What a package's header says, without the texts of its files.
+    ///
+    /// # Errors
+    /// When it cannot be laid out as a release.
+    pub fn of_header(package: &Package) -> Result<Self> {
+        Manifest::of_header(package).map(Self)
+    }
+
+    /// What a package says together with the texts of its files.
+    ///
+    /// # Errors
+    /// As [`Manifest::of_package`].
+    pub fn of_package(package: &Package, texts: &Texts) -> Result<Self> {
+        Manifest::of_texts(package, texts).map(Self)
     }
 
     /// The content, to be shown together with a warning.

@@ -20,17 +20,31 @@ const HOUSE: &[Room] = &[
             "verify", "workflow",
         ],
     ),
-    (7, "report", &["config", "manifest", "pack", "plan", "snapshot", "types", "verify", "workflow"]),
+    (
+        7,
+        "report",
+        &[
+            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "types", "verify",
+            "workflow",
+        ],
+    ),
     (
         6,
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "manifest", "plan", "product", "prompt",
-            "receipt", "release", "retained", "service", "snapshot", "source", "sys", "trust", "types",
-            "verify",
+            "receipt", "release", "retained", "rpmfile", "service", "snapshot", "source", "sys", "trust",
+            "types", "verify",
         ],
     ),
-    (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
+    (
+        6,
+        "pack",
+        &[
+            "archive", "bundle", "event", "manifest", "product", "rpmfile", "source", "sys", "trust",
+            "types", "verify",
+        ],
+    ),
     (
         5,
         "apply",
@@ -49,9 +63,13 @@ const HOUSE: &[Room] = &[
             "verify",
         ],
     ),
-    (4, "release", &["bundle", "event", "manifest", "source", "sys", "trust", "types", "verify"]),
+    (
+        4,
+        "release",
+        &["archive", "bundle", "event", "manifest", "rpmfile", "source", "sys", "trust", "types", "verify"],
+    ),
     (3, "snapshot", &["event", "product", "sys", "types"]),
-    (3, "manifest", &["bundle", "product", "types", "verify"]),
+    (3, "manifest", &["bundle", "product", "rpmfile", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "sys", "types", "verify"]),
     (3, "config", &[]),
@@ -59,9 +77,10 @@ const HOUSE: &[Room] = &[
     (3, "prompt", &["types"]),
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
-    (2, "source", &["bundle", "sys"]),
+    (2, "source", &["bundle", "rpmfile", "sys"]),
     (2, "host", &["product", "sys", "types"]),
     (1, "bundle", &["types"]),
+    (1, "rpmfile", &["archive", "types"]),
     (1, "archive", &[]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
@@ -70,8 +89,13 @@ const HOUSE: &[Room] = &[
 ];
 
 /// Imports that stay on their floor. All others go down.
-const SAME_FLOOR: &[(&str, &str)] =
-    &[("apply", "journal"), ("apply", "service"), ("cli", "report"), ("verify", "trust")];
+const SAME_FLOOR: &[(&str, &str)] = &[
+    ("apply", "journal"),
+    ("apply", "service"),
+    ("cli", "report"),
+    ("rpmfile", "archive"),
+    ("verify", "trust"),
+];
 
 /// What each floor is called.
 const FLOORS: [&str; 9] =
