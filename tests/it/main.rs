@@ -37,3 +37,4 @@ mod signer;
 mod snapshot;
 mod tamper;
 mod upgrade;
+mod verdicts;
