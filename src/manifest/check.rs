@@ -20,21 +20,21 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
     words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
     rotations(&manifest.rotations)?;
-    content(&manifest.config, &manifest.units, manifest.eula.as_ref(), &manifest.entries)?;
     let Some(container) = &manifest.container else {
         return bad("stub, payload and frames", "one is missing or of the wrong kind");
     };
+    let Some(eula) = &manifest.eula else { return bad("eula", "it is missing") };
     let starts = frames(container)?;
+    content(&manifest.config, &manifest.units, eula, &manifest.entries)?;
     manifest.entries.iter().try_for_each(|entry| inside(container, entry, &starts))
 }
 
-/// Whether what a release brings can be laid out, whatever it comes in: the texts of the default
-/// configuration and of the units, the licence agreement, and the entries, but for where their
-/// content lies.
+/// Whether what a release lays out can be laid out, whatever it comes in: the texts of the default
+/// configuration and the units, and the entries, but for the places of their content.
 ///
 /// # Errors
 /// When a rule is broken.
-pub fn content(config: &str, units: &[Unit], eula: Option<&RelPath>, entries: &[Entry]) -> Result<()> {
+pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) -> Result<()> {
     if config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
@@ -44,7 +44,7 @@ pub fn content(config: &str, units: &[Unit], eula: Option<&RelPath>, entries: &[
         }
     }
     tree(entries)?;
-    let eula = entries.iter().find(|entry| Some(&entry.path) == eula);
+    let eula = entries.iter().find(|entry| entry.path == *eula);
     match eula.map(|entry| &entry.kind) {
         Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
         _ => bad("eula", "it names no file of the payload"),
@@ -131,6 +131,7 @@ pub(super) fn tree(entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
+/// Whether the content of a file lies inside the payload.
 fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
         Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
@@ -154,7 +155,7 @@ fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
 }
 
 /// A link's target is relative and, walked from the link's directory, never leaves the tree.
-pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     let broken = |why| bad(path.as_str(), why);
     if target.is_empty()
         || target.len() > 1024

@@ -81,7 +81,8 @@ pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
 #[must_use]
 pub fn paths_of_interest(manifest: &Manifest, site: &Site) -> Vec<String> {
     let mut files: Vec<String> = files_outside(manifest, site).into_iter().map(|file| file.path).collect();
-    files.extend([site.config_file(), site.stage()]);
+    // the unit is enabled there, wherever it lies itself
+    files.extend([site.config_file(), site.stage(), unit_path(&site.unit())]);
     files.extend(service_dirs(site).map(|(path, _)| path));
     let mut paths: Vec<String> =
         files.iter().flat_map(|file| ancestors(file)).chain(files.iter().cloned()).collect();
@@ -242,6 +243,7 @@ pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, pl
     // what lies in the tree comes with it
     let others = [site.stage(), if site.is_server() { site.config_file() } else { site.tree() }];
     let files = files_outside(manifest, site).into_iter().map(|file| file.path);
+    let files = files.chain([unit_path(&site.unit())]);
     let leaves = service.iter().map(|(path, _)| path.clone()).chain(others).chain(files);
     for dir in leaves.flat_map(|leaf| ancestors(&leaf)) {
         wanted.push((dir, Owner::Root, DIR_MODE, "it is missing"));

@@ -129,7 +129,7 @@ fn check(request: &PackageRequest, tree: &tree::Tree) -> Result<()> {
     manifest::check_content(
         &description.config_text,
         &description.unit_texts,
-        Some(&description.eula),
+        &description.eula,
         &tree.entries,
     )?;
     let refuse =
