@@ -78,7 +78,7 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
     Keys(keys::KeysArgs),
-    /// Make a signed self-extracting installer from a directory tree
+    /// Make a signed self-extracting installer or RPM package from a directory tree
     Pack(pack::Args),
 }
 

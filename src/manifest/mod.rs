@@ -86,6 +86,14 @@ impl Unverified {
         Manifest::of_header(package).map(Self)
     }
 
+    /// What a package says together with the texts of its files.
+    ///
+    /// # Errors
+    /// As [`Manifest::of_package`].
+    pub fn of_package(package: &Package, texts: &Texts) -> Result<Self> {
+        Manifest::of_texts(package, texts).map(Self)
+    }
+
     /// The content, to be shown together with a warning.
     #[must_use]
     pub fn look(&self) -> &Manifest {

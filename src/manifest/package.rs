@@ -151,6 +151,11 @@ impl Manifest {
         })
     }
 
+    /// What a package says that nobody vouches for.
+    pub(super) fn of_texts(package: &Package, texts: &Texts) -> Result<Self> {
+        derive(package, Some(texts))
+    }
+
     /// What a header says that nobody vouches for; without the texts of files.
     pub(super) fn of_header(package: &Package) -> Result<Self> {
         derive(package, None)

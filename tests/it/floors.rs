@@ -37,7 +37,14 @@ const HOUSE: &[Room] = &[
             "types", "verify",
         ],
     ),
-    (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
+    (
+        6,
+        "pack",
+        &[
+            "archive", "bundle", "event", "manifest", "product", "rpmfile", "source", "sys", "trust",
+            "types", "verify",
+        ],
+    ),
     (
         5,
         "apply",

@@ -38,3 +38,4 @@ mod signer;
 mod snapshot;
 mod tamper;
 mod upgrade;
+mod verdicts;
