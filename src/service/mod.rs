@@ -5,6 +5,7 @@
 
 mod health;
 mod http;
+pub mod logs;
 mod systemd;
 
 pub use health::{Healthy, Probe, Wanted, await_health, probe};
