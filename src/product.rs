@@ -74,6 +74,16 @@ impl Role {
         format!("{}.service", self.service())
     }
 
+    /// The log of the role's service, or of the engine `name` beside others.
+    #[must_use]
+    pub fn log(self, name: Option<&str>) -> String {
+        match (self, name) {
+            (Self::Server, _) => format!("{LOG_DIR}/server.log"),
+            (Self::Engine, None) => format!("{LOG_DIR}/d1.log"),
+            (Self::Engine, Some(name)) => format!("{LOG_DIR}/d1_{name}/d1.log"),
+        }
+    }
+
     /// The systemd service of the role, without suffix.
     #[must_use]
     pub fn service(self) -> &'static str {

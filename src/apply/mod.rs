@@ -36,10 +36,11 @@ use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use crate::manifest::Manifest;
 use crate::plan::{Action, Plan, Planned, Step};
-use crate::product::{self, Owner, under};
+use crate::product::{self, Owner, Role, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
-use crate::service;
+use crate::service::logs::Place;
+use crate::service::{self, RunLog};
 use crate::sys::dir::{Ids, Stamp};
 use crate::sys::{clock, signal};
 use crate::types::{Digest, Secret, error_chain};
@@ -74,6 +75,8 @@ pub struct Context<'a> {
     pub known: Option<&'a Known>,
     /// The manifest of what is live, read once: reading it takes longer than the service may be away.
     pub live: OnceLock<Option<Verified<Manifest>>>,
+    /// The id of the run that the service's log told of before it was started.
+    pub run_before: OnceLock<Option<String>>,
     /// Whether this is the recovery of a run that was cut off: what happened since is not known.
     pub recovering: bool,
     /// Who is told.
@@ -94,7 +97,8 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(root: &'a Path, owners: bool, secrets: &'a Secrets, sink: &'a dyn EventSink) -> Self {
         let (release, receipt, known, live) = (None, None, None, OnceLock::new());
-        Self { root, owners, release, secrets, receipt, known, live, recovering: false, sink }
+        let (run_before, recovering) = (OnceLock::new(), false);
+        Self { root, owners, release, secrets, receipt, known, live, run_before, recovering, sink }
     }
 }
 
@@ -110,6 +114,18 @@ impl Context<'_> {
             let _ = self.live.set(finish::installed(self.root)?);
         }
         Ok(self.live.get().and_then(Option::as_ref).map(Verified::get))
+    }
+
+    /// Where a unit's service logs.
+    fn log_of(&self, unit: &str) -> String {
+        let role = [Role::Server, Role::Engine].into_iter().find(|role| role.unit() == unit);
+        role.unwrap_or(Role::Server).log(None)
+    }
+
+    /// That log, for what the run says that this context started.
+    fn run_log<'b>(&'b self, log: &'b str) -> RunLog<'b> {
+        let before = self.run_before.get().and_then(Option::as_deref);
+        RunLog { place: Place::Product(self.root, log), before }
     }
 
     /// Whether the root is the running system, so that its service manager can be used.

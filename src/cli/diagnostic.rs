@@ -247,6 +247,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             apply::Error::Receipt(inner) => of_receipt(inner, Exit::NotRestored),
             _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
         },
+        E::NoLog(_) => diagnosis(
+            Exit::Failed,
+            "the service writes it at its start; --role and --name tell whose, --log FILE reads another file",
+        ),
         E::NotReady(_) => {
             diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
         }
@@ -321,6 +325,10 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         }
         E::NoAccounts { .. } => diagnosis(Exit::Blocked, "--no-owner leaves all files to whoever runs this"),
         E::NoSpace { .. } => diagnosis(Exit::Blocked, "make room on the file system of /usr/local"),
+        E::NotTested => diagnosis(
+            Exit::Blocked,
+            "leave out --no-start, or start the service before an upgrade; without --require-fips, `demisto-install log facts` tells later",
+        ),
         E::NoSystemd => diagnosis(Exit::Blocked, "--no-start installs without starting the service"),
         E::Config(_) => diagnosis(Exit::Blocked, CONFIG),
         E::OtherProduct { .. } => {

@@ -120,6 +120,8 @@ pub struct Upgrade<'a> {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
 }
 
 /// Paths whose existence or text decides steps.
@@ -161,7 +163,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     configuration(input, &mut plan)?;
     files(input, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
-    started(input, &mut plan);
+    started(input, &mut plan)?;
     records(input, &mut plan);
     Ok(plan)
 }
@@ -400,15 +402,19 @@ fn files(input: &Upgrade, plan: &mut Plan) {
     }
 }
 
-fn started(input: &Upgrade, plan: &mut Plan) {
+fn started(input: &Upgrade, plan: &mut Plan) -> Result<()> {
     let unit = input.manifest.role.unit();
     if !(input.service.live && input.service.active) {
+        if input.require_fips {
+            return Err(Error::NotTested);
+        }
         plan.notes.push("the service does not run now and is not started".to_owned());
-        return;
+        return Ok(());
     }
     let version = install::version_check(input.manifest);
-    let limits = (input.port, input.health_seconds);
+    let limits = (input.port, input.health_seconds, input.require_fips);
     plan.start((unit, &input.manifest.health.path, version), limits, STARTED);
+    Ok(())
 }
 
 fn records(input: &Upgrade, plan: &mut Plan) {

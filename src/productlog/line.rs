@@ -81,7 +81,9 @@ fn is_program(text: &str) -> bool {
         (1..=16).contains(&word.len())
             && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
-    text.split(' ').count() <= 3 && text.split(' ').all(plain) && text.split(' ').next_back() == Some("server")
+    text.split(' ').count() <= 3
+        && text.split(' ').all(plain)
+        && text.split(' ').next_back() == Some("server")
 }
 
 fn is_version(text: &str) -> bool {

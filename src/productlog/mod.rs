@@ -13,6 +13,7 @@ mod line;
 mod names;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, BufRead};
 
 use serde::Serialize;
@@ -83,6 +84,16 @@ pub struct Fips {
     pub at: Option<String>,
     /// What was logged of a failure.
     pub problem: Option<String>,
+}
+
+impl fmt::Display for Fips {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.mode, self.self_tests) {
+            (Mode::On, _) => "mode on, self-tests passed",
+            (Mode::Off, _) => "error state: the self-tests failed",
+            (Mode::Unknown, _) => "unknown: the log of this start does not tell",
+        })
+    }
 }
 
 /// A line at level `error` or worse.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod log;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
+pub use log::log_facts;
 
 /// A plan, step by step with reasons.
 #[must_use]
@@ -374,6 +376,17 @@ pub fn status(status: &Status) -> String {
             None => "not asked".to_owned(),
         };
         line("Port", format!("{port}: {answer}"));
+    }
+    if let Some(told) = &status.log {
+        log::rows(told).into_iter().for_each(|(name, value)| line(name, value));
+        let running = told.facts.start.as_ref().map(|start| start.version.as_str());
+        let installed = status.release.as_deref().unwrap_or_default();
+        if running.is_some_and(|version| !installed.starts_with(version)) {
+            line("", format!("that is not the installed {installed}"));
+        }
+    }
+    if let Some(problem) = &status.log_problem {
+        line("Log", format!("not read: {problem}"));
     }
     if let Some(retained) = &status.retained {
         let data =

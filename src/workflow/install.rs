@@ -31,6 +31,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
 }
 
 /// A release that was verified as a whole, and the host that it is offered to.
@@ -142,6 +144,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         floor: apply::epoch_floor(&session.root)?,
         owners: options.owners,
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
     };
     let plan = plan::install(&input, offer.receipt.as_ref())?;
     Ok(plan.map_or(Next::Nothing, |plan| Next::Change(Box::new(plan))))

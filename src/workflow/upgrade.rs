@@ -51,6 +51,8 @@ pub struct Options {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
 }
 
 /// What is installed.
@@ -203,6 +205,7 @@ pub fn plan(
         allow_downgrade: options.allow_downgrade,
         owners: owners(present, options),
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
     };
     let plan = plan::upgrade(&input)?;
     let diff = match (&survey.config, &merged) {

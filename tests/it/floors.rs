@@ -40,7 +40,7 @@ const HOUSE: &[Room] = &[
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
-    (5, "service", &["product", "sys", "types"]),
+    (5, "service", &["archive", "product", "productlog", "sys", "types"]),
     (
         4,
         "plan",
@@ -64,6 +64,7 @@ const HOUSE: &[Room] = &[
     (1, "bundle", &["types"]),
     (1, "rpmfile", &["archive", "types"]),
     (1, "archive", &[]),
+    (1, "productlog", &["types"]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
     (0, "types", &[]),

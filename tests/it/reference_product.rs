@@ -343,6 +343,39 @@ fn the_certificates_of_clients_are_asked_for_and_verified() {
     assert_eq!(host.lines("engine 'stranger' connected"), 0);
 }
 
+#[test]
+fn a_server_that_wants_a_certificate_counts_as_one_that_answers() {
+    let host = Host::new();
+    host.certificate();
+    host.openssl("rsa -in plain.key -out cert.key");
+    let conf = json!({"Server": {"HttpsPort": host.port.to_string()},
+        "server.certificate.clientauthpolicy": "require"});
+    host.write("etc/demisto.conf", &conf.to_string());
+    let server = host.serve();
+    let probe = || demisto_install::service::probe(host.port, "/health", Some("version"));
+    let modern = probe();
+    assert!(modern.answers && modern.wants_certificate && modern.certificate.is_some(), "{modern:?}");
+    assert_eq!((modern.status, modern.version), (None, None));
+    server.stop();
+
+    // before TLS 1.3 it is the handshake that fails
+    let home = host.path("usr/local/demisto");
+    let port = host.port.to_string();
+    let mut command = std::process::Command::new("openssl");
+    command.args(["s_server", "-accept", &port, "-cert", "cert.pem", "-key", "cert.key", "-tls1_2", "-www"]);
+    command.current_dir(home).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    for (wanted, options) in [(false, &[][..]), (true, &["-Verify", "1"])] {
+        let mut old = command.args(options).spawn().unwrap();
+        until("the server to answer", || probe().certificate.is_some());
+        let answer = probe();
+        old.kill().unwrap();
+        old.wait().unwrap();
+        assert_eq!((answer.answers, answer.wants_certificate), (true, wanted), "{answer:?}");
+        assert_eq!(answer.certificate, modern.certificate);
+    }
+}
+
 /// Makes an authority (ca.pem), a client of it (client.pem) and one of nobody's (stranger.pem).
 fn clients(host: &Host) {
     host.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca");
