@@ -368,6 +368,7 @@ pub fn status(status: &Status) -> String {
     }
     if let Some(port) = status.port {
         let answer = match &status.answers {
+            Some(probe) if probe.wants_certificate => "answers clients with a certificate only".to_owned(),
             Some(probe) if probe.answers => {
                 let version = probe.version.as_ref().map(|version| format!("answers as version {version}"));
                 version.unwrap_or_else(|| "answers".to_owned())
