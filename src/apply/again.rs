@@ -26,7 +26,7 @@ pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
     let (Some(unit), Some((port, path, seconds))) = (stopped.filter(|_| context.is_live()), asked) else {
         return;
     };
-    let log = context.log_of(unit);
+    let log = context.site.log_file();
     let wanted = Wanted {
         unit: Some(unit),
         port,

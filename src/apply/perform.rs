@@ -76,7 +76,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::AwaitHealth { unit, port, path, seconds, version, fips } => {
             let version = version.as_ref().map(|check| (check.key.as_str(), check.wanted.as_str()));
             let (one_time, limit) = (context.at(product::ONE_TIME_FILE), Duration::from_secs(*seconds));
-            let (log, fips) = (context.log_of(unit), *fips);
+            let (log, fips) = (context.site.log_file(), *fips);
             let (unit, port, one_time) = (Some(unit.as_str()), *port, one_time.as_path());
             let log = context.run_log(&log);
             await_health(context, &Wanted { unit, port, path, version, one_time, log, fips, limit })
@@ -203,14 +203,14 @@ fn restore_labels(paths: &[String]) -> Result<()> {
 }
 
 fn start(context: &Context, unit: &str) -> Result<()> {
-    let log = context.log_of(unit);
+    let log = context.site.log_file();
     let _ = context.run_before.set(service::run_id(Place::Product(context.root, &log)));
     let started = service::start(unit);
     started.map_err(|e| unhealthy(context, unit, format!("it did not start: {}", e.source)))
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(&context.log_of(unit));
+    let log = context.at(&context.site.log_file());
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
@@ -235,9 +235,9 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
 /// The certificate that the server should show: the installed one, unless the configuration names
 /// another.
 fn served_certificate(context: &Context) -> Result<Option<Digest>> {
-    let text = Zeroizing::new(sys::fs::read_limited(&context.at(product::CONFIG_FILE), 4 << 20)?);
+    let text = Zeroizing::new(sys::fs::read_limited(&context.at(&context.site.config_file()), 4 << 20)?);
     let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
-    let path = named.unwrap_or_else(|| format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE));
+    let path = named.unwrap_or_else(|| format!("{}/{}", context.site.tree(), product::CERTIFICATE));
     let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
     Ok(certs::leaf_digest(&String::from_utf8_lossy(&chain)).ok())
 }
@@ -246,7 +246,7 @@ fn write_receipt(context: &Context, path: &str) -> Result<()> {
     let receipt = context.receipt.ok_or(Error::Lacks("the receipt"))?;
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let (dir, name) = open_parent(context.root, path)?;
-    dir.replace_file(super::finish::MANIFEST, release.candidate().manifest(), 0o600, None)?;
+    dir.replace_file(super::finish::MANIFEST, release.record(), 0o600, None)?;
     dir.replace_file(super::finish::SIGNATURES, release.candidate().signatures(), 0o600, None)?;
     Ok(dir.replace_file(&name, &receipt.to_bytes(), 0o600, None)?)
 }

@@ -41,7 +41,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if let Some(path) = &args.extract {
         inspected.print_file(path)?;
     } else if args.manifest {
-        sys::fs::print_bytes(inspected.candidate().manifest())?;
+        sys::fs::print_bytes(inspected.candidate().signed())?;
     } else if args.signatures {
         sys::fs::print_bytes(inspected.candidate().signatures())?;
     } else {
@@ -50,8 +50,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         let text = report::inspected(&inspected, args.files);
         let value = json!({
             "verified": verified,
-            "payload_from": parts.payload_offset.saturating_add(1),
-            "payload_length": parts.payload_length,
+            "payload_from": parts.map(|parts| parts.payload_offset.saturating_add(1)),
+            "payload_length": parts.map(|parts| parts.payload_length),
+            "package": inspected.package().map(report::package_json),
             "manifest": inspected.manifest(),
         });
         common.result(&text, &value);

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
-use crate::product::{self, Role};
+use crate::product::{EngineName, Role, Site};
 use crate::report;
-use crate::workflow::facts::{self, Whose};
+use crate::workflow::facts;
 
 /// Tell what the product's log says
 #[derive(Debug, Args)]
@@ -27,9 +27,9 @@ enum Command {
         /// Whose log; the installed product's unless given
         #[arg(long, value_enum)]
         role: Option<Which>,
-        /// The engine of that name
-        #[arg(long, value_name = "NAME", value_parser = name)]
-        name: Option<String>,
+        /// That of the engine with this name
+        #[arg(long, value_name = "NAME", conflicts_with = "role")]
+        name: Option<EngineName>,
     },
 }
 
@@ -41,24 +41,17 @@ enum Which {
     Engine,
 }
 
-fn name(text: &str) -> Result<String, String> {
-    if product::is_word(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a name is letters, digits, - and _".to_owned())
-    }
-}
-
 pub(super) fn run(common: &Common, args: &LogArgs) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let mut session = common.session(&KeyArgs::default(), &*sink)?;
     let Command::Facts { log, role, name } = &args.command;
-    let role = role.map(|role| match role {
-        Which::Server => Role::Server,
-        Which::Engine => Role::Engine,
-    });
-    let whose = Whose { log: log.clone(), role, name: name.clone() };
-    let told = facts::facts(&session, &whose)?;
+    session = match (role, name) {
+        (_, Some(name)) => session.about(Site::engine(Some(name.clone()))),
+        (Some(Which::Server), None) => session.about(Site::unnamed(Role::Server)),
+        (Some(Which::Engine), None) => session.about(Site::unnamed(Role::Engine)),
+        (None, None) => session,
+    };
+    let told = facts::facts(&session, log.as_deref())?;
     common.result(&report::log_facts(&told), &told);
     Ok(Exit::Done.into())
 }

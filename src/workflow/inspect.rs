@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use super::{Error, Session, install};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
+use crate::rpmfile::Package;
 use crate::source::Candidate;
 use crate::sys;
 use crate::types::RelPath;
@@ -22,6 +23,8 @@ pub enum Inspected {
         candidate: Box<Candidate>,
         /// What it says of itself.
         manifest: Box<Unverified>,
+        /// What the header of a package says.
+        package: Option<Box<Package>>,
         /// Why it is not verified.
         why: String,
     },
@@ -46,6 +49,15 @@ impl Inspected {
         }
     }
 
+    /// What the header of a package says.
+    #[must_use]
+    pub fn package(&self) -> Option<&Package> {
+        match self {
+            Self::Verified(release) => release.package(),
+            Self::Unverified { package, .. } => package.as_deref(),
+        }
+    }
+
     /// Writes one file of the payload to standard output.
     ///
     /// # Errors
@@ -67,12 +79,18 @@ impl Inspected {
 pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspected> {
     let open = || install::candidate(file);
     let (store, policy) = session.trust()?;
-    match Release::open(open()?, &store, &policy, session.now) {
+    match Release::open(open()?, &session.judge(&store, &policy)) {
         Ok(release) => Ok(Inspected::Verified(Box::new(release))),
         Err(error) => {
             let candidate = Box::new(open()?);
-            let manifest = Box::new(Unverified::parse(candidate.manifest())?);
-            Ok(Inspected::Unverified { candidate, manifest, why: crate::types::error_chain(&error) })
+            let package =
+                candidate.package().map(|envelope| Package::parse(envelope.header())).transpose()?;
+            let manifest = Box::new(match &package {
+                Some(package) => Unverified::of_header(package)?,
+                None => Unverified::parse(candidate.signed())?,
+            });
+            let (package, why) = (package.map(Box::new), crate::types::error_chain(&error));
+            Ok(Inspected::Unverified { candidate, manifest, package, why })
         }
     }
 }

@@ -4,11 +4,11 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::drift::{self, Drift};
-use super::facts::{self, Told, Whose};
+use super::facts::{self, Told};
 use super::{Error, Session, install};
 use crate::apply;
 use crate::manifest::Health;
-use crate::product;
+use crate::product::Site;
 use crate::retained;
 use crate::service::{self, Probe, State};
 use crate::sys;
@@ -87,7 +87,7 @@ fn look(session: &Session) -> Result<Status> {
         retained_snapshot: None,
         drift: Vec::new(),
     };
-    let retained = match retained::read(&session.root) {
+    let retained = match retained::read(&session.root, &session.site) {
         Err(_) if busy => None, // it is being put there or removed
         other => other?,
     };
@@ -102,30 +102,30 @@ fn look(session: &Session) -> Result<Status> {
     status.epoch = Some(receipt.epoch);
     status.installed_at = Some(receipt.installed_at.to_string());
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
-    match facts::facts(session, &Whose::default()) {
+    match facts::facts(session, None) {
         Ok(told) => status.log = Some(told),
         Err(error) if matches!(error.downcast_ref(), Some(Error::NoLog(_))) => {}
         Err(error) => status.log_problem = Some(error_chain(&*error)),
     }
     status.port = install::configured_port(session).or(Some(receipt.port));
-    let manifest = match apply::installed(&session.root) {
+    let manifest = match apply::installed(&session.root, &session.site) {
         // between the receipt and the manifest: that they differ says nothing more
         Err(_) if status.unfinished || busy => None,
         other => other?,
     };
     if let Some(manifest) = manifest {
         if !busy {
-            status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
+            status.drift = drift::of(&session.root, &session.site, manifest.get(), receipt.owners)?;
         }
         if session.is_live() && crate::host::facts().systemd {
-            service(&mut status, receipt.role, &manifest.get().health);
+            service(&mut status, &session.site, &manifest.get().health);
         }
     }
     Ok(status)
 }
 
-fn service(status: &mut Status, role: product::Role, health: &Health) {
-    let unit = role.unit();
+fn service(status: &mut Status, site: &Site, health: &Health) {
+    let unit = site.unit();
     status.service = service::state(&unit).ok();
     let pid = status.service.as_ref().map_or(0, |state| state.pid);
     if pid != 0 {

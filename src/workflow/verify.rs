@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::drift::{self, Drift};
 use super::{Session, install};
 use crate::manifest::Manifest;
-use crate::release::{Release, Throughput};
+use crate::release::{self, Release, Throughput};
+use crate::rpmfile::{self, Covers, DigestKind, Envelope};
 use crate::types::Digest;
 use crate::verify::{self, Judgement};
 use crate::{apply, plan, sys};
@@ -24,8 +25,12 @@ pub struct Report {
     pub release: Option<String>,
     /// Its name for people.
     pub title: Option<String>,
-    /// How many frames were compared with their digests.
+    /// How many frames were compared with their digests; a package has none.
     pub frames: usize,
+    /// How many files it holds.
+    pub files: usize,
+    /// What the signature header of a package says besides signatures.
+    pub digests: Vec<StoredDigest>,
     /// How fast.
     pub throughput: Option<Throughput>,
     /// Whether the file is what its signers signed.
@@ -42,7 +47,9 @@ pub struct Report {
 pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
     let candidate = install::candidate(file)?;
     let (store, policy) = session.trust()?;
-    let judgement = verify::judge(candidate.manifest(), candidate.signatures(), &store, &policy, session.now);
+    let by = session.judge(&store, &policy);
+    let judgement = release::judge(&candidate, &by)?;
+    let digests = candidate.package().map_or_else(Vec::new, |envelope| digests(envelope));
     let mut report = Report {
         file: candidate.path().display().to_string(),
         accepted: false,
@@ -51,15 +58,18 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
         release: None,
         title: None,
         frames: 0,
+        files: 0,
+        digests,
         throughput: None,
     };
     if !report.judgement.accepted {
         return Ok(report);
     }
-    let whole = Release::open(candidate, &store, &policy, session.now).and_then(|release| {
+    let whole = Release::open(candidate, &by).and_then(|release| {
         report.release = Some(release.manifest().release());
         report.title = Some(release.manifest().title.clone());
-        report.frames = release.manifest().frames.len();
+        report.frames = release.manifest().frames().len();
+        report.files = release.manifest().files().count();
         release.verify_all(session.sink)
     });
     match whole {
@@ -71,6 +81,35 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
         Err(error) => report.problem = Some(crate::types::error_chain(&error)),
     }
     Ok(report)
+}
+
+/// A digest beside the signatures of a package. Whoever changes the one can change the other, so it says nothing
+/// of who made the package.
+#[derive(Debug, Serialize)]
+pub struct StoredDigest {
+    /// Which one.
+    pub kind: &'static str,
+    /// Whether it is that of the header; `None` when it is of a kind that is not compared.
+    pub matches: Option<bool>,
+}
+
+fn name_of(kind: DigestKind) -> &'static str {
+    match kind {
+        DigestKind::Md5 => "MD5",
+        DigestKind::Sha1 => "SHA-1",
+        DigestKind::Sha256 => "SHA-256",
+        DigestKind::Sha3 => "SHA3-256",
+    }
+}
+
+fn digests(envelope: &Envelope) -> Vec<StoredDigest> {
+    let found = Digest::of(envelope.header()).to_string();
+    let of = |digest: &rpmfile::StoredDigest| StoredDigest {
+        kind: name_of(digest.kind),
+        matches: (digest.kind == DigestKind::Sha256 && digest.covers == Covers::Header)
+            .then(|| digest.hex == found),
+    };
+    envelope.digests().iter().map(of).collect()
 }
 
 /// What is known of the installed release after all of it was looked at.
@@ -105,7 +144,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
     let watch = sys::clock::Watch::start();
     session.require_settled()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let (bytes, signatures) = apply::kept_bytes(&session.root)?;
+    let (bytes, signatures) = apply::kept_bytes(&session.root, &session.site)?;
     let (store, policy) = session.trust()?;
     let digest = Digest::of(&bytes);
     let judgement = verify::judge(&bytes, &signatures, &store, &policy, session.now);
@@ -128,7 +167,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
         return Ok(report);
     }
     let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
-    let found = drift::all(&session.root, manifest.get(), receipt.owners)?;
+    let found = drift::all(&session.root, &session.site, manifest.get(), receipt.owners)?;
     if !found.drift.is_empty() {
         session.refuse_when_busy()?; // a run that began meanwhile is no drift
     }

@@ -46,7 +46,6 @@ fn the_log_of_whoever_is_asked_for_is_read() {
         (&["--role", "server"], "6.1.0-2458567"),
         (&["--role", "engine"], "6.2.0-2458567"),
         (&["--name", "east"], "6.3.0-2458567"),
-        (&["--role", "engine", "--name", "east"], "6.3.0-2458567"),
         (&["--log", file], "6.6.0-2458567"),
     ] {
         assert_eq!(told(root.path(), args)["start"]["version"], version, "{args:?}");
