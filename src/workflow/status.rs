@@ -12,6 +12,7 @@ use crate::product::Site;
 use crate::retained;
 use crate::service::{self, Probe, State};
 use crate::sys;
+use crate::trust::expiry::RunsOut;
 use crate::types::error_chain;
 
 /// What is installed and how it is.
@@ -45,6 +46,10 @@ pub struct Status {
     pub log: Option<Told>,
     /// Why its log could not be read.
     pub log_problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
+    /// Why the trusted keys or the policy cannot be used, if so.
+    pub trust_problem: Option<String>,
     /// The release that `rollback` leads to.
     pub retained: Option<String>,
     /// The snapshot of its data.
@@ -83,6 +88,8 @@ fn look(session: &Session) -> Result<Status> {
         answers: None,
         log: None,
         log_problem: None,
+        keys_running_out: Vec::new(),
+        trust_problem: None,
         retained: None,
         retained_snapshot: None,
         drift: Vec::new(),
@@ -102,6 +109,10 @@ fn look(session: &Session) -> Result<Status> {
     status.epoch = Some(receipt.epoch);
     status.installed_at = Some(receipt.installed_at.to_string());
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
+    match session.trust() {
+        Ok((store, _)) => status.keys_running_out = store.running_out(session.now),
+        Err(error) => status.trust_problem = Some(error_chain(&error)),
+    }
     match facts::facts(session, None) {
         Ok(told) => status.log = Some(told),
         Err(error) if matches!(error.downcast_ref(), Some(Error::NoLog(_))) => {}

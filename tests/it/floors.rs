@@ -24,8 +24,8 @@ const HOUSE: &[Room] = &[
         7,
         "report",
         &[
-            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "types", "verify",
-            "workflow",
+            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "trust", "types",
+            "verify", "workflow",
         ],
     ),
     (
