@@ -68,7 +68,7 @@ impl<'a> Line<'a> {
 
 /// A part of a message as it may be shown.
 pub(super) fn shown(text: &str) -> String {
-    let text = printable_line(text);
+    let text = printable_line(&text.replace('\t', " "));
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}\u{2026}", text.get(..end).unwrap_or_default()),
         None => text,

@@ -187,7 +187,10 @@ pub struct RunLog<'a> {
 
 impl RunLog<'_> {
     /// What it says of this run; nothing when it says nothing.
-    fn facts(&self) -> Result<Facts, String> {
+    ///
+    /// # Errors
+    /// When it cannot be read, in words.
+    pub fn facts(&self) -> Result<Facts, String> {
         let told = logs::read(self.place, Reach::Near).map_err(|e| format!("{e}: {}", e.source))?;
         let facts = told.map(|told| told.facts).unwrap_or_default();
         let ours = facts.start.as_ref().is_some_and(|start| Some(start.run_id.as_str()) != self.before);

@@ -380,6 +380,27 @@ fn the_command_line_tells_of_keys_that_run_out() {
         }
     }
     assert!(run(&["lint", file.to_str().unwrap(), "--months", "0"]).contains("warning[runs-out]"));
+
+    let vendor = Vendor::get();
+    let output = vendor.install(case.root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ask = |verb: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+        command.args(verb).arg("--root").arg(case.root());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let warning = format!("the key {key} (Soon <release@example.org>) runs out on ");
+    let (bundle, release) = (vendor.small(), vendor.file("release.asc"));
+    let verify = ["verify", bundle.to_str().unwrap(), "--key", release.to_str().unwrap()];
+    for said in [ask(&["status"]), ask(&verify)] {
+        assert!(said.contains(&warning) && said.contains(", in 19 days: import its successor now"), "{said}");
+    }
+    let status: serde_json::Value = serde_json::from_str(&ask(&["status", "--output", "json"])).unwrap();
+    assert_eq!(status["keys_running_out"][0]["days_left"], 19, "{status}");
+    assert_eq!(
+        (&status["trust_problem"], &status["log"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
 }
 
 #[test]
