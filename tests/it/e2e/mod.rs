@@ -3,6 +3,7 @@
 mod bundle;
 mod container;
 mod logs;
+mod package;
 mod repair;
 mod service;
 mod snapshot;
