@@ -9,10 +9,11 @@ use demisto_install::bundle::Trailer;
 use demisto_install::config;
 use demisto_install::journal::{self, Journal};
 use demisto_install::manifest::Unverified;
+use demisto_install::productlog::Facts;
 use demisto_install::prompt::Partial;
 use demisto_install::rpmfile::{Cpio, Envelope, File, Flags, Kind, Package};
 use demisto_install::trust::{Origin, Policy, TrustStore};
-use demisto_install::types::Digest;
+use demisto_install::types::{Digest, is_printable_char};
 use demisto_install::verify;
 
 /// The last 80 bytes are a trailer, what is before them the rest of the file.
@@ -151,4 +152,20 @@ fn archived() -> Vec<File> {
         file("/opt/x", content(b"same"), 0o644, Some(4)),
         file("/opt/y", content(b"same"), 0o644, Some(4)),
     ]
+}
+
+/// The product's log: what is told of it is fit for a terminal, short, and the whole of a line.
+pub(crate) fn log(bytes: &[u8]) {
+    let mut facts = Facts::default();
+    facts.read(&mut &*bytes).expect("memory can be read");
+    let problem = facts.fips.problem.iter();
+    for text in facts.errors.iter().map(|error| &error.text).chain(problem) {
+        assert!(text.chars().count() <= 301 && text.chars().all(is_printable_char), "{text:?}");
+    }
+    if let Some(start) = facts.start {
+        let text = String::from_utf8_lossy(bytes);
+        let begin = format!("{} info Starting {}, version {}", start.at, start.program, start.version);
+        assert!(text.split('\n').any(|line| line.starts_with(&begin)), "{begin}");
+        assert!(begin.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{begin:?}");
+    }
 }

@@ -13,6 +13,7 @@ mod inspect;
 mod install;
 pub mod keys;
 pub mod legacy;
+mod log;
 mod mask;
 mod pack;
 mod package;
@@ -66,6 +67,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
+    /// Tell what the product's log says of its version and its FIPS-CC mode
+    Log(log::LogArgs),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),
     /// Put right what was changed since the installation
@@ -127,6 +130,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
+        Some(Command::Log(args)) => log::run(common, args),
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
         Some(Command::Repair(args)) => repair::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
@@ -180,6 +184,7 @@ mod tests {
             "verify",
             "inspect",
             "status",
+            "log facts",
             "wait-ready",
             "repair",
             "uninstall",

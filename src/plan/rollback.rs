@@ -302,7 +302,8 @@ fn service(input: &Rollback, plan: &mut Plan) {
     }
     let unit = input.survey.site.unit();
     let version = input.back.and_then(|(_, back)| install::version_check(back));
-    plan.start((unit, &manifest.health.path, version), (input.port, input.health_seconds), STARTED);
+    let limits = (input.port, input.health_seconds, false);
+    plan.start((unit, &manifest.health.path, version), limits, STARTED);
 }
 
 fn records(input: &Rollback, plan: &mut Plan) {

@@ -121,6 +121,8 @@ pub struct Upgrade<'a> {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
     /// What is done for packages besides laying them out.
     pub packaging: &'a Packaging,
 }
@@ -167,7 +169,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     files(input, &mut plan);
     input.packaging.placed(&mut plan);
     install::labels(input.facts, input.survey, &mut plan);
-    started(input, &mut plan);
+    started(input, &mut plan)?;
     records(input, &mut plan);
     input.packaging.records(&mut plan);
     Ok(plan)
@@ -416,15 +418,19 @@ fn remove_old(old: &[HostFile], new: &[HostFile], live: bool, plan: &mut Plan) {
     }
 }
 
-fn started(input: &Upgrade, plan: &mut Plan) {
+fn started(input: &Upgrade, plan: &mut Plan) -> Result<()> {
     let unit = input.survey.site.unit();
     if !(input.service.live && input.service.active) {
+        if input.require_fips {
+            return Err(Error::NotTested);
+        }
         plan.notes.push("the service does not run now and is not started".to_owned());
-        return;
+        return Ok(());
     }
     let version = install::version_check(input.manifest);
-    let limits = (input.port, input.health_seconds);
+    let limits = (input.port, input.health_seconds, input.require_fips);
     plan.start((unit, &input.manifest.health.path, version), limits, STARTED);
+    Ok(())
 }
 
 fn records(input: &Upgrade, plan: &mut Plan) {

@@ -31,6 +31,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
     /// What is done for a package besides laying it out.
     pub package: package::Options,
 }
@@ -145,6 +147,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         floor: apply::epoch_floor(&session.root, &session.site)?,
         owners: options.owners,
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
         packaging: &package::packaging(session, options.package, &offer.release, None)?,
     };
     let plan = plan::install(&input, offer.receipt.as_ref())?;

@@ -114,6 +114,9 @@ pub enum Error {
     /// An earlier run was cut off, and its recovery failed.
     #[error("an earlier run was cut off and could not be recovered")]
     Unrecovered(#[source] Box<apply::Error>),
+    /// The product has written no log, or not there.
+    #[error("there is no log {}", .0.display())]
+    NoLog(PathBuf),
     /// A service did not become ready.
     #[error("not ready: {0}")]
     NotReady(String),

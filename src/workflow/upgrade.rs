@@ -51,6 +51,8 @@ pub struct Options {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
     /// What is done for packages besides laying them out.
     pub package: package::Options,
 }
@@ -209,6 +211,7 @@ pub fn plan(
         allow_downgrade: options.allow_downgrade,
         owners: owners(present, options),
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
         packaging: &package::packaging(session, options.package, &offer.release, present.receipt())?,
     };
     let plan = plan::upgrade(&input)?;

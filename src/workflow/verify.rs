@@ -10,6 +10,7 @@ use super::{Session, install};
 use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
 use crate::rpmfile::{self, Covers, DigestKind, Envelope};
+use crate::trust::expiry::RunsOut;
 use crate::types::Digest;
 use crate::verify::{self, Judgement};
 use crate::{apply, plan, sys};
@@ -37,6 +38,8 @@ pub struct Report {
     pub accepted: bool,
     /// Why not.
     pub problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
 }
 
 /// Judges the signatures, then compares every byte of the file with what was signed. A refusal is
@@ -54,6 +57,7 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
         file: candidate.path().display().to_string(),
         accepted: false,
         problem: Some(judgement.reason.clone()),
+        keys_running_out: store.running_out(session.now),
         judgement,
         release: None,
         title: None,
@@ -125,6 +129,8 @@ pub struct Installed {
     pub accepted: bool,
     /// Why not.
     pub problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
     /// How many entries and files were compared.
     pub compared: usize,
     /// What differs.
@@ -154,6 +160,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
         title: receipt.title.clone(),
         accepted: false,
         problem: Some(judgement.reason.clone()),
+        keys_running_out: store.running_out(session.now),
         judgement,
         compared: 0,
         drift: Vec::new(),

@@ -24,8 +24,8 @@ const HOUSE: &[Room] = &[
         7,
         "report",
         &[
-            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "types", "verify",
-            "workflow",
+            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "trust", "types",
+            "verify", "workflow",
         ],
     ),
     (
@@ -54,7 +54,7 @@ const HOUSE: &[Room] = &[
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
-    (5, "service", &["product", "sys", "types"]),
+    (5, "service", &["archive", "product", "productlog", "sys", "types"]),
     (
         4,
         "plan",
@@ -82,6 +82,7 @@ const HOUSE: &[Room] = &[
     (1, "bundle", &["types"]),
     (1, "rpmfile", &["archive", "types"]),
     (1, "archive", &[]),
+    (1, "productlog", &["types"]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
     (0, "types", &[]),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -19,6 +19,7 @@ const TARGETS: [Target; 10] = [
     ("keys", targets::keys),
     ("rpm", targets::rpm),
     ("cpio", targets::cpio),
+    ("log", targets::log),
 ];
 
 /// Changed copies of each file of the corpus.

@@ -24,6 +24,7 @@ mod golden;
 mod install;
 mod keys;
 mod killed_from_outside;
+mod logs;
 mod lost_writes;
 mod pack_rpm;
 mod policy;
