@@ -9,12 +9,14 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod error;
+mod shape;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
+pub use shape::{Shape, sniff};
 
 use crate::bundle::{self, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN};
 use crate::sys;
@@ -47,7 +49,11 @@ impl Candidate {
         Self::from_file(sys::fs::open_existing(Path::new("/proc/self/exe"))?, sys::env::program())
     }
 
-    fn from_file(file: File, path: PathBuf) -> Result<Self> {
+    /// Takes a file that was opened before; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Candidate::open`].
+    pub fn from_file(file: File, path: PathBuf) -> Result<Self> {
         let meta = file.metadata().map_err(|e| sys::Error::new("look at", &path, e))?;
         if !meta.is_file() {
             return Err(Error::NotAFile(path));
