@@ -22,6 +22,7 @@ pub mod receipt;
 pub mod release;
 pub mod report;
 pub mod retained;
+pub mod rpmfile;
 pub mod service;
 pub mod snapshot;
 pub mod source;

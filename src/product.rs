@@ -44,6 +44,8 @@ pub const CERTIFICATE: &str = "cert.pem";
 pub const CERTIFICATE_KEY: &str = "cert.key";
 /// The server's program, in [`INSTALL_DIR`].
 pub const SERVER_PROGRAM: &str = "server";
+/// What a release says about itself, in [`INSTALL_DIR`]: in RPM packages, whose header cannot say it.
+pub const RELEASE_FILE: &str = "release.json";
 /// The directory beside [`INSTALL_DIR`] in which a release is staged.
 pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
 /// The directory beside it into which a repair moves what it replaces, until it is complete.

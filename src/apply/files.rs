@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Result;
 use crate::product;
-use crate::sys::dir::{self, Dir, Ids};
+use crate::sys::dir::{self, Dir, Ids, Kind};
 use crate::sys::{self, fault};
 use crate::types::RelPath;
 
@@ -78,9 +78,41 @@ pub(super) fn put_back(
     Ok(target.sync()?)
 }
 
+/// Moves a directory aside that stands where a file was: the service can make one in its own directories,
+/// and it must not keep a run from being undone. It keeps what it holds, under the first free name.
+pub(super) fn make_way(dir: &Dir, name: &str) -> Result<()> {
+    if dir.stat(name)?.is_none_or(|stat| stat.kind != Kind::Dir) {
+        return Ok(());
+    }
+    for number in 0..MOST_ASIDE {
+        let aside = format!("{name}.demisto-orig.{number}");
+        if dir.stat(&aside)?.is_none() {
+            return Ok(dir.rename_new(name, dir, aside)?);
+        }
+    }
+    Ok(())
+}
+
+/// So many names are tried for what is moved aside.
+const MOST_ASIDE: u32 = 1000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_in_a_files_place_is_moved_aside() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = Dir::open(temp.path()).unwrap();
+        for aside in ["x.demisto-orig.0", "x.demisto-orig.1"] {
+            top.create_dir("x", 0o700, None).unwrap().create_file("inside").unwrap();
+            make_way(&top, "x").unwrap();
+            assert!(top.stat("x").unwrap().is_none() && temp.path().join(aside).join("inside").exists());
+        }
+        top.create_file("x").unwrap();
+        make_way(&top, "x").unwrap();
+        assert!(top.stat("x").unwrap().is_some());
+    }
 
     /// Parts of the tree may be the service's: it must not lead us to another directory.
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::{open, open_parent, put_back};
+use super::files::{make_way, open, open_parent, put_back};
 use super::{Context, Result, accounts, carry, finish, remove, repair, snapshot, switch};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
@@ -77,6 +77,7 @@ fn file(path: &str, before: &Before, context: &Context, journal: &Journal) -> Re
     if context.at(path).parent().is_some_and(Path::is_dir) {
         let (dir, name) = open_parent(context.root, path)?;
         dir.remove_leftover(&name)?; // it may hold a secret, and it keeps its directory from going
+        make_way(&dir, &name)?;
     }
     match before {
         Before::File { copy, mode, uid, gid } => {

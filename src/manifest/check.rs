@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, Error, Kind, Manifest, Place, Result};
+use super::{Entry, Error, Health, Kind, Manifest, Place, Result, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
-use crate::verify::ROTATIONS_LIMIT;
+use crate::verify::{ROTATIONS_LIMIT, Rotation};
 
 /// More than any product has; each entry costs memory.
 const MAX_ENTRIES: usize = 300_000;
@@ -24,23 +24,8 @@ pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
 }
 
 fn names(manifest: &Manifest) -> Result<()> {
-    if !product::is_word(&manifest.product) {
-        return bad("product", "it must be letters, digits, - and _");
-    }
-    let title = manifest.title.as_str();
-    if title.is_empty() || title.len() > 120 || !title.chars().all(is_printable_char) {
-        return bad("title", "it must be 1 to 120 printable bytes");
-    }
-    if manifest.upgrades.from > manifest.upgrades.to {
-        return bad("upgrades", "from is later than to");
-    }
-    if !manifest.health.path.starts_with('/') || manifest.health.path.bytes().any(|b| !b.is_ascii_graphic()) {
-        return bad("health path", "it must begin with / and hold printable characters without spaces");
-    }
-    if manifest.health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
-        return bad("health version key", "it must be letters, digits, - and _");
-    }
-    rotations(manifest)?;
+    words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
+    rotations(&manifest.rotations)?;
     if manifest.config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
@@ -52,12 +37,32 @@ fn names(manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
+/// Rules for what a release says about itself, whatever it came in.
+pub(super) fn words(product: &str, title: &str, upgrades: &Upgrades, health: &Health) -> Result<()> {
+    if !product::is_word(product) {
+        return bad("product", "it must be letters, digits, - and _");
+    }
+    if title.is_empty() || title.len() > 120 || !title.chars().all(is_printable_char) {
+        return bad("title", "it must be 1 to 120 printable bytes");
+    }
+    if upgrades.from > upgrades.to {
+        return bad("upgrades", "from is later than to");
+    }
+    if !health.path.starts_with('/') || health.path.bytes().any(|b| !b.is_ascii_graphic()) {
+        return bad("health path", "it must begin with / and hold printable characters without spaces");
+    }
+    if health.version_key.as_ref().is_some_and(|key| !product::is_word(key)) {
+        return bad("health version key", "it must be letters, digits, - and _");
+    }
+    Ok(())
+}
+
 /// Whether the statements are well-formed; who may make them is judged with the keys of a host.
-fn rotations(manifest: &Manifest) -> Result<()> {
-    if manifest.rotations.len() > ROTATIONS_LIMIT {
+pub(super) fn rotations(rotations: &[Rotation]) -> Result<()> {
+    if rotations.len() > ROTATIONS_LIMIT {
         return bad("rotations", "there are more than 8");
     }
-    for (number, rotation) in manifest.rotations.iter().enumerate() {
+    for (number, rotation) in rotations.iter().enumerate() {
         if let Err(why) = rotation.check() {
             return bad(format!("rotation {number}"), why);
         }

@@ -6,9 +6,11 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod check;
+mod description;
 mod error;
 mod schema;
 
+pub use description::Description;
 pub use error::{Error, Result};
 pub use schema::{Entry, Health, Kind, Manifest, Payload, Place, Requirements, Stub, Unit, Upgrades};
 

@@ -62,6 +62,7 @@ const HOUSE: &[Room] = &[
     (2, "source", &["bundle", "sys"]),
     (2, "host", &["product", "sys", "types"]),
     (1, "bundle", &["types"]),
+    (1, "rpmfile", &["archive", "types"]),
     (1, "archive", &[]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
@@ -70,8 +71,13 @@ const HOUSE: &[Room] = &[
 ];
 
 /// Imports that stay on their floor. All others go down.
-const SAME_FLOOR: &[(&str, &str)] =
-    &[("apply", "journal"), ("apply", "service"), ("cli", "report"), ("verify", "trust")];
+const SAME_FLOOR: &[(&str, &str)] = &[
+    ("apply", "journal"),
+    ("apply", "service"),
+    ("cli", "report"),
+    ("rpmfile", "archive"),
+    ("verify", "trust"),
+];
 
 /// What each floor is called.
 const FLOORS: [&str; 9] =
