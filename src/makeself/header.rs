@@ -265,7 +265,7 @@ impl Words {
 
     /// The header, without archives.
     fn header(&self, version: String) -> Result<Header> {
-        if self.is_set("decrypt_cmd") || self.encryption.as_ref().is_some_and(|name| !name.is_empty()) {
+        if self.is_set("decrypt_cmd") || !matches!(self.encryption.as_deref(), None | Some(b"" | b"n")) {
             return Err(Error::Unsupported("encrypted".to_owned()));
         }
         let compression = self.compression.as_deref().map(clean);

@@ -20,6 +20,16 @@ pub enum Sum {
     Sha256,
 }
 
+impl std::fmt::Display for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Crc => "CRC",
+            Self::Md5 => "MD5",
+            Self::Sha256 => "SHA-256",
+        })
+    }
+}
+
 /// One check sum of an archive, compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -47,7 +57,7 @@ impl Sums {
     /// The sums of an archive of which nothing was seen yet.
     #[must_use]
     pub fn new(archive: &Archive) -> Self {
-        // where the library refuses MD5 the sum does not hold: it cannot be told
+        // a host may forbid MD5 altogether: then this sum is left out
         let md5 = archive.md5.and_then(|_| Md5::new(MessageDigest::md5()).ok());
         Self { archive: archive.clone(), crc: Cksum::default(), md5, sha256: Hasher::new() }
     }
@@ -71,10 +81,8 @@ impl Sums {
         let (crc, sha256) = (self.crc.finish(), self.sha256.finish());
         let md5 = self.md5.and_then(|mut md5| md5.finish().ok());
         let crc = self.archive.crc.map(|stated| Check { sum: Sum::Crc, holds: stated == crc });
-        let md5 = self.archive.md5.map(|stated| {
-            let holds = md5.is_some_and(|found| *found == stated);
-            Check { sum: Sum::Md5, holds }
-        });
+        let md5 = self.archive.md5.zip(md5);
+        let md5 = md5.map(|(stated, found)| Check { sum: Sum::Md5, holds: *found == stated });
         let sha256 =
             self.archive.sha256.map(|stated: Digest| Check { sum: Sum::Sha256, holds: stated == sha256 });
         [crc, md5, sha256].into_iter().flatten().collect()

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod wrapper;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
+pub use wrapper::wrapper;
 
 /// A plan, step by step with reasons.
 #[must_use]
@@ -183,7 +185,8 @@ pub fn installed(installed: &Installed, root: &Path) -> String {
 /// One verdict per signature, then the whole.
 #[must_use]
 pub fn verdicts(report: &Report) -> String {
-    let mut text = format!("{}\n", report.file);
+    let mut text = report.wrapper.as_ref().map(wrapper).unwrap_or_default();
+    let _ = writeln!(text, "{}", report.file);
     signatures(&report.judgement, &mut text);
     if let (Some(release), Some(title)) = (&report.release, &report.title) {
         let _ = writeln!(text, "  release   {title} {release}");

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use super::{Error, Result};
 use crate::bundle::{self, TRAILER_LEN, Trailer};
-use crate::{makeself, sys};
-
-/// How every RPM package begins (its lead).
-const RPM: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
+use crate::{makeself, rpmfile, sys};
 
 /// What a file is by its own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +40,7 @@ pub fn sniff(file: &File, path: &Path) -> Result<Shape> {
     let mut start = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(makeself::START)];
     file.read_exact_at(&mut start, 0).map_err(|e| sys::Error::new("read", path, e))?;
     Ok(match start.as_slice() {
-        start if start.starts_with(&RPM) => Shape::Rpm,
+        start if start.starts_with(&rpmfile::LEAD) => Shape::Rpm,
         start if makeself::is_makeself(start) => Shape::Makeself,
         _ => Shape::Unknown,
     })
@@ -73,7 +70,7 @@ mod tests {
             (Vec::new(), Shape::Unknown),
             (b"#!/bin/sh\necho Makeself 2.4.5\n".to_vec(), Shape::Unknown),
             (script.clone(), Shape::Makeself),
-            ([RPM.as_slice(), &[0; 100]].concat(), Shape::Rpm),
+            ([rpmfile::LEAD.as_slice(), &[0; 100]].concat(), Shape::Rpm),
             ([[0; 12].as_slice(), &trailer].concat(), Shape::Bundle),
             ([script.as_slice(), &trailer].concat(), Shape::Bundle),
         ] {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::libc;
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use seccompiler::{
@@ -56,6 +56,9 @@ pub fn enter() -> Result<File> {
         (Resource::RLIMIT_CORE, 0),
     ];
     for (resource, limit) in limits {
+        // what this process was started with may be less already
+        let (_, most) = getrlimit(resource).context("confine", this)?;
+        let limit = limit.min(most);
         setrlimit(resource, limit, limit).context("confine", this)?;
     }
     prctl::set_no_new_privs().context("confine", this)?;

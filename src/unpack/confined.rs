@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +10,11 @@ use super::message::{MAX_DATA, Message};
 use super::{Entry, Holds, Kind, MAX_CONTENT, MAX_ENTRIES, MAX_NAME, Piece};
 use crate::archive::{self, Method};
 use crate::bundle::{self, TRAILER_LEN, Trailer};
-use crate::sys;
+use crate::sys::io::Range;
+use crate::{rpmfile, sys};
 
 /// The first argument of the confined process. It is no verb: `--help` does not show it.
 const WORD: &str = "__unpack";
-/// How every RPM package begins (its lead).
-const RPM: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 /// After so many bytes of content something is said, so that the other process can look up.
 const PAUSE: u64 = 16 << 20;
 
@@ -43,6 +41,10 @@ pub fn run_confined(args: &[OsString]) -> Option<u8> {
     if *word != WORD {
         return None;
     }
+    #[cfg(feature = "fault-injection")]
+    if let ["try", what] = rest {
+        return Some(try_what_is_forbidden(what));
+    }
     let Some(job) = job(rest) else { return Some(2) };
     let input = match sys::confine::enter() {
         Ok(input) => input,
@@ -58,6 +60,23 @@ pub fn run_confined(args: &[OsString]) -> Option<u8> {
     };
     let said = last.write(&mut output).and_then(|()| output.flush());
     Some(u8::from(said.is_err()))
+}
+
+/// Tries something after all rights were given up, so that a test can see how it ends.
+#[cfg(feature = "fault-injection")]
+fn try_what_is_forbidden(what: &str) -> u8 {
+    if sys::confine::enter().is_err() {
+        return 1;
+    }
+    let done = match what {
+        "open" => sys::fs::open_existing(std::path::Path::new("/etc/passwd")).is_ok(),
+        "start" => sys::process::Tool::new("/bin/true").run().is_ok(),
+        "connect" => sys::net::listening_on(443).is_some(),
+        "thread" => std::thread::Builder::new().spawn(|| ()).is_ok(),
+        "memory" => vec![1_u8; 256 << 20].iter().all(|byte| *byte == 1),
+        _ => false,
+    };
+    if done { 3 } else { 4 }
 }
 
 fn job(words: &[&str]) -> Option<Job> {
@@ -107,7 +126,8 @@ impl<W: Write> Worker<'_, W> {
     /// Reads one archive; tells whether what is wanted was found in it.
     fn archive(&mut self, input: &File, piece: &Piece) -> io::Result<bool> {
         let taken = Arc::new(AtomicU64::new(0));
-        let source = Range { file: input, at: piece.offset, left: piece.length, taken: Arc::clone(&taken) };
+        let inner = Range::new(input, piece.offset, piece.length);
+        let source = Counted { inner, taken: Arc::clone(&taken) };
         let content = archive::reader(piece.method, BufReader::with_capacity(MAX_DATA, source), self.left)?;
         self.told = 0;
         let mut tar = tar::Archive::new(content);
@@ -160,7 +180,7 @@ impl<W: Write> Worker<'_, W> {
                 break;
             }
             found = found.saturating_add(self.count(piece, taken)?);
-            begin.extend(piece.iter().take(RPM.len().saturating_sub(begin.len())));
+            begin.extend(piece.iter().take(rpmfile::LEAD.len().saturating_sub(begin.len())));
             keep_end(&mut end, piece);
             if wanted {
                 Message::Data(piece.to_vec()).write(self.output)?;
@@ -173,7 +193,7 @@ impl<W: Write> Worker<'_, W> {
         Ok(match trailer {
             Some(Ok(_)) => Some(Holds::Bundle),
             Some(Err(error)) if !matches!(error, bundle::Error::NoTrailer) => Some(Holds::Bundle),
-            _ if begin == RPM => Some(Holds::Rpm),
+            _ if begin == rpmfile::LEAD => Some(Holds::Rpm),
             _ => None,
         })
     }
@@ -237,22 +257,16 @@ fn keep_end(end: &mut Vec<u8>, piece: &[u8]) {
     end.drain(..over);
 }
 
-/// A part of a file, read wherever the file stands.
-struct Range<'a> {
-    file: &'a File,
-    at: u64,
-    left: u64,
+/// Counts what is read.
+struct Counted<'a> {
+    inner: Range<'a>,
     taken: Arc<AtomicU64>,
 }
 
-impl Read for Range<'_> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let count = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
-        let read = u64::try_from(count).unwrap_or(u64::MAX);
-        self.at = self.at.saturating_add(read);
-        self.left = self.left.saturating_sub(read);
-        self.taken.fetch_add(read, Ordering::Relaxed);
+        let count = self.inner.read(buffer)?;
+        self.taken.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use confined::run_confined;
 use message::Message;
@@ -81,13 +81,19 @@ pub struct Entry {
     pub name: String,
     /// What it is.
     pub kind: Kind,
-    /// Permission bits, with set-uid, set-gid and sticky.
+    /// Permission bits, with set-uid, set-gid and sticky; four octal digits as text.
+    #[serde(serialize_with = "octal")]
     pub mode: u32,
     /// Bytes of content.
     pub size: u64,
     /// What is in it, if it is a file with signatures of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<Holds>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn octal<S: Serializer>(mode: &u32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{mode:04o}"))
 }
 
 impl Entry {
