@@ -4,13 +4,16 @@
 //! Common Criteria guide, table "Server Installation", and the Administrator Guide.
 #![forbid(unsafe_code)]
 
+mod site;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+pub use site::{ENGINES, EngineName, NameError, Site};
 
 /// The account that the services run as, and its group.
 pub const SERVICE_USER: &str = "demisto";
-/// Binaries.
+/// Binaries of the installation without a name; named engines have theirs in it.
 pub const INSTALL_DIR: &str = "/usr/local/demisto";
 /// Data, owned by the service.
 pub const DATA_DIR: &str = "/var/lib/demisto";
@@ -20,16 +23,10 @@ pub const LOG_DIR: &str = "/var/log/demisto";
 pub const CONFIG_FILE: &str = "/etc/demisto.conf";
 /// One-time configuration, consumed by the server at its next start.
 pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
-/// This program's own state: journal, receipts, kept releases.
+/// This program's own state: lock, journal, receipts, kept releases.
 pub const STATE_DIR: &str = "/var/lib/demisto-install";
 /// Snapshots of the data, unless another place is chosen.
 pub const SNAPSHOT_DIR: &str = "/var/lib/demisto-install/snapshots";
-/// What is installed, in [`STATE_DIR`].
-pub const RECEIPT_FILE: &str = "/var/lib/demisto-install/receipt.json";
-/// Its signed manifest.
-pub const MANIFEST_FILE: &str = "/var/lib/demisto-install/manifest.json";
-/// The signatures over that.
-pub const SIGNATURES_FILE: &str = "/var/lib/demisto-install/manifest.sig";
 /// This program's configuration: trusted keys and policy.
 pub const SETTINGS_DIR: &str = "/etc/demisto-install";
 /// Where administrators look for the report of an installation (guide, table "Server Installation").
@@ -38,24 +35,14 @@ pub const REPORT_FILE: &str = "/tmp/demisto_install.log";
 pub const INSTALL_LOG: &str = "/var/log/demisto/install.log";
 /// Where units are put.
 pub const UNIT_DIR: &str = "/etc/systemd/system";
-/// Certificate chain and private key of the server, in [`INSTALL_DIR`].
+/// Certificate chain and private key of the server, in its tree.
 pub const CERTIFICATE: &str = "cert.pem";
 /// See [`CERTIFICATE`].
 pub const CERTIFICATE_KEY: &str = "cert.key";
-/// The server's program, in [`INSTALL_DIR`].
-pub const SERVER_PROGRAM: &str = "server";
-/// What a release says about itself, in [`INSTALL_DIR`]: in RPM packages, whose header cannot say it.
+/// The configuration of an engine, in its tree.
+pub const ENGINE_CONFIG: &str = "d1.conf";
+/// What a release says about itself, in its tree: in RPM packages, whose header cannot say it.
 pub const RELEASE_FILE: &str = "release.json";
-/// The directory beside [`INSTALL_DIR`] in which a release is staged.
-pub const STAGE_DIR: &str = "/usr/local/.demisto.demisto-install";
-/// The directory beside it into which a repair moves what it replaces, until it is complete.
-pub const REPAIR_TRASH_DIR: &str = "/usr/local/.demisto.demisto-install-trash";
-/// The tree of the release before the installed one.
-pub const RETAINED_DIR: &str = "/usr/local/.demisto.retained";
-/// What belongs to it besides its tree: receipt, manifest, configuration, units.
-pub const RETAINED_STATE: &str = "/var/lib/demisto-install/retained";
-/// Where that is gathered before it takes its place.
-pub const RETAINED_STATE_NEW: &str = "/var/lib/demisto-install/retained.new";
 
 /// What a release is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +77,28 @@ impl std::fmt::Display for Role {
             Self::Server => "server",
             Self::Engine => "engine",
         })
+    }
+}
+
+/// Where a unit lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitDir {
+    /// With those of the host: [`UNIT_DIR`].
+    #[default]
+    Host,
+    /// With those of packages.
+    Packages,
+}
+
+impl UnitDir {
+    /// Its path.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Host => UNIT_DIR,
+            Self::Packages => "/usr/lib/systemd/system",
+        }
     }
 }
 
@@ -136,9 +145,6 @@ impl std::fmt::Display for SnapshotReason {
         })
     }
 }
-
-/// The configuration before an upgrade, when a rollback found it changed and left it as it was.
-pub const FORMER_CONFIG: &str = "/var/lib/demisto-install/demisto.conf.former";
 
 /// Whether a name in [`INSTALL_DIR`] is the host's own and no release's: certificates, keys and
 /// settings of server and engine, and the licence.

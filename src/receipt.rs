@@ -10,7 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::product::{self, Role};
+use crate::product::{self, Role, Site};
 use crate::sys;
 use crate::types::{Digest, Version};
 use crate::verify::Signer;
@@ -69,7 +69,7 @@ const LIMIT: u64 = 16 << 20;
 #[non_exhaustive]
 pub enum Error {
     /// It is no receipt, or was changed.
-    #[error("the receipt {file} is damaged: {0}", file = product::RECEIPT_FILE)]
+    #[error("the receipt is damaged: {0}")]
     Damaged(String),
     /// It has a form that this program must not guess at.
     #[error(
@@ -86,6 +86,16 @@ pub enum Error {
     Sys(#[from] sys::Error),
 }
 
+impl Error {
+    /// Names the file.
+    fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Damaged(why) => Self::Damaged(format!("{}: {why}", path.display())),
+            other => other,
+        }
+    }
+}
+
 /// What every form of a receipt has.
 #[derive(Deserialize)]
 struct Head {
@@ -94,12 +104,12 @@ struct Head {
     tool: String,
 }
 
-/// What is installed below `root`; `None` only when there is no receipt.
+/// What is installed in a place below `root`; `None` only when there is no receipt.
 ///
 /// # Errors
 /// When there is one that cannot be read: that must never be taken for nothing installed.
-pub fn read(root: &Path) -> Result<Option<Receipt>, Error> {
-    read_file(&product::under(root, product::RECEIPT_FILE))
+pub fn read(root: &Path, site: &Site) -> Result<Option<Receipt>, Error> {
+    read_file(&product::under(root, &site.receipt_file()))
 }
 
 /// As [`read`], a receipt that lies elsewhere.
@@ -109,7 +119,7 @@ pub fn read(root: &Path) -> Result<Option<Receipt>, Error> {
 pub fn read_file(path: &Path) -> Result<Option<Receipt>, Error> {
     match sys::fs::read_trusted(path, LIMIT) {
         Err(e) if e.is_not_found() => Ok(None),
-        other => Receipt::parse(&other?).map(Some),
+        other => Receipt::parse(&other?).map(Some).map_err(|error| error.of(path)),
     }
 }
 
@@ -155,17 +165,17 @@ mod tests {
 
     fn put(text: &str) -> (tempfile::TempDir, Result<Option<Receipt>, Error>) {
         let root = tempfile::tempdir().unwrap();
-        let path = product::under(root.path(), product::RECEIPT_FILE);
+        let path = product::under(root.path(), &Site::default().receipt_file());
         sys::fs::create_dir_all(path.parent().unwrap(), 0o700).unwrap();
         sys::fs::write_atomic(&path, text.as_bytes(), 0o600).unwrap();
-        let read = read(root.path());
+        let read = read(root.path(), &Site::default());
         (root, read)
     }
 
     #[test]
     fn only_no_file_means_nothing_installed() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(read(root.path()), Ok(None)));
+        assert!(matches!(read(root.path(), &Site::default()), Ok(None)));
         for text in ["", "{", "{}", "[]", "null", "{\"schema\":1}", "{\"schema\":0}", "{\"schema\":\"9\"}"] {
             let (_root, read) = put(text);
             assert!(matches!(read, Err(Error::Damaged(_))), "{text}: {read:?}");
@@ -183,8 +193,8 @@ mod tests {
     #[test]
     fn a_receipt_that_others_can_write_is_not_read() {
         let (root, _) = put("{}");
-        let path = product::under(root.path(), product::RECEIPT_FILE);
+        let path = product::under(root.path(), &Site::default().receipt_file());
         sys::fs::write_atomic(&path, b"{}", 0o666).unwrap();
-        assert!(matches!(read(root.path()), Err(Error::Sys(_))));
+        assert!(matches!(read(root.path(), &Site::default()), Err(Error::Sys(_))));
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::product::{self, under};
+use crate::product::{self, Site, under};
 use crate::sys;
 use crate::types::{Digest, Mode};
 
@@ -16,7 +16,7 @@ use crate::types::{Digest, Mode};
 pub const SCHEMA: u32 = 1;
 /// What an installation is called that another installer made.
 pub const FORMER: &str = "the former installation";
-/// The record, in [`product::RETAINED_STATE`].
+/// The record, in [`Site::retained_state`].
 pub const FILE: &str = "retained.json";
 /// Copy of the configuration, beside it.
 pub const CONFIG: &str = "demisto.conf";
@@ -125,17 +125,17 @@ impl Retained {
     }
 }
 
-/// What is retained below `root`; `None` when nothing is, or its tree is gone.
+/// What is retained of an installation below `root`; `None` when nothing is, or its tree is gone.
 ///
 /// # Errors
 /// When the record exists but cannot be read.
-pub fn read(root: &Path) -> Result<Option<Retained>, Error> {
-    let path = under(root, product::RETAINED_STATE).join(FILE);
+pub fn read(root: &Path, site: &Site) -> Result<Option<Retained>, Error> {
+    let path = under(root, &site.retained_state()).join(FILE);
     let bytes = match sys::fs::read_trusted(&path, 1 << 20) {
         Err(e) if e.is_not_found() => return Ok(None),
         other => other?,
     };
-    let tree = sys::fs::stat(&under(root, product::RETAINED_DIR))?;
+    let tree = sys::fs::stat(&under(root, &site.retained_tree()))?;
     Retained::parse(&bytes).map(|retained| tree.map(|_| retained))
 }
 

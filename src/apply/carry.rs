@@ -13,7 +13,7 @@ use super::files::{self, open};
 use super::{Context, Error, Result};
 use crate::journal::{Before, Journal};
 use crate::manifest::{Kind as Entry, Manifest};
-use crate::product;
+use crate::product::{self, Site};
 use crate::sys;
 use crate::sys::attributes::{Attributes, Keep, keep_times};
 use crate::sys::clone::{self, Options};
@@ -45,8 +45,8 @@ enum How {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn count(root: &Path, live: Option<&Manifest>, new: &Manifest) -> Result<u64> {
-    let top = open(root, product::INSTALL_DIR)?;
+pub fn count(root: &Path, site: &Site, live: Option<&Manifest>, new: &Manifest) -> Result<u64> {
+    let top = open(root, &site.tree())?;
     let things = Finder::new(live, Other::Manifest(by_path(new))).find(&top)?;
     Ok(things.iter().filter(|thing| thing.how == How::Copied).count() as u64)
 }
@@ -68,7 +68,7 @@ pub(super) fn before(
     journal: &Journal,
 ) -> Result<Before> {
     let manifest = context.live()?;
-    if manifest.is_none() && sys::fs::exists(&context.at(product::RECEIPT_FILE)) {
+    if manifest.is_none() && sys::fs::exists(&context.at(&context.site.receipt_file())) {
         return Err(Error::Lacks("the installed manifest"));
     }
     let (source, target) = (open(context.root, from)?, open(context.root, to)?);
@@ -260,7 +260,7 @@ fn holder<'a>(top: &Dir, path: &'a OsStr) -> Result<(Dir, &'a OsStr)> {
 /// Copies everything that was written down.
 pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) -> Result<()> {
     let Before::Carried { list } = before else { return Err(Error::Lacks("the list of what is carried")) };
-    let backups = Dir::open(&super::journal_dir(context.root).join("backup"))?;
+    let backups = Dir::open(&super::journal_dir(context.root, context.site).join("backup"))?;
     let (source, target) = (open(context.root, from)?, open(context.root, to)?);
     let mut trees = false;
     for thing in read_list(&backups, list)? {
@@ -322,12 +322,12 @@ pub(super) fn drop_copies(context: &Context, to: &str, list: &str, journal: &Jou
 
 /// After the commit: takes the originals away from the tree that went.
 pub(super) fn prune(context: &Context, number: usize) -> Result<()> {
-    let backups = super::journal_dir(context.root).join("backup");
-    let retained = context.at(product::RETAINED_DIR);
+    let backups = super::journal_dir(context.root, context.site).join("backup");
+    let retained = context.at(&context.site.retained_tree());
     if !sys::fs::exists(&backups.join(list_name(number))) || !sys::fs::exists(&retained) {
         return Ok(());
     }
-    let tree = open(context.root, product::RETAINED_DIR)?;
+    let tree = open(context.root, &context.site.retained_tree())?;
     for thing in read_list(&Dir::open(&backups)?, &list_name(number))? {
         if thing.how == How::Copied {
             remove(&tree, &thing.source, How::Copied)?;

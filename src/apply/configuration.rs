@@ -24,7 +24,7 @@ pub(super) fn merge(
     on_conflict: OnConflict,
 ) -> Result<()> {
     let release = context.release.ok_or(Error::Lacks("the release"))?;
-    let base = receipt::read(context.root)?.map(|receipt| receipt.config_base);
+    let base = receipt::read(context.root, context.site)?.map(|receipt| receipt.config_base);
     rewrite(context, path, was, |mine| {
         let merged = config::merge(base.as_deref(), mine, &release.manifest().config, on_conflict)?;
         if Digest::of(merged.text.as_bytes()) == becomes {

@@ -6,7 +6,7 @@ use super::files::open;
 use super::{Context, Result, carry, remove};
 use crate::manifest::Manifest;
 use crate::plan::{Old, Plan, Step};
-use crate::product;
+use crate::product::{self, Site};
 use crate::receipt::{self, Receipt};
 use crate::release;
 use crate::retained;
@@ -20,8 +20,9 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const SIGNATURES: &str = "manifest.sig";
 
 /// What `WriteReceipt` writes besides the receipt, and the names of its copies among the backups.
-pub(super) const BESIDE_RECEIPT: [(&str, &str); 2] =
-    [(product::MANIFEST_FILE, "manifest"), (product::SIGNATURES_FILE, "signatures")];
+pub(super) fn beside_receipt(site: &Site) -> [(String, &'static str); 2] {
+    [(site.manifest_file(), "manifest"), (site.signatures_file(), "signatures")]
+}
 
 pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
     for (number, planned) in plan.steps.iter().enumerate() {
@@ -61,8 +62,8 @@ const FLOOR: &str = "epoch-floor";
 ///
 /// # Errors
 /// When the record of it exists but cannot be read.
-pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
-    let path = product::under(root, product::STATE_DIR).join(FLOOR);
+pub fn epoch_floor(root: &Path, site: &Site) -> Result<u64> {
+    let path = product::under(root, &site.state_dir()).join(FLOOR);
     let bytes = match sys::fs::read_trusted(&path, 64) {
         Err(e) if e.is_not_found() => return Ok(0),
         other => other?,
@@ -73,21 +74,21 @@ pub fn epoch_floor(root: &std::path::Path) -> Result<u64> {
 
 fn raise_floor(context: &Context) -> Result<()> {
     // one that cannot be read may hold a higher epoch: the run stays open until it can
-    let Some(receipt) = receipt::read(context.root)? else { return Ok(()) };
-    if receipt.epoch > epoch_floor(context.root)? {
+    let Some(receipt) = receipt::read(context.root, context.site)? else { return Ok(()) };
+    if receipt.epoch > epoch_floor(context.root, context.site)? {
         let text = format!("{}\n", receipt.epoch);
-        open(context.root, product::STATE_DIR)?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
+        open(context.root, &context.site.state_dir())?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
     }
     Ok(())
 }
 
 /// Removes the kept manifest when there is no receipt that it belongs to.
 pub(super) fn drop_orphans(context: &Context) -> Result<()> {
-    let state = context.at(product::STATE_DIR);
-    if sys::fs::exists(&context.at(product::RECEIPT_FILE)) || !state.is_dir() {
+    let state = context.at(&context.site.state_dir());
+    if sys::fs::exists(&context.at(&context.site.receipt_file())) || !state.is_dir() {
         return Ok(());
     }
-    let dir = open(context.root, product::STATE_DIR)?;
+    let dir = open(context.root, &context.site.state_dir())?;
     for name in [MANIFEST, SIGNATURES] {
         dir.remove_leftover(name)?;
         dir.remove_file(name)?;
@@ -100,8 +101,8 @@ pub(super) fn drop_orphans(context: &Context) -> Result<()> {
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn kept_bytes(root: &Path) -> sys::Result<(Vec<u8>, Vec<u8>)> {
-    let state = product::under(root, product::STATE_DIR);
+pub fn kept_bytes(root: &Path, site: &Site) -> sys::Result<(Vec<u8>, Vec<u8>)> {
+    let state = product::under(root, &site.state_dir());
     let manifest = sys::fs::read_trusted(&state.join(MANIFEST), crate::bundle::MAX_MANIFEST)?;
     match sys::fs::read_trusted(&state.join(SIGNATURES), crate::bundle::MAX_SIGNATURES) {
         Err(e) if e.is_not_found() => Ok((manifest, Vec::new())),
@@ -114,16 +115,16 @@ pub fn kept_bytes(root: &Path) -> sys::Result<(Vec<u8>, Vec<u8>)> {
 ///
 /// # Errors
 /// When receipt or manifest cannot be read or do not belong to each other.
-pub fn installed(root: &Path) -> Result<Option<Verified<Manifest>>> {
-    Ok(recorded(&product::under(root, product::STATE_DIR))?.map(|(_, manifest)| manifest))
+pub fn installed(root: &Path, site: &Site) -> Result<Option<Verified<Manifest>>> {
+    Ok(recorded(&product::under(root, &site.state_dir()))?.map(|(_, manifest)| manifest))
 }
 
 /// Receipt and manifest of the retained release; `None` when another installer made it.
 ///
 /// # Errors
 /// When they cannot be read or do not belong to each other.
-pub fn retained(root: &Path) -> Result<Option<(Receipt, Verified<Manifest>)>> {
-    recorded(&product::under(root, product::RETAINED_STATE))
+pub fn retained(root: &Path, site: &Site) -> Result<Option<(Receipt, Verified<Manifest>)>> {
+    recorded(&product::under(root, &site.retained_state()))
 }
 
 /// Receipt and manifest in one directory.

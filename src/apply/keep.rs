@@ -14,13 +14,13 @@ pub(super) fn perform(context: &Context, path: &str, retained: &Retained) -> Res
     above.remove_tree(&name)?;
     let dir = above.create_dir(&name, PRIVATE, None)?;
     let files = [
-        (product::RECEIPT_FILE, retained::RECEIPT),
-        (product::MANIFEST_FILE, retained::MANIFEST),
-        (product::SIGNATURES_FILE, retained::SIGNATURES),
-        (product::CONFIG_FILE, retained::CONFIG),
+        (context.site.receipt_file(), retained::RECEIPT),
+        (context.site.manifest_file(), retained::MANIFEST),
+        (context.site.signatures_file(), retained::SIGNATURES),
+        (context.site.config_file(), retained::CONFIG),
     ];
     for (path, name) in files {
-        copy(context, path, &dir, name)?;
+        copy(context, &path, &dir, name)?;
     }
     let units = dir.create_dir(retained::UNITS, PRIVATE, None)?;
     for unit in &retained.units {

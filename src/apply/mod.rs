@@ -36,7 +36,7 @@ use crate::event::{Event, EventSink};
 use crate::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use crate::manifest::Manifest;
 use crate::plan::{Action, Plan, Planned, Step};
-use crate::product::{self, Owner, under};
+use crate::product::{self, Owner, Site, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::service;
@@ -62,6 +62,8 @@ pub struct Secrets {
 pub struct Context<'a> {
     /// The root that is changed.
     pub root: &'a Path,
+    /// Which installation of it.
+    pub site: &'a Site,
     /// Whether owners are set.
     pub owners: bool,
     /// The release, for steps that lay it out.
@@ -92,9 +94,14 @@ impl std::fmt::Debug for Context<'_> {
 impl<'a> Context<'a> {
     /// For changes that bring no release and take no secrets.
     #[must_use]
-    pub fn new(root: &'a Path, owners: bool, secrets: &'a Secrets, sink: &'a dyn EventSink) -> Self {
+    pub fn new(
+        (root, site): (&'a Path, &'a Site),
+        owners: bool,
+        secrets: &'a Secrets,
+        sink: &'a dyn EventSink,
+    ) -> Self {
         let (release, receipt, known, live) = (None, None, None, OnceLock::new());
-        Self { root, owners, release, secrets, receipt, known, live, recovering: false, sink }
+        Self { root, site, owners, release, secrets, receipt, known, live, recovering: false, sink }
     }
 }
 
@@ -107,7 +114,7 @@ impl Context<'_> {
     /// The manifest of what is installed, as it was when this was asked first.
     fn live(&self) -> Result<Option<&Manifest>> {
         if self.live.get().is_none() {
-            let _ = self.live.set(finish::installed(self.root)?);
+            let _ = self.live.set(finish::installed(self.root, self.site)?);
         }
         Ok(self.live.get().and_then(Option::as_ref).map(Verified::get))
     }
@@ -132,10 +139,10 @@ impl Context<'_> {
     }
 }
 
-/// Directory of the journal below `root`.
+/// Directory of an installation's journal below `root`.
 #[must_use]
-pub fn journal_dir(root: &Path) -> PathBuf {
-    under(root, product::STATE_DIR).join("journal")
+pub fn journal_dir(root: &Path, site: &Site) -> PathBuf {
+    under(root, &site.journal_dir())
 }
 
 /// Carries the plan out. The caller holds the lock and has recovered what an earlier run left.
@@ -145,7 +152,7 @@ pub fn journal_dir(root: &Path) -> PathBuf {
 /// undoing failed, too.
 pub fn run(plan: &Plan, context: &Context) -> Result<()> {
     let _working = signal::Working::begin();
-    let mut journal = Journal::begin(&journal_dir(context.root))?;
+    let mut journal = Journal::begin(&journal_dir(context.root, context.site))?;
     let begin = Entry::Begin {
         schema: journal::SCHEMA,
         at: clock::now(),
@@ -275,8 +282,8 @@ pub enum Recovered {
 ///
 /// # Errors
 /// When the journal is damaged or a step cannot be undone.
-pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
-    let Some((mut journal, entries)) = Journal::reopen(&journal_dir(root))? else {
+pub fn recover(root: &Path, site: &Site, sink: &dyn EventSink) -> Result<Recovered> {
+    let Some((mut journal, entries)) = Journal::reopen(&journal_dir(root, site))? else {
         return Ok(Recovered::Nothing);
     };
     let _working = signal::Working::begin();
@@ -289,7 +296,7 @@ pub fn recover(root: &Path, sink: &dyn EventSink) -> Result<Recovered> {
         return Ok(Recovered::Nothing);
     };
     let secrets = Secrets::default();
-    let context = Context { recovering: true, ..Context::new(root, owners, &secrets, sink) };
+    let context = Context { recovering: true, ..Context::new((root, &plan.site), owners, &secrets, sink) };
     match journal::replay(&entries) {
         Recovery::Forward => {
             close(plan, &context, journal, Ending::Done).map(|()| Recovered::Finished(plan.action))

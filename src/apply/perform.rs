@@ -205,7 +205,7 @@ fn start(context: &Context, unit: &str) -> Result<()> {
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(product::LOG_DIR).join("server.log");
+    let log = context.at(&context.site.log_file());
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
@@ -229,9 +229,9 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
 /// The certificate that the server should show: the installed one, unless the configuration names
 /// another.
 fn served_certificate(context: &Context) -> Result<Option<Digest>> {
-    let text = Zeroizing::new(sys::fs::read_limited(&context.at(product::CONFIG_FILE), 4 << 20)?);
+    let text = Zeroizing::new(sys::fs::read_limited(&context.at(&context.site.config_file()), 4 << 20)?);
     let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
-    let path = named.unwrap_or_else(|| format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE));
+    let path = named.unwrap_or_else(|| format!("{}/{}", context.site.tree(), product::CERTIFICATE));
     let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
     Ok(certs::leaf_digest(&String::from_utf8_lossy(&chain)).ok())
 }
@@ -240,7 +240,7 @@ fn write_receipt(context: &Context, path: &str) -> Result<()> {
     let receipt = context.receipt.ok_or(Error::Lacks("the receipt"))?;
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let (dir, name) = open_parent(context.root, path)?;
-    dir.replace_file(super::finish::MANIFEST, release.candidate().manifest(), 0o600, None)?;
+    dir.replace_file(super::finish::MANIFEST, release.record(), 0o600, None)?;
     dir.replace_file(super::finish::SIGNATURES, release.candidate().signatures(), 0o600, None)?;
     Ok(dir.replace_file(&name, &receipt.to_bytes(), 0o600, None)?)
 }

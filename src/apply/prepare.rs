@@ -125,8 +125,8 @@ fn fits(old: Old, dir: &Dir) -> Result<bool> {
 
 /// Keeps what belongs to the receipt, too: the same step replaces it.
 fn receipt(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
-    for (which, name) in finish::BESIDE_RECEIPT {
-        file(which, name.to_owned(), context, journal)?;
+    for (which, name) in finish::beside_receipt(context.site) {
+        file(&which, name.to_owned(), context, journal)?;
     }
     file(path, number, context, journal)
 }

@@ -125,7 +125,8 @@ pub(super) fn owned(context: &Context, path: &str, trash: &str) -> Result<()> {
     if !sys::fs::exists(&context.at(path)) {
         return Ok(());
     }
-    let manifest = finish::installed(context.root)?.ok_or(Error::Lacks("the installed manifest"))?;
+    let manifest =
+        finish::installed(context.root, context.site)?.ok_or(Error::Lacks("the installed manifest"))?;
     let dir = open(context.root, path)?;
     let (above, name) = open_parent(context.root, trash)?;
     let aside = above.create_dir(&name, 0o700, None)?;

@@ -12,7 +12,7 @@ use super::files::{open, open_parent};
 use super::stage::{self, Owners};
 use super::{Context, Error, Result, finish, remove};
 use crate::manifest::{Entry, Kind};
-use crate::product::{self, Owner};
+use crate::product::{Owner, Site};
 use crate::sys::dir::{self, Dir, Kind as FileKind, Trail};
 use crate::sys::io::{Buffer, Output};
 use crate::sys::{self, fault, signal};
@@ -27,10 +27,10 @@ const PRIVATE: u32 = 0o700;
 ///
 /// # Errors
 /// When one is there but cannot be read.
-pub fn kept_content(root: &Path, entry: &Entry) -> Result<Option<File>> {
+pub fn kept_content(root: &Path, site: &Site, entry: &Entry) -> Result<Option<File>> {
     let Kind::File { size, sha256, .. } = entry.kind else { return Ok(None) };
-    for path in [product::RETAINED_DIR, product::INSTALL_DIR] {
-        let Ok(top) = open(root, path) else { continue };
+    for path in [site.retained_tree(), site.tree()] {
+        let Ok(top) = open(root, &path) else { continue };
         let mut trail = Trail::new(&top);
         let Ok(holder) = trail.holder_of(&entry.path) else { continue };
         let Ok(mut file) = holder.open_file(entry.path.name()) else { continue };
@@ -51,7 +51,8 @@ fn digest(file: &mut File, size: u64, path: &Path) -> Result<Digest> {
 
 /// Lays out these entries of the installed release in a directory that nobody else may enter.
 pub(super) fn stage(context: &Context, path: &str, paths: &[String]) -> Result<()> {
-    let manifest = finish::installed(context.root)?.ok_or(Error::Lacks("the installed manifest"))?;
+    let manifest =
+        finish::installed(context.root, context.site)?.ok_or(Error::Lacks("the installed manifest"))?;
     let wanted: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
     let is_wanted = |entry: &Entry| wanted.contains(entry.path.as_str());
     let entries: Vec<&Entry> = manifest.get().entries.iter().filter(|entry| is_wanted(entry)).collect();
@@ -97,7 +98,7 @@ fn copies(entries: &[&Entry], top: &Dir, owners: Owners, context: &Context) -> R
         let Kind::File { mode, size, sha256, .. } = entry.kind else { continue };
         let shown: &Path = entry.path.as_path();
         let failed = |e| sys::Error::new("write", shown, e);
-        let source = if size > 0 { kept_content(context.root, entry)? } else { None };
+        let source = if size > 0 { kept_content(context.root, context.site, entry)? } else { None };
         let mut output = Output::new(open_holder(top, &entry.path)?.create_file(entry.path.name())?, size);
         fault::point("write content").map_err(failed)?;
         let mut hasher = Hasher::new();

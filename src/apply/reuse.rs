@@ -10,7 +10,7 @@ use super::files::open;
 use super::stage::{Owners, WORKERS};
 use super::{Context, Error, Known, Result};
 use crate::manifest::{Entry, Kind};
-use crate::product::{self, Owner};
+use crate::product::Owner;
 use crate::release::Release;
 use crate::sys::attributes::{self, Keep};
 use crate::sys::clone::{self, Options};
@@ -31,7 +31,7 @@ pub(super) fn reuse<'a>(
     top: &Dir,
     owners: Owners,
 ) -> Result<HashSet<&'a str>> {
-    let live = match open(context.root, product::INSTALL_DIR) {
+    let live = match open(context.root, &context.site.tree()) {
         Err(Error::Sys(e)) if e.is_not_found() => return Ok(HashSet::new()),
         other => other?,
     };

@@ -74,7 +74,7 @@ fn marker(id: &str) -> String {
 }
 
 fn backups(context: &Context) -> Result<Dir> {
-    let journal = Dir::open(&super::journal_dir(context.root))?;
+    let journal = Dir::open(&super::journal_dir(context.root, context.site))?;
     if journal.stat(journal::BACKUPS)?.is_none() {
         journal.make_private_dir(journal::BACKUPS)?;
         journal.sync()?;

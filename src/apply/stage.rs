@@ -8,7 +8,7 @@ use super::{Context, Error, Result, reuse};
 use crate::event::Unit;
 use crate::manifest::{Entry, Kind};
 use crate::product::Owner;
-use crate::release::{FrameReader, Release, Run, runs};
+use crate::release::{ContentReader, Release, Run, runs};
 use crate::sys::clock::Watch;
 use crate::sys::dir::{self, Dir, Ids, Trail};
 use crate::sys::io::Output;
@@ -106,7 +106,7 @@ pub(super) fn files(
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Result<()> {
     let runs = runs(release.manifest(), wanted);
-    let start = || Worker { release, owners, trail: Trail::new(top), reader: FrameReader::new(release) };
+    let start = || Worker { release, owners, trail: Trail::new(top), reader: ContentReader::new(release) };
     sys::parallel::each(sys::env::waiting_workers(WORKERS), runs.len(), start, |worker, number| {
         runs.get(number).map_or(Ok(()), |run| worker.run(run, context))
     })
@@ -116,7 +116,7 @@ struct Worker<'a> {
     release: &'a Release,
     owners: Owners,
     trail: Trail<'a>,
-    reader: FrameReader<'a>,
+    reader: ContentReader<'a>,
 }
 
 impl Worker<'_> {

@@ -3,7 +3,6 @@
 use super::files::{CLOSED, LIVE, open_parent};
 use super::{Context, Error, Result};
 use crate::journal::Before;
-use crate::product;
 use crate::retained;
 use crate::sys::dir::Dir;
 use crate::types::Mode;
@@ -11,7 +10,7 @@ use crate::types::Mode;
 pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) -> Result<()> {
     let Before::Tree { exchanged, .. } = before else { return Err(Error::Lacks("the staged tree")) };
     let places = Places::open(context, from, to)?;
-    let live = to == product::INSTALL_DIR;
+    let live = to == context.site.tree();
     if live {
         places.set_mode(Place::From, live_mode(context, from)?)?;
     }
@@ -31,10 +30,12 @@ pub(super) fn perform(context: &Context, from: &str, to: &str, before: &Before) 
 
 /// The mode of a tree that becomes the live one. What another installer made has its own.
 fn live_mode(context: &Context, from: &str) -> Result<u32> {
-    if from != product::RETAINED_DIR {
+    if from != context.site.retained_tree() {
         return Ok(LIVE);
     }
-    Ok(retained::read(context.root)?.and_then(|retained| retained.mode).map_or(LIVE, Mode::bits))
+    Ok(retained::read(context.root, context.site)?
+        .and_then(|retained| retained.mode)
+        .map_or(LIVE, Mode::bits))
 }
 
 /// Puts the tree `inode` back to `from`, and `old`, if there was one, to `to`. The inode numbers
@@ -46,7 +47,7 @@ pub(super) fn back(
     (old, mode): (Option<u64>, Option<Mode>),
 ) -> Result<()> {
     let places = Places::open(context, from, to)?;
-    let live = to == product::INSTALL_DIR;
+    let live = to == context.site.tree();
     if let (true, Some(place), Some(mode)) = (live, places.find(old)?, mode) {
         places.set_mode(place, mode.bits())?;
     }
@@ -160,7 +161,8 @@ mod tests {
             }
             let (new, old) = (inode(&dir, &name(new_at)).unwrap(), inode(&dir, &name(old_at)));
             let secrets = super::super::Secrets::default();
-            let context = Context::new(temp.path(), false, &secrets, &crate::event::Silent);
+            let site = crate::product::Site::default();
+            let context = Context::new((temp.path(), &site), false, &secrets, &crate::event::Silent);
             back(&context, ("/from", "/to"), new, (old, None)).unwrap();
             assert_eq!((inode(&dir, "from"), inode(&dir, "to")), (Some(new), old), "{new_at} {old_at}");
             assert_eq!(inode(&dir, "from.aside"), None);

@@ -26,8 +26,8 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         }
         (Step::WriteReceipt { path }, before) => {
             file(path, before, context, journal)?;
-            for (path, copy) in finish::BESIDE_RECEIPT {
-                keep_or_put_back(path, copy, context, journal)?;
+            for (path, copy) in finish::beside_receipt(context.site) {
+                keep_or_put_back(&path, copy, context, journal)?;
             }
             finish::drop_orphans(context)
         }

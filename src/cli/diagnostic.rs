@@ -403,6 +403,10 @@ fn of_release(error: &release::Error) -> Diagnosis {
         E::Refused(_) => refused(),
         E::Manifest(_) => diagnosis(Exit::Refused, "use a newer demisto-install"),
         E::Shape | E::Damaged { .. } | E::NoFile(_) => damaged_file(),
+        E::NoPayloadDigest | E::NoHeaderSignature => {
+            diagnosis(Exit::Refused, "ask the vendor for a package that was signed with a current rpm")
+        }
+        E::Package(_) => damaged_file(),
         E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
         E::Source(inner) => of_source(inner),
         E::Sys(_) => diagnosis(Exit::Failed, ""),
@@ -420,6 +424,7 @@ fn of_source(error: &source::Error) -> Diagnosis {
     match error {
         source::Error::NotAFile(_) => diagnosis(Exit::Usage, ""),
         source::Error::Bundle { source, .. } => of_bundle(source),
+        source::Error::Package { .. } => damaged_file(),
         source::Error::Sys(_) => diagnosis(Exit::Failed, ""),
     }
 }

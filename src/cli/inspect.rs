@@ -46,7 +46,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if let Some(path) = &args.extract {
         inspected.print_file(path)?;
     } else if args.manifest {
-        sys::fs::print_bytes(inspected.candidate().manifest())?;
+        sys::fs::print_bytes(inspected.candidate().signed())?;
     } else if args.signatures {
         sys::fs::print_bytes(inspected.candidate().signatures())?;
     } else {
@@ -57,8 +57,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
             wrapper.map(report::wrapper).unwrap_or_default() + &report::inspected(inspected, args.files);
         let mut value = json!({
             "verified": verified,
-            "payload_from": parts.payload_offset.saturating_add(1),
-            "payload_length": parts.payload_length,
+            "payload_from": parts.map(|parts| parts.payload_offset.saturating_add(1)),
+            "payload_length": parts.map(|parts| parts.payload_length),
+            "package": inspected.package().map(report::package_json),
             "manifest": inspected.manifest(),
         });
         if let (Some(value), Some(wrapper)) = (value.as_object_mut(), wrapper) {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Accounts;
-use crate::product::{self, under};
+use crate::product::{self, Site, under};
 use crate::sys;
 use crate::sys::dir::{Dir, Kind};
 use crate::types::Mode;
@@ -27,6 +27,8 @@ pub enum Directory {
 pub struct Survey {
     /// The root that was looked at.
     pub root: PathBuf,
+    /// The installation that was looked for.
+    pub site: Site,
     /// The service's account.
     pub accounts: Accounts,
     /// The installation directory.
@@ -59,7 +61,8 @@ const CONFIG_LIMIT: u64 = 4 << 20;
 ///
 /// # Errors
 /// When something exists but cannot be looked at.
-pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
+pub fn survey(root: &Path, site: &Site, paths: &[String]) -> sys::Result<Survey> {
+    let tree = under(root, &site.tree());
     let read = |path: &str, limit| match root == Path::new("/") {
         true => sys::fs::read_limited(Path::new(path), limit),
         false => sys::fs::read_beneath(root, path, limit), // a link there would lead into this host
@@ -69,32 +72,35 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
         other => other.map(Some),
     };
     // a removal does not ask for it, and must not stumble over what the service made of it
-    let wanted = paths.iter().any(|path| path == product::CONFIG_FILE);
-    let config = if wanted { optional(product::CONFIG_FILE, CONFIG_LIMIT)? } else { None };
-    let certificate = optional(&format!("{}/{}", product::INSTALL_DIR, product::CERTIFICATE), CONFIG_LIMIT)?;
+    let config = site.config_file();
+    let config = if paths.contains(&config) { optional(&config, CONFIG_LIMIT)? } else { None };
+    let certificate = optional(&format!("{}/{}", site.tree(), product::CERTIFICATE), CONFIG_LIMIT)?;
     let certificate = certificate.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let config = config.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let accounts = Accounts::look_up(root, product::SERVICE_USER)?;
     let mut foreign_dirs = BTreeSet::new();
     let mut mounts = BTreeSet::new();
-    for path in [product::DATA_DIR, product::LOG_DIR] {
-        let stat = sys::fs::stat(&under(root, path))?;
+    let shared = [product::DATA_DIR.to_owned(), product::LOG_DIR.to_owned()];
+    for path in shared.into_iter().chain([site.data_dir(), site.log_dir()]) {
+        let place = under(root, &path);
+        let stat = sys::fs::stat(&place)?;
         if stat.is_some_and(|stat| Some(stat.ids) != accounts.ids()) {
-            foreign_dirs.insert(path.to_owned());
+            foreign_dirs.insert(path.clone());
         }
-        if is_mount_point(&under(root, path))? {
-            mounts.insert(path.to_owned());
+        if is_mount_point(&place)? {
+            mounts.insert(path);
         }
     }
     Ok(Survey {
         root: root.to_owned(),
+        site: site.clone(),
         accounts,
         foreign_dirs,
         mounts,
-        inner_mounts: sys::mounts::below(&under(root, product::INSTALL_DIR))?,
+        inner_mounts: sys::mounts::below(&tree)?,
         certificate,
-        install_mode: sys::fs::stat(&under(root, product::INSTALL_DIR))?.map(|stat| Mode::new(stat.mode)),
-        install_dir: install_dir(&under(root, product::INSTALL_DIR))?,
+        install_mode: sys::fs::stat(&tree)?.map(|stat| Mode::new(stat.mode)),
+        install_dir: install_dir(root, &tree)?,
         config,
         units: paths
             .iter()
@@ -103,12 +109,16 @@ pub fn survey(root: &Path, paths: &[String]) -> sys::Result<Survey> {
             .map(str::to_owned)
             .collect(),
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
-        free_bytes: sys::fs::free_bytes(&nearest(&under(root, product::STAGE_DIR)))?,
+        free_bytes: sys::fs::free_bytes(&nearest(&under(root, &site.stage())))?,
         has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),
     })
 }
 
-fn install_dir(path: &Path) -> sys::Result<Directory> {
+fn install_dir(root: &Path, path: &Path) -> sys::Result<Directory> {
+    // a named engine is staged beside the directory that holds its tree
+    if is_mount_point(&under(root, product::INSTALL_DIR))? {
+        return Ok(Directory::MountPoint);
+    }
     let Some(stat) = sys::fs::stat(path)? else { return Ok(Directory::Absent) };
     if stat.kind != Kind::Dir {
         return Ok(Directory::NotADirectory);

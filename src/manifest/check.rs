@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Entry, Error, Health, Kind, Manifest, Place, Result, Upgrades};
+use super::{Container, Entry, Error, Health, Kind, Manifest, Place, Result, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
@@ -19,8 +19,11 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
     names(manifest)?;
-    let starts = frames(manifest)?;
-    entries(manifest, &starts)
+    let Some(container) = &manifest.container else {
+        return bad("stub, payload and frames", "one is missing or of the wrong kind");
+    };
+    let starts = frames(container)?;
+    entries(manifest, container, &starts)
 }
 
 fn names(manifest: &Manifest) -> Result<()> {
@@ -71,10 +74,10 @@ pub(super) fn rotations(rotations: &[Rotation]) -> Result<()> {
 }
 
 /// Checks that the frames fill the payload without gap; gives where each one's content begins.
-fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
+fn frames(container: &Container) -> Result<Vec<u64>> {
     let (mut offset, mut content) = (0_u64, 0_u64);
-    let mut starts = Vec::with_capacity(manifest.frames.len());
-    for (number, frame) in manifest.frames.iter().enumerate() {
+    let mut starts = Vec::with_capacity(container.frames.len());
+    for (number, frame) in container.frames.iter().enumerate() {
         let what = || format!("frame {number}");
         if frame.offset != offset {
             return bad(what(), "it does not begin where the one before ends");
@@ -86,19 +89,30 @@ fn frames(manifest: &Manifest) -> Result<Vec<u64>> {
         let next = offset.checked_add(frame.length).zip(content.checked_add(frame.content_length));
         (offset, content) = next.map_or_else(|| bad(what(), "its length is out of range"), Ok)?;
     }
-    if offset != manifest.payload.length || content != manifest.payload.content_length {
+    if offset != container.payload.length || content != container.payload.content_length {
         return bad("payload", "its length is not the sum of its frames");
     }
     Ok(starts)
 }
 
-fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
-    if manifest.entries.len() > MAX_ENTRIES {
+fn entries(manifest: &Manifest, container: &Container, starts: &[u64]) -> Result<()> {
+    tree(&manifest.entries)?;
+    manifest.entries.iter().try_for_each(|entry| inside(container, entry, starts))?;
+    let eula = manifest.entries.iter().find(|e| Some(&e.path) == manifest.eula.as_ref());
+    match eula.map(|e| &e.kind) {
+        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
+        _ => bad("eula", "it names no file of the payload"),
+    }
+}
+
+/// Entries are sorted, each is there once, what holds one is a directory, and links stay inside.
+pub(super) fn tree(entries: &[Entry]) -> Result<()> {
+    if entries.len() > MAX_ENTRIES {
         return bad("entries", "there are too many");
     }
     let mut dirs: HashMap<&RelPath, bool> = HashMap::new();
     let mut last: Option<&RelPath> = None;
-    for entry in &manifest.entries {
+    for entry in entries {
         if last.is_some_and(|last| last.as_str() >= entry.path.as_str()) {
             return bad(entry.path.as_str(), "entries must be sorted by path, each once");
         }
@@ -109,29 +123,27 @@ fn entries(manifest: &Manifest, starts: &[u64]) -> Result<()> {
             return bad(entry.path.as_str(), "its directory is no directory of the payload");
         }
         dirs.insert(&entry.path, matches!(entry.kind, Kind::Dir { .. }));
-        inside(manifest, entry, starts)?;
+        if let Kind::Symlink { target } = &entry.kind {
+            link_stays_inside(&entry.path, target)?;
+        }
     }
-    let eula = manifest.entries.iter().find(|e| e.path == manifest.eula);
-    match eula.map(|e| &e.kind) {
-        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
-        _ => bad("eula", "it names no file of the payload"),
-    }
+    Ok(())
 }
 
-fn inside(manifest: &Manifest, entry: &Entry, starts: &[u64]) -> Result<()> {
+fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
-        Kind::Dir { .. } => Ok(()),
-        Kind::Symlink { target } => link_stays_inside(&entry.path, target),
+        Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
         Kind::File { size, at: Place { frame, offset }, .. } => {
             let what = entry.path.as_str();
             if *size == 0 {
                 return Ok(());
             }
-            let (Some(start), Some(holder)) = (starts.get(*frame), manifest.frames.get(*frame)) else {
+            let (Some(start), Some(holder)) = (starts.get(*frame), container.frames.get(*frame)) else {
                 return bad(what, "its frame does not exist");
             };
             let end = start.checked_add(*offset).and_then(|begin| begin.checked_add(*size));
-            if *offset >= holder.content_length || end.is_none_or(|end| end > manifest.payload.content_length)
+            if *offset >= holder.content_length
+                || end.is_none_or(|end| end > container.payload.content_length)
             {
                 return bad(what, "its content lies outside the payload");
             }

@@ -19,6 +19,20 @@ pub enum Error {
         /// The rule it breaks.
         why: &'static str,
     },
+    /// A package asks for something that this program does not lay out.
+    #[error("the package is refused: {what}: {why}")]
+    Package {
+        /// What of it.
+        what: String,
+        /// The rule that it breaks.
+        why: &'static str,
+    },
+    /// The package's header is refused.
+    #[error(transparent)]
+    Header(#[from] crate::rpmfile::Error),
+    /// A value is odd.
+    #[error(transparent)]
+    Value(#[from] crate::types::Error),
 }
 
 /// A result of this room.

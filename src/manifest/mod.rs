@@ -8,12 +8,18 @@
 mod check;
 mod description;
 mod error;
+mod package;
 mod schema;
 
 pub use description::Description;
 pub use error::{Error, Result};
-pub use schema::{Entry, Health, Kind, Manifest, Payload, Place, Requirements, Stub, Unit, Upgrades};
+pub use package::{Texts, signed_part, texts_of};
+pub use schema::{
+    Container, Entry, Health, Kind, Manifest, Outside, Packaged, Payload, Place, Requirements, Stub, Unit,
+    Upgrades,
+};
 
+use crate::rpmfile::Package;
 use crate::verify::Verified;
 
 /// The format version that this program writes and reads.
@@ -24,7 +30,7 @@ const KNOWN_CRITICAL: [&str; 9] =
     ["stub", "payload", "entries", "upgrades", "epoch", "schema", "requirements", "health", "rotations"];
 
 impl Manifest {
-    /// Reads verified bytes.
+    /// Reads verified bytes: a manifest, or the record of a package that was kept on a host.
     ///
     /// # Errors
     /// When they are no manifest of a known format, when a critical field is unknown, or when
@@ -34,6 +40,9 @@ impl Manifest {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        if let Some(package) = Self::of_record(bytes) {
+            return package;
+        }
         let manifest: Self = serde_json::from_slice(bytes).map_err(|e| Error::Syntax(e.to_string()))?;
         if manifest.format != FORMAT {
             return Err(Error::Format(manifest.format));
@@ -66,6 +75,14 @@ impl Unverified {
     /// As [`Manifest::parse`].
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Manifest::from_bytes(bytes).map(Self)
+    }
+
+    /// What a package's header says, without the texts of its files.
+    ///
+    /// # Errors
+    /// When it cannot be laid out as a release.
+    pub fn of_header(package: &Package) -> Result<Self> {
+        Manifest::of_header(package).map(Self)
     }
 
     /// The content, to be shown together with a warning.

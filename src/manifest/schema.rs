@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Compression, Frame};
-use crate::product::{Owner, Role};
+use crate::product::{Owner, Role, UnitDir};
 use crate::types::{Digest, Mode, RelPath, Version};
 use crate::verify::Rotation;
 
@@ -37,12 +37,12 @@ pub struct Manifest {
     pub rotations: Vec<Rotation>,
     /// When it was packed.
     pub built_at: Timestamp,
-    /// The program in front of the payload.
-    pub stub: Stub,
-    /// The payload as a whole.
-    pub payload: Payload,
-    /// The licence agreement: a file of the payload.
-    pub eula: RelPath,
+    /// The parts of a bundle; a package has none, see [`Manifest::of_package`].
+    #[serde(flatten)]
+    pub container: Option<Container>,
+    /// The licence agreement: a file of the payload. Only a package may lack one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eula: Option<RelPath>,
     /// Default configuration, as the text of a JSON file.
     pub config: String,
     /// systemd units.
@@ -51,10 +51,22 @@ pub struct Manifest {
     pub health: Health,
     /// What the host should have.
     pub requirements: Requirements,
-    /// The payload's frames in order.
-    pub frames: Vec<Frame>,
     /// What is laid out, sorted by path; a directory comes before what it holds.
     pub entries: Vec<Entry>,
+    /// Small files that a package lays out elsewhere, besides its units.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Outside>,
+}
+
+/// What a bundle consists of besides its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// The program in front of the payload.
+    pub stub: Stub,
+    /// The payload as a whole.
+    pub payload: Payload,
+    /// The payload's frames in order.
+    pub frames: Vec<Frame>,
 }
 
 /// A range of versions, both ends included.
@@ -101,6 +113,30 @@ pub struct Unit {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The directory that it is put into: that of the host's own units, unless a package says otherwise.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<UnitDir>,
+}
+
+impl Unit {
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.dir.unwrap_or_default().path(), self.name)
+    }
+}
+
+/// A small file of a package outside the installation directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outside {
+    /// Its path.
+    pub path: String,
+    /// Who owns it.
+    pub owner: Owner,
+    /// Its permissions.
+    pub mode: Mode,
+    /// Its content.
+    pub text: String,
 }
 
 /// How to tell that the service works.
@@ -135,6 +171,22 @@ pub struct Entry {
     /// What it is.
     #[serde(flatten)]
     pub kind: Kind,
+    /// What only the header of a package says of it.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Packaged>,
+}
+
+/// What a package's header says of an entry besides what a manifest does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Packaged {
+    /// Time of its last change, in seconds since 1970: `rpm -V` compares it.
+    pub modified: i64,
+    /// Whether the host may change it (`%config`): a changed one is no drift, and is kept.
+    pub config: bool,
+    /// Whether a changed one stays in its place rather than beside the new one (`%config(noreplace)`).
+    pub noreplace: bool,
+    /// Whether it may open ports below 1024 (`cap_net_bind_service=ep`).
+    pub low_ports: bool,
 }
 
 /// What an entry is.
@@ -174,6 +226,12 @@ pub struct Place {
 }
 
 impl Manifest {
+    /// The frames of a bundle's payload.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        self.container.as_ref().map_or(&[], |container| &container.frames)
+    }
+
     /// Files with size, digest and place.
     pub fn files(&self) -> impl Iterator<Item = (&Entry, u64, Digest, Place)> {
         self.entries.iter().filter_map(|entry| match entry.kind {

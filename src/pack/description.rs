@@ -103,7 +103,7 @@ impl Description {
         for name in &description.units {
             let text = beside(name)?;
             let name = name.rsplit('/').next().unwrap_or(name).to_owned();
-            description.unit_texts.push(Unit { name, text });
+            description.unit_texts.push(Unit { name, text, dir: None });
         }
         Ok(description)
     }

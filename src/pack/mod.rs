@@ -24,7 +24,7 @@ pub use rotation::{Rotations, Vouched, vouch};
 
 use crate::bundle::{self, Compression, Parts, WRAPPER_LEN};
 use crate::event::{EventSink, Unit as Amount};
-use crate::manifest::{FORMAT, Manifest, Payload, Stub};
+use crate::manifest::{Container, FORMAT, Manifest, Payload, Stub};
 use crate::sys;
 use crate::types::Hasher;
 use crate::verify::Rotation;
@@ -130,23 +130,22 @@ fn write_bundle(request: &Request, sign: &mut Sign, sink: &dyn EventSink, file: 
         upgrades: description.upgrades.clone(),
         rotations: request.rotations.to_vec(),
         built_at: request.built_at,
-        stub,
-        payload,
-        eula: description.eula.clone(),
+        container: Some(Container { stub: stub.clone(), payload: payload.clone(), frames }),
+        eula: Some(description.eula.clone()),
         config: description.config_text.clone(),
         units: description.unit_texts.clone(),
         health: description.health(),
         requirements: description.requirements.clone(),
-        frames,
         entries,
+        outside: Vec::new(),
     };
     let bytes = manifest.to_bytes()?;
     let signatures = sign(&bytes)?;
     let block = signatures.concat();
     let parts = Parts {
-        payload_offset: manifest.stub.length,
-        payload_length: manifest.payload.length,
-        manifest_offset: manifest.stub.length + manifest.payload.length + WRAPPER_LEN,
+        payload_offset: stub.length,
+        payload_length: payload.length,
+        manifest_offset: stub.length + payload.length + WRAPPER_LEN,
         manifest_length: bytes.len() as u64,
         signatures_length: block.len() as u64,
     };
@@ -162,9 +161,9 @@ fn write_bundle(request: &Request, sign: &mut Sign, sink: &dyn EventSink, file: 
         length,
         payload_from: parts.payload_offset + 1,
         payload_length: parts.payload_length,
-        content_length: manifest.payload.content_length,
+        content_length: payload.content_length,
         files: manifest.files().count(),
-        frames: manifest.frames.len(),
+        frames: manifest.frames().len(),
         signatures: signatures.len(),
     })
 }
@@ -175,8 +174,8 @@ fn copy_stub(program: Option<&Path>, out: &mut Counted<File>) -> Result<Stub> {
     let mut file = sys::fs::open_existing(path)?;
     let failed = |e| sys::Error::new("read", path, e);
     let length = match crate::source::Candidate::open(path) {
-        Ok(candidate) => candidate.parts().payload_offset,
-        Err(_) => file.metadata().map_err(failed)?.len(),
+        Ok(candidate) if candidate.parts().is_some() => candidate.parts().map_or(0, |p| p.payload_offset),
+        _ => file.metadata().map_err(failed)?.len(),
     };
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 1 << 20];

@@ -64,7 +64,7 @@ fn scan_dir(dir: &Dir, prefix: Option<&RelPath>, tree: &mut Tree) -> Result<()> 
             scan_dir(&dir.open_dir(&name)?, Some(&path), tree)?;
         }
         tree.bytes += if stat.kind == FileKind::File { stat.size } else { 0 };
-        tree.entries.push(Entry { path, owner: Owner::Root, kind });
+        tree.entries.push(Entry { path, owner: Owner::Root, kind, package: None });
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use super::{Action, Error, Old, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
-use crate::manifest::Manifest;
-use crate::product::{self, Owner, Role, SERVICE_USER};
+use crate::manifest::{Manifest, Unit};
+use crate::product::{self, Owner, Role, SERVICE_USER, Site};
 use crate::prompt::Answers;
 use crate::receipt::Receipt;
 use crate::types::{Digest, Mode};
@@ -79,12 +79,11 @@ pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
 
 /// Paths whose existence decides steps; the survey is asked for them.
 #[must_use]
-pub fn paths_of_interest(manifest: &Manifest) -> Vec<String> {
+pub fn paths_of_interest(manifest: &Manifest, site: &Site) -> Vec<String> {
     let mut files: Vec<String> = host_files().iter().map(|(path, ..)| (*path).to_owned()).collect();
-    files.extend(manifest.units.iter().map(|unit| unit_path(&unit.name)));
-    files.extend(
-        [product::CONFIG_FILE, product::DATA_DIR, product::LOG_DIR, product::STAGE_DIR].map(str::to_owned),
-    );
+    files.extend(units(manifest, site).iter().map(|unit| unit_path(&unit.name)));
+    files.extend([site.config_file(), site.stage()]);
+    files.extend(service_dirs(site).map(|(path, _)| path));
     let mut paths: Vec<String> =
         files.iter().flat_map(|file| ancestors(file)).chain(files.iter().cloned()).collect();
     paths.sort();
@@ -93,7 +92,28 @@ pub fn paths_of_interest(manifest: &Manifest) -> Vec<String> {
 }
 
 pub(super) fn unit_path(name: &str) -> String {
-    format!("{}/{name}", product::UNIT_DIR)
+    Site::unit_file(name)
+}
+
+/// The release's units as they are here.
+pub(super) fn units(manifest: &Manifest, site: &Site) -> Vec<Unit> {
+    let here = |unit: &Unit| Unit {
+        name: site.unit_named(&unit.name),
+        text: site.localised(&unit.text),
+        dir: unit.dir.filter(|_| site.name().is_none()),
+    };
+    manifest.units.iter().map(here).collect()
+}
+
+/// The directories that belong to the service, those above first.
+fn service_dirs(site: &Site) -> impl Iterator<Item = (String, &'static str)> {
+    let shared = [
+        (product::DATA_DIR.to_owned(), "the service's data"),
+        (product::LOG_DIR.to_owned(), "the service's logs"),
+    ];
+    let own = [(site.data_dir(), "this engine's data"), (site.log_dir(), "this engine's logs")];
+    let named = site.name().is_some();
+    shared.into_iter().chain(own.into_iter().filter(move |_| named))
 }
 
 /// The directories above a path, topmost first, without the root.
@@ -125,6 +145,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
         manifest: input.digest,
         signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         root: input.survey.root.display().to_string(),
+        site: input.survey.site.clone(),
         space_bytes: input.manifest.total_size(),
         steps: Vec::new(),
         changes: None,
@@ -137,7 +158,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     files(input, &mut plan)?;
     service(input, &mut plan);
     plan.push(
-        Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
+        Step::WriteReceipt { path: input.survey.site.receipt_file() },
         "so that later runs know what is installed and who signed it",
     );
     Ok(Some(plan))
@@ -216,18 +237,19 @@ pub(super) fn accounts(survey: &Survey, owners: bool, plan: &mut Plan) {
 }
 
 pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, plan: &mut Plan) {
-    let service = [(product::DATA_DIR, "the service's data"), (product::LOG_DIR, "the service's logs")];
+    let site = &survey.site;
+    let service: Vec<(String, &str)> = service_dirs(site).collect();
     let mut wanted: Vec<(String, Owner, Mode, &str)> = Vec::new();
-    let others = [product::STAGE_DIR, product::CONFIG_FILE].into_iter().map(str::to_owned);
-    let units = manifest.units.iter().map(|unit| unit_path(&unit.name));
+    // what lies in the tree comes with it
+    let others = [site.stage(), if site.is_server() { site.config_file() } else { site.tree() }];
+    let units = units(manifest, site).into_iter().map(|unit| unit_path(&unit.name));
     let files = host_files().into_iter().map(|(path, ..)| path.to_owned());
-    let leaves = service.iter().map(|(path, _)| (*path).to_owned()).chain(others).chain(units).chain(files);
+    let leaves = service.iter().map(|(path, _)| path.clone()).chain(others).chain(units).chain(files);
     for dir in leaves.flat_map(|leaf| ancestors(&leaf)) {
         wanted.push((dir, Owner::Root, DIR_MODE, "it is missing"));
     }
-    wanted.extend(
-        service.iter().map(|(path, why)| ((*path).to_owned(), Owner::Demisto, SERVICE_DIR_MODE, *why)),
-    );
+    wanted.retain(|(path, ..)| !service.iter().any(|(own, _)| own == path));
+    wanted.extend(service.into_iter().map(|(path, why)| (path, Owner::Demisto, SERVICE_DIR_MODE, why)));
     // the journal lies below these, so they exist before the first step
     let above_state = ancestors(product::STATE_DIR);
     wanted.retain(|(path, ..)| !above_state.contains(path));
@@ -250,7 +272,7 @@ pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, pl
 }
 
 fn tree(input: &Install, plan: &mut Plan) {
-    let stage = product::STAGE_DIR.to_owned();
+    let stage = input.survey.site.stage();
     let files = input.manifest.files().count() as u64;
     let bytes = input.manifest.total_size();
     plan.push(
@@ -268,14 +290,14 @@ fn tree(input: &Install, plan: &mut Plan) {
     };
     plan.push(step, why);
     plan.push(
-        Step::SwitchTree { from: stage, to: product::INSTALL_DIR.to_owned(), old: Old::None },
+        Step::SwitchTree { from: stage, to: input.survey.site.tree(), old: Old::None },
         "one rename makes the release live",
     );
 }
 
 /// An existing configuration may hold secrets, so its text never becomes part of a plan.
 fn configuration(input: &Install, plan: &mut Plan) -> Result<()> {
-    let (path, port) = (product::CONFIG_FILE.to_owned(), input.answers.port);
+    let (path, port) = (input.survey.site.config_file(), input.answers.port);
     match &input.survey.config {
         None => {
             let text = config::with_https_port(&input.manifest.config, port)?;
@@ -299,8 +321,8 @@ fn files(input: &Install, plan: &mut Plan) -> Result<()> {
         let (path, text) = (path.to_owned(), text.to_owned());
         plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text }, why);
     }
-    for unit in &input.manifest.units {
-        let (path, text) = (unit_path(&unit.name), unit.text.clone());
+    for unit in units(input.manifest, &input.survey.site) {
+        let (path, text) = (unit_path(&unit.name), unit.text);
         plan.push(
             Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text },
             "the service's unit, from the release",
@@ -323,8 +345,8 @@ pub(super) fn version_check(manifest: &Manifest) -> Option<VersionCheck> {
 
 fn service(input: &Install, plan: &mut Plan) {
     labels(input.facts, input.survey, plan);
-    let unit = input.manifest.role.unit();
-    if !input.manifest.units.iter().any(|u| u.name == unit) {
+    let unit = input.survey.site.unit();
+    if !units(input.manifest, &input.survey.site).iter().any(|u| u.name == unit) {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
         return;
     }
@@ -349,13 +371,9 @@ fn service(input: &Install, plan: &mut Plan) {
 /// Labels follow the system's own rules, where SELinux is on.
 pub(super) fn labels(facts: &Facts, survey: &Survey, plan: &mut Plan) {
     if facts.selinux && survey.root == std::path::Path::new("/") {
-        let paths = [
-            product::INSTALL_DIR,
-            product::DATA_DIR,
-            product::LOG_DIR,
-            product::CONFIG_FILE,
-            product::UNIT_DIR,
-        ];
-        plan.push(Step::RestoreLabels { paths: paths.map(str::to_owned).to_vec() }, "SELinux is on");
+        let site = &survey.site;
+        let (units, config) = (product::UNIT_DIR.to_owned(), site.config_file());
+        let paths = vec![site.tree(), site.data_dir(), site.log_dir(), config, units];
+        plan.push(Step::RestoreLabels { paths }, "SELinux is on");
     }
 }

@@ -27,6 +27,7 @@ pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
+use crate::product::Site;
 use crate::types::Digest;
 
 /// What a plan is for.
@@ -76,6 +77,9 @@ pub struct Plan {
     pub signers: Vec<String>,
     /// The root that is changed.
     pub root: String,
+    /// Which installation of it.
+    #[serde(default, skip_serializing_if = "Site::is_server")]
+    pub site: Site,
     /// Bytes needed on the file system of the installation directory.
     pub space_bytes: u64,
     /// What changes in the installation directory.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::install::{self, DIR_MODE, ancestors, host_files, unit_path};
 use super::{Action, Error, Plan, Result, Step};
 use crate::manifest::{Entry, Kind, Manifest};
-use crate::product::{self, Owner};
+use crate::product::{self, Owner, Site};
 use crate::receipt::Receipt;
 use crate::types::Mode;
 
@@ -36,12 +36,12 @@ impl HostFile {
 
 /// All files that the installation of a release writes outside the tree and its configuration.
 #[must_use]
-pub fn files_outside(manifest: &Manifest) -> Vec<HostFile> {
+pub fn files_outside(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
     let host = host_files().into_iter();
     let host = host.map(|(path, text, why)| HostFile { path: path.to_owned(), text: text.to_owned(), why });
-    let units = manifest.units.iter().map(|unit| HostFile {
+    let units = install::units(manifest, site).into_iter().map(|unit| HostFile {
         path: unit_path(&unit.name),
-        text: unit.text.clone(),
+        text: unit.text,
         why: "the service's unit, from the release",
     });
     host.chain(units).collect()
@@ -49,9 +49,9 @@ pub fn files_outside(manifest: &Manifest) -> Vec<HostFile> {
 
 /// The release's own service, if it brings the unit: it is enabled by the installation.
 #[must_use]
-pub fn unit_of(manifest: &Manifest) -> Option<String> {
+pub fn unit_of(manifest: &Manifest, site: &Site) -> Option<String> {
     let name = manifest.role.unit();
-    manifest.units.iter().any(|unit| unit.name == name).then_some(name)
+    manifest.units.iter().any(|unit| unit.name == name).then(|| site.unit_named(&name))
 }
 
 /// All that the plan of a repair depends on.
@@ -63,6 +63,8 @@ pub struct Repair<'a> {
     pub receipt: &'a Receipt,
     /// The root that is changed.
     pub root: &'a Path,
+    /// Which installation of it.
+    pub site: &'a Site,
     /// What differs: the path, below the installation directory or absolute, and the word for it.
     pub drift: &'a [(&'a str, &'a str)],
     /// Those directories above the [`files_outside`] that exist.
@@ -131,13 +133,14 @@ pub fn repair(input: &Repair) -> Result<Option<Plan>> {
         manifest: receipt.manifest,
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         root: input.root.display().to_string(),
+        site: input.site.clone(),
         space_bytes: size(&entries),
         changes: None,
         steps: Vec::new(),
         notes: Vec::new(),
     };
     let files = changed_files(input);
-    let unit = unit_of(input.manifest).filter(|_| input.running == Some(true));
+    let unit = unit_of(input.manifest, input.site).filter(|_| input.running == Some(true));
     let unit = unit.filter(|_| !paths.is_empty() || files.iter().any(is_unit));
     stage(input, &paths, &mut plan);
     if let Some(unit) = &unit {
@@ -147,12 +150,12 @@ pub fn repair(input: &Repair) -> Result<Option<Plan>> {
     outside(input, &files, &mut plan);
     labels(input, &paths, &files, &mut plan);
     service(input, unit, &mut plan);
-    if let Some(unit) = unit_of(input.manifest).filter(|_| input.running == Some(false)) {
+    if let Some(unit) = unit_of(input.manifest, input.site).filter(|_| input.running == Some(false)) {
         plan.notes.push(format!("{unit} does not run, and is not started"));
     }
-    let kept = [product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE].join(", ");
-    plan.notes
-        .push(format!("not touched: {kept}, and what the release did not bring to {}", product::INSTALL_DIR));
+    let site = input.site;
+    let kept = [site.data_dir(), site.log_dir(), site.config_file()].join(", ");
+    plan.notes.push(format!("not touched: {kept}, and what the release did not bring to {}", site.tree()));
     Ok(Some(plan))
 }
 
@@ -170,12 +173,12 @@ fn changed_files(input: &Repair) -> Vec<HostFile> {
     let differs = |file: &HostFile| {
         input.drift.iter().any(|(path, what)| *path == file.path && !matches!(*what, "enablement" | "label"))
     };
-    files_outside(input.manifest).into_iter().filter(differs).collect()
+    files_outside(input.manifest, input.site).into_iter().filter(differs).collect()
 }
 
 fn stage(input: &Repair, paths: &[String], plan: &mut Plan) {
     if !paths.is_empty() {
-        let step = Step::StageFiles { path: product::STAGE_DIR.to_owned(), paths: paths.to_vec() };
+        let step = Step::StageFiles { path: input.site.stage(), paths: paths.to_vec() };
         plan.push(step, format!("beside its place, each compared with its signed digest; {}", input.source));
     }
 }
@@ -183,7 +186,7 @@ fn stage(input: &Repair, paths: &[String], plan: &mut Plan) {
 fn tree(input: &Repair, paths: Vec<String>, plan: &mut Plan) {
     let top = input.drift.iter().find(|(path, what)| *path == TOP && *what != "label");
     if let Some((_, what)) = top {
-        let (path, owner, mode) = (product::INSTALL_DIR.to_owned(), Owner::Root, TREE_MODE);
+        let (path, owner, mode) = (input.site.tree(), Owner::Root, TREE_MODE);
         if *what == MISSING {
             plan.push(Step::CreateDir { path, owner, mode }, "it is missing");
         } else {
@@ -192,16 +195,16 @@ fn tree(input: &Repair, paths: Vec<String>, plan: &mut Plan) {
     }
     for (path, what) in input.drift.iter().filter(|(_, what)| matches!(*what, "mode" | "owner")) {
         let entry = input.manifest.entries.iter().find(|entry| entry.path.as_str() == *path);
-        if let Some(Entry { kind: Kind::Dir { mode }, owner, path }) = entry {
-            let path = format!("{}/{path}", product::INSTALL_DIR);
+        if let Some(Entry { kind: Kind::Dir { mode }, owner, path, .. }) = entry {
+            let path = format!("{}/{path}", input.site.tree());
             plan.push(Step::TakeDir { path, owner: *owner, mode: *mode }, format!("it differs: {what}"));
         }
     }
     if !paths.is_empty() {
         let step = Step::ReplaceEntries {
-            from: product::STAGE_DIR.to_owned(),
-            to: product::INSTALL_DIR.to_owned(),
-            trash: product::REPAIR_TRASH_DIR.to_owned(),
+            from: input.site.stage(),
+            to: input.site.tree(),
+            trash: input.site.repair_trash(),
             paths,
         };
         plan.push(step, "they are not as the release brought them");
@@ -224,23 +227,23 @@ fn outside(input: &Repair, files: &[HostFile], plan: &mut Plan) {
 fn labels(input: &Repair, paths: &[String], files: &[HostFile], plan: &mut Plan) {
     let differ = input.drift.iter().filter(|(_, what)| *what == "label").map(|(path, _)| *path);
     let new = paths.iter().map(String::as_str).chain(files.iter().map(|file| file.path.as_str()));
-    let wanted: BTreeSet<String> = differ.chain(new).map(absolute).collect();
+    let wanted: BTreeSet<String> = differ.chain(new).map(|path| absolute(path, input.site)).collect();
     if !input.labels || wanted.is_empty() {
         return;
     }
     let paths = if wanted.len() > MAX_LABELS {
-        vec![product::INSTALL_DIR.to_owned(), product::UNIT_DIR.to_owned()]
+        vec![input.site.tree(), product::UNIT_DIR.to_owned()]
     } else {
         wanted.into_iter().collect()
     };
     plan.push(Step::RestoreLabels { paths }, "SELinux is on");
 }
 
-fn absolute(path: &str) -> String {
+fn absolute(path: &str, site: &Site) -> String {
     match path {
-        TOP => product::INSTALL_DIR.to_owned(),
+        TOP => site.tree(),
         path if path.starts_with('/') => path.to_owned(),
-        path => format!("{}/{path}", product::INSTALL_DIR),
+        path => format!("{}/{path}", site.tree()),
     }
 }
 
@@ -251,7 +254,7 @@ fn service(input: &Repair, restart: Option<String>, plan: &mut Plan) {
         let limits = (input.port, input.health_seconds);
         plan.start((unit, &input.manifest.health.path, version), limits, ("it ran before", why));
     }
-    if let Some(unit) = unit_of(input.manifest)
+    if let Some(unit) = unit_of(input.manifest, input.site)
         && input.drift.iter().any(|(_, what)| *what == "enablement")
     {
         plan.push(Step::EnableUnit { unit }, "so that it starts with the host");

@@ -9,7 +9,7 @@ use super::upgrade::{STARTED, take_snapshot};
 use super::{Action, Error, Old, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::{self, Role, SnapshotReason};
+use crate::product::SnapshotReason;
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::Digest;
@@ -91,6 +91,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
             receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect()
         }),
         root: input.survey.root.display().to_string(),
+        site: input.survey.site.clone(),
         space_bytes: 0,
         changes: None,
         steps: Vec::new(),
@@ -140,7 +141,7 @@ fn notes(input: &Rollback, restore: bool, plan: &mut Plan) {
             "the data go back to the snapshot that was taken before the upgrade; WHAT WAS WRITTEN SINCE IS LOST"
                 .to_owned(),
         ),
-        (false, _) => plan.notes.push(format!("{} stays as it is", product::DATA_DIR)),
+        (false, _) => plan.notes.push(format!("{} stays as it is", input.survey.site.data_dir())),
     }
     if input.drift > 0 {
         plan.notes.push(format!(
@@ -159,7 +160,7 @@ fn notes(input: &Rollback, restore: bool, plan: &mut Plan) {
 }
 
 fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
-    let main = || vec![Role::Server.unit()];
+    let main = || vec![input.survey.site.unit()];
     let units = input.now.map_or_else(main, |(receipt, _)| receipt.units.clone());
     let retained = Retained {
         schema: retained::SCHEMA,
@@ -179,19 +180,19 @@ fn keep(input: &Rollback, restore: bool, plan: &mut Plan) {
             .filter(|_| restore)
             .map(|(dir, id)| Retained::snapshot_in(&input.survey.root.display().to_string(), dir, id)),
     };
-    let path = product::RETAINED_STATE_NEW.to_owned();
+    let path = input.survey.site.retained_state_new();
     plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that there is a way forward");
 }
 
 fn switch(input: &Rollback, restore: bool, plan: &mut Plan) -> Result<()> {
-    let unit = Role::Server.unit();
+    let unit = input.survey.site.unit();
     if input.service.live && input.service.active {
         plan.push(Step::StopUnit { unit }, "its program is about to change");
     }
     if restore {
         data(input, plan)?;
     }
-    let (kept, live) = (product::RETAINED_DIR.to_owned(), product::INSTALL_DIR.to_owned());
+    let (kept, live) = (input.survey.site.retained_tree(), input.survey.site.tree());
     plan.push(
         Step::CarryOver { from: live.clone(), to: kept.clone() },
         "certificates, keys, the licence, and everything that no release brought",
@@ -230,19 +231,18 @@ fn untouched(input: &Rollback) -> bool {
 }
 
 fn configuration(input: &Rollback, plan: &mut Plan) {
-    let path = product::CONFIG_FILE;
+    let path = input.survey.site.config_file();
+    let copy = format!("{}/{}", input.survey.site.retained_state(), retained::CONFIG);
     if !untouched(input) {
         plan.notes.push(format!("{path} was changed since and stays"));
         if input.config_kept.is_some() {
-            let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
-            let former = product::FORMER_CONFIG.to_owned();
+            let former = input.survey.site.former_config();
             plan.push(Step::PutBack { path: former, copy }, "as it was before; yours stays");
         }
     } else if input.config_kept.is_some() {
-        let copy = format!("{}/{}", product::RETAINED_STATE, retained::CONFIG);
-        plan.push(Step::PutBack { path: path.to_owned(), copy }, "nobody changed it since");
+        plan.push(Step::PutBack { path, copy }, "nobody changed it since");
     } else if input.survey.config.is_some() {
-        plan.push(Step::RemoveFile { path: path.to_owned() }, "there was none");
+        plan.push(Step::RemoveFile { path }, "there was none");
     }
 }
 
@@ -250,11 +250,11 @@ fn units(input: &Rollback, plan: &mut Plan) {
     for (name, text) in input.units {
         let path = unit_path(name);
         if input.texts.get(&path) != Some(text) {
-            let copy = format!("{}/{}/{name}", product::RETAINED_STATE, retained::UNITS);
+            let copy = format!("{}/{}/{name}", input.survey.site.retained_state(), retained::UNITS);
             plan.push(Step::PutBack { path, copy }, "the service's unit, as it was");
         }
     }
-    let (main, enabled) = (Role::Server.unit(), &input.retained.enabled);
+    let (main, enabled) = (input.survey.site.unit(), &input.retained.enabled);
     let gone = "the retained release does not have it";
     for unit in input.now.iter().flat_map(|(receipt, _)| &receipt.units) {
         if input.units.contains_key(unit) {
@@ -279,32 +279,28 @@ fn service(input: &Rollback, plan: &mut Plan) {
         plan.notes.push("the service does not run now and is not started".to_owned());
         return;
     }
-    let unit = manifest.role.unit();
+    let unit = input.survey.site.unit();
     let version = input.back.and_then(|(_, back)| install::version_check(back));
     plan.start((unit, &manifest.health.path, version), (input.port, input.health_seconds), STARTED);
 }
 
 fn records(input: &Rollback, plan: &mut Plan) {
+    let site = &input.survey.site;
     let files = [
-        (product::RECEIPT_FILE, retained::RECEIPT),
-        (product::MANIFEST_FILE, retained::MANIFEST),
-        (product::SIGNATURES_FILE, retained::SIGNATURES),
+        (site.receipt_file(), retained::RECEIPT),
+        (site.manifest_file(), retained::MANIFEST),
+        (site.signatures_file(), retained::SIGNATURES),
     ];
     for (path, name) in files {
-        let path = path.to_owned();
         if input.back.is_some() {
-            let copy = format!("{}/{name}", product::RETAINED_STATE);
+            let copy = format!("{}/{name}", site.retained_state());
             plan.push(Step::PutBack { path, copy }, "so that later runs know what is installed");
         } else {
             plan.push(Step::RemoveFile { path }, "no release of this program is installed then");
         }
     }
     plan.push(
-        Step::SwitchTree {
-            from: product::RETAINED_STATE_NEW.to_owned(),
-            to: product::RETAINED_STATE.to_owned(),
-            old: Old::Removed,
-        },
+        Step::SwitchTree { from: site.retained_state_new(), to: site.retained_state(), old: Old::Removed },
         "what belongs to the release that is retained now",
     );
 }

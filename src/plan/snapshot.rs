@@ -3,7 +3,7 @@
 use super::uninstall::aside;
 use super::{Action, Error, Plan, Result, Step};
 use crate::manifest::Manifest;
-use crate::product::{self, SnapshotReason};
+use crate::product::{self, Site, SnapshotReason};
 use crate::receipt::Receipt;
 
 /// What is installed, and where.
@@ -94,6 +94,7 @@ impl Current<'_> {
             manifest: self.receipt.manifest,
             signers: self.receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
             root: self.root.to_owned(),
+            site: Site::unnamed(self.receipt.role),
             space_bytes: 0,
             changes: None,
             steps: Vec::new(),

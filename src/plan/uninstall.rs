@@ -45,6 +45,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
         manifest: receipt.manifest,
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         root: input.survey.root.display().to_string(),
+        site: input.survey.site.clone(),
         space_bytes: 0,
         changes: None,
         steps: Vec::new(),
@@ -55,15 +56,16 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     if input.purge {
         purge(input, &mut plan);
     } else {
-        let mut kept = vec![product::DATA_DIR, product::LOG_DIR, product::CONFIG_FILE];
+        let site = &input.survey.site;
+        let mut kept = vec![site.data_dir(), site.log_dir(), site.config_file()];
         if input.survey.present.contains(product::SNAPSHOT_DIR) {
-            kept.push(product::SNAPSHOT_DIR);
+            kept.push(product::SNAPSHOT_DIR.to_owned());
         }
         let kept = kept.join(", ");
-        plan.notes.push(format!("kept: {kept}, and what others put into {}", product::INSTALL_DIR));
+        plan.notes.push(format!("kept: {kept}, and what others put into {}", site.tree()));
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }
-    plan.push(Step::RemoveFile { path: product::RECEIPT_FILE.to_owned() }, "nothing is installed any more");
+    plan.push(Step::RemoveFile { path: input.survey.site.receipt_file() }, "nothing is installed any more");
     plan
 }
 
@@ -84,11 +86,11 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     let self_made = input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
     if self_made && !input.purge {
         for name in [product::CERTIFICATE, product::CERTIFICATE_KEY] {
-            let path = format!("{}/{name}", product::INSTALL_DIR);
+            let path = format!("{}/{name}", input.survey.site.tree());
             plan.push(Step::RemoveFile { path }, "the certificate was made for this installation");
         }
     }
-    let dir = product::INSTALL_DIR.to_owned();
+    let dir = input.survey.site.tree();
     let step = if input.purge {
         Step::RemoveTree { trash: trash(&dir), path: dir }
     } else {
@@ -101,27 +103,28 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
 
 /// What was kept for a rollback has nothing to go back to any more.
 fn retained(input: &Uninstall, plan: &mut Plan) {
-    for path in [product::RETAINED_DIR, product::RETAINED_STATE] {
-        if input.survey.present.contains(path) {
-            let step = Step::RemoveTree { trash: trash(path), path: path.to_owned() };
+    for path in [input.survey.site.retained_tree(), input.survey.site.retained_state()] {
+        if input.survey.present.contains(&path) {
+            let step = Step::RemoveTree { trash: trash(&path), path };
             plan.push(step, "the retained release goes, too");
         }
     }
 }
 
 fn purge(input: &Uninstall, plan: &mut Plan) {
-    for path in [product::DATA_DIR, product::LOG_DIR] {
-        let fixed = input.survey.mounts.contains(path);
+    let site = &input.survey.site;
+    for path in [site.data_dir(), site.log_dir()] {
+        let fixed = input.survey.mounts.contains(&path);
         let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
-        plan.push(Step::RemoveTree { trash: aside(path, fixed), path: path.to_owned() }, why);
+        plan.push(Step::RemoveTree { trash: aside(&path, fixed), path }, why);
     }
     let snapshots = product::SNAPSHOT_DIR;
     if input.survey.present.contains(snapshots) {
         let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
         plan.push(step, "--purge, and they are copies of the data");
     }
-    for path in [product::CONFIG_FILE, product::FORMER_CONFIG] {
-        plan.push(Step::RemoveFile { path: path.to_owned() }, "--purge");
+    for path in [site.config_file(), site.former_config()] {
+        plan.push(Step::RemoveFile { path }, "--purge");
     }
     if input.receipt.owners && input.receipt.created_user {
         plan.push(

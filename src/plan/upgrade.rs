@@ -7,8 +7,8 @@ use super::install::{self, FILE_MODE, host_files, unit_path};
 use super::{Action, Changes, Error, Old, Plan, Result, Step};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
-use crate::manifest::Manifest;
-use crate::product::{self, Owner, Role, SnapshotReason};
+use crate::manifest::{Manifest, Unit};
+use crate::product::{Owner, Role, Site, SnapshotReason};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::{Digest, Mode};
@@ -124,10 +124,10 @@ pub struct Upgrade<'a> {
 
 /// Paths whose existence or text decides steps.
 #[must_use]
-pub fn upgrade_paths(new: &Manifest, old: Option<&Manifest>) -> Vec<String> {
-    let mut paths = install::paths_of_interest(new);
-    paths.extend(old.iter().flat_map(|old| &old.units).map(|unit| unit_path(&unit.name)));
-    paths.push(product::RETAINED_DIR.to_owned());
+pub fn upgrade_paths(new: &Manifest, old: Option<&Manifest>, site: &Site) -> Vec<String> {
+    let mut paths = install::paths_of_interest(new, site);
+    paths.extend(old.iter().flat_map(|old| install::units(old, site)).map(|unit| unit_path(&unit.name)));
+    paths.push(site.retained_tree());
     paths
 }
 
@@ -147,6 +147,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
         manifest: input.digest,
         signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         root: input.survey.root.display().to_string(),
+        site: input.survey.site.clone(),
         space_bytes: changes.bytes,
         changes: Some(changes),
         steps: Vec::new(),
@@ -250,7 +251,7 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
         Installed::Adopted => plan.notes.push(format!(
             "another installer made what is in {}: all of it is kept, and what the new release does \
              not bring stays in place; which versions it may upgrade cannot be checked",
-            product::INSTALL_DIR
+            input.survey.site.tree()
         )),
     }
     plan.notes.push(input.pin_note.clone());
@@ -279,7 +280,7 @@ fn notes(input: &Upgrade, plan: &mut Plan) {
 
 fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
     let stage = Step::StageTree {
-        path: product::STAGE_DIR.to_owned(),
+        path: input.survey.site.stage(),
         files: input.manifest.files().count() as u64,
         bytes: changes.bytes,
         reused: changes.reused,
@@ -289,7 +290,7 @@ fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
         Installed::Release { receipt, manifest } => {
             (Some(receipt.release()), Some(manifest.schema), receipt.units.clone())
         }
-        Installed::Adopted => (None, None, vec![input.manifest.role.unit()]),
+        Installed::Adopted => (None, None, vec![input.survey.site.unit()]),
     };
     let retained = Retained {
         schema: retained::SCHEMA,
@@ -306,19 +307,19 @@ fn before_the_stop(input: &Upgrade, changes: &Changes, plan: &mut Plan) {
             _ => None,
         },
     };
-    let path = product::RETAINED_STATE_NEW.to_owned();
+    let path = input.survey.site.retained_state_new();
     plan.push(Step::KeepState { path, retained: Box::new(retained) }, "so that `rollback` has all of it");
 }
 
 fn stopped(input: &Upgrade, plan: &mut Plan) {
-    let unit = input.manifest.role.unit();
+    let unit = input.survey.site.unit();
     if input.service.live && input.service.active {
         plan.push(Step::StopUnit { unit }, "its program and data are about to change");
     }
     if let Snapshots::Take { dir, id } = &input.snapshots {
         take_snapshot((dir, id), SnapshotReason::Upgrade, input.installed.release(), plan);
     }
-    let (stage, live) = (product::STAGE_DIR.to_owned(), product::INSTALL_DIR.to_owned());
+    let (stage, live) = (input.survey.site.stage(), input.survey.site.tree());
     plan.push(
         Step::CarryOver { from: live.clone(), to: stage.clone() },
         "certificates, keys, the licence, and everything that the release did not bring",
@@ -347,7 +348,7 @@ pub(super) fn take_snapshot(
 }
 
 fn configuration(input: &Upgrade, plan: &mut Plan) -> Result<()> {
-    let path = product::CONFIG_FILE.to_owned();
+    let path = input.survey.site.config_file();
     match (input.merged, &input.survey.config) {
         (Some(merged), Some(mine)) => {
             plan.push(
@@ -387,11 +388,14 @@ fn files(input: &Upgrade, plan: &mut Plan) {
     for (path, text, why) in host_files() {
         write(path.to_owned(), text, why);
     }
-    for unit in &input.manifest.units {
+    let site = &input.survey.site;
+    let units = install::units(input.manifest, site);
+    for unit in &units {
         write(unit_path(&unit.name), &unit.text, "the service's unit, from the release");
     }
     let Some(old) = input.installed.manifest() else { return };
-    for unit in old.units.iter().filter(|old| !input.manifest.units.iter().any(|new| new.name == old.name)) {
+    let gone = |old: &Unit| !units.iter().any(|new| new.name == old.name);
+    for unit in install::units(old, site).iter().filter(|old| gone(old)) {
         if input.service.live {
             plan.push(Step::StopUnit { unit: unit.name.clone() }, "the new release does not have it");
         }
@@ -401,7 +405,7 @@ fn files(input: &Upgrade, plan: &mut Plan) {
 }
 
 fn started(input: &Upgrade, plan: &mut Plan) {
-    let unit = input.manifest.role.unit();
+    let unit = input.survey.site.unit();
     if !(input.service.live && input.service.active) {
         plan.notes.push("the service does not run now and is not started".to_owned());
         return;
@@ -414,16 +418,16 @@ fn started(input: &Upgrade, plan: &mut Plan) {
 fn records(input: &Upgrade, plan: &mut Plan) {
     plan.push(
         Step::SwitchTree {
-            from: product::STAGE_DIR.to_owned(),
-            to: product::RETAINED_DIR.to_owned(),
+            from: input.survey.site.stage(),
+            to: input.survey.site.retained_tree(),
             old: Old::Removed,
         },
         "the release before is kept for a rollback",
     );
     plan.push(
         Step::SwitchTree {
-            from: product::RETAINED_STATE_NEW.to_owned(),
-            to: product::RETAINED_STATE.to_owned(),
+            from: input.survey.site.retained_state_new(),
+            to: input.survey.site.retained_state(),
             old: Old::Removed,
         },
         "and what belongs to it",
@@ -432,7 +436,7 @@ fn records(input: &Upgrade, plan: &mut Plan) {
         plan.push(Step::DropSnapshot { dir, id }, "the release that could use it is no longer kept");
     }
     plan.push(
-        Step::WriteReceipt { path: product::RECEIPT_FILE.to_owned() },
+        Step::WriteReceipt { path: input.survey.site.receipt_file() },
         "so that later runs know what is installed and who signed it",
     );
 }

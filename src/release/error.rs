@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::types::RelPath;
-use crate::{bundle, manifest, source, sys, verify};
+use crate::{bundle, manifest, rpmfile, source, sys, verify};
 
 /// A release that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,20 @@ pub enum Error {
     /// A signal asked the run to end.
     #[error("ended by signal {0}")]
     Interrupted(i32),
+    /// The payload of a package is not vouched for by its header.
+    #[error(
+        "the package's header has no SHA-256 of its payload, so a good signature would say nothing of its files"
+    )]
+    NoPayloadDigest,
+    /// A package of the old form.
+    #[error(
+        "the package is signed over header and payload together only; what is kept after an installation could not \
+         be judged again"
+    )]
+    NoHeaderSignature,
+    /// The package is damaged, or not what its header says.
+    #[error(transparent)]
+    Package(#[from] rpmfile::Error),
     /// The candidate cannot be read.
     #[error(transparent)]
     Source(#[from] source::Error),

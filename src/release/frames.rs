@@ -1,5 +1,6 @@
 //! Walks the content of frames, and cuts the payload into runs that workers can take.
 
+use super::payload::PayloadReader;
 use super::{Release, Result};
 use crate::bundle::{Decompressor, MAX_CONTENT, MAX_FRAME};
 use crate::manifest::{Entry, Manifest, Place};
@@ -43,7 +44,7 @@ pub fn runs<'a>(manifest: &'a Manifest, wanted: &dyn Fn(&Entry) -> bool) -> Vec<
 fn end_frame(manifest: &Manifest, at: Place, size: u64) -> usize {
     let mut left = at.offset.saturating_add(size);
     let mut number = at.frame;
-    while let Some(frame) = manifest.frames.get(number) {
+    while let Some(frame) = manifest.frames().get(number) {
         if left <= frame.content_length {
             break;
         }
@@ -53,9 +54,45 @@ fn end_frame(manifest: &Manifest, at: Place, size: u64) -> usize {
     number
 }
 
-/// Reads content, keeping the frame that it decompressed last.
+/// Reads content, wherever a release keeps it.
 #[derive(Debug)]
-pub struct FrameReader<'a> {
+pub struct ContentReader<'a>(Either<'a>);
+
+#[derive(Debug)]
+enum Either<'a> {
+    Frames(FrameReader<'a>),
+    Payload(PayloadReader<'a>),
+}
+
+impl<'a> ContentReader<'a> {
+    /// A reader that holds nothing yet.
+    #[must_use]
+    pub fn new(release: &'a Release) -> Self {
+        let payload = PayloadReader::of(release).map(Either::Payload);
+        Self(payload.unwrap_or_else(|| Either::Frames(FrameReader::new(release))))
+    }
+
+    /// Gives `size` bytes of content from `at` on to `take`, in pieces.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not what was signed, or `take` fails.
+    pub fn each_piece(
+        &mut self,
+        at: Place,
+        size: u64,
+        take: &mut dyn FnMut(&[u8]) -> sys::Result<()>,
+    ) -> Result<()> {
+        match &mut self.0 {
+            _ if size == 0 => Ok(()),
+            Either::Frames(frames) => frames.each_piece(at, size, take),
+            Either::Payload(payload) => payload.each_piece(at.offset, size, take),
+        }
+    }
+}
+
+/// Keeps the frame that it decompressed last.
+#[derive(Debug)]
+struct FrameReader<'a> {
     release: &'a Release,
     decompressor: Decompressor,
     /// Number and length of the frame whose content is in `content`.
@@ -65,19 +102,13 @@ pub struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    /// A reader that holds nothing yet.
-    #[must_use]
-    pub fn new(release: &'a Release) -> Self {
+    fn new(release: &'a Release) -> Self {
         let room = |bytes| Buffer::new(usize::try_from(bytes).unwrap_or(0));
         let (packed, content) = (room(MAX_FRAME), room(MAX_CONTENT));
         Self { release, decompressor: Decompressor::default(), held: None, packed, content }
     }
 
-    /// Gives `size` bytes of content from `at` on to `take`, in pieces.
-    ///
-    /// # Errors
-    /// When a frame cannot be read, its digest differs, or `take` fails.
-    pub fn each_piece(
+    fn each_piece(
         &mut self,
         at: Place,
         size: u64,
@@ -104,13 +135,13 @@ impl<'a> FrameReader<'a> {
         }
         self.held = None;
         let damaged = |error| self.release.damaged(error);
-        let manifest = self.release.manifest();
-        let frame = manifest.frames.get(number).ok_or(super::Error::Shape)?;
+        let container = self.release.manifest().container.as_ref().ok_or(super::Error::Shape)?;
+        let frame = container.frames.get(number).ok_or(super::Error::Shape)?;
         let packed = self.packed.first_mut(usize::try_from(frame.length).unwrap_or(usize::MAX));
         self.release.candidate().read_payload(packed, frame.offset)?;
         let checked = frame.check(number, packed).map_err(damaged)?;
         let room = self.content.first_mut(usize::MAX);
-        let content = checked.decompress(manifest.payload.compression, &mut self.decompressor, room);
+        let content = checked.decompress(container.payload.compression, &mut self.decompressor, room);
         let content = content.map_err(damaged)?;
         self.held = Some((number, content.len()));
         Ok(content)

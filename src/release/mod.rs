@@ -6,19 +6,24 @@
 
 mod error;
 mod frames;
+mod package;
+mod payload;
 
 pub use error::{Error, Result};
-pub use frames::{FrameReader, Run, runs};
+pub use frames::{ContentReader, Run, runs};
 use jiff::Timestamp;
 
 use crate::bundle;
 use crate::event::{EventSink, Unit};
-use crate::manifest::{Entry, Kind, Manifest};
+use crate::manifest::{Container, Entry, Kind, Manifest, Stub};
+use crate::rpmfile::Package;
 use crate::source::{self, Candidate};
 use crate::sys;
 use crate::trust::{Policy, TrustStore};
 use crate::types::{Digest, Hasher, human_bytes};
 use crate::verify::{self, Offer, Pin, PinError, Pins, Signer, Verified};
+use package::Opened;
+pub use package::judge;
 
 /// As much is read before it is hashed: still in the processor's cache then.
 const PIECE: usize = 256 << 10;
@@ -28,6 +33,28 @@ const PIECE: usize = 256 << 10;
 pub struct Release {
     candidate: Candidate,
     manifest: Verified<Manifest>,
+    /// What is kept of the manifest on a host, where that is not the signed bytes.
+    record: Option<Vec<u8>>,
+    /// Of a package: what its header says, and its payload, which was compared already.
+    package: Option<Opened>,
+}
+
+/// By what a candidate is judged, and who is told.
+pub struct Judge<'a> {
+    /// The keys that count.
+    pub store: &'a TrustStore,
+    /// What is asked of signatures.
+    pub policy: &'a Policy,
+    /// The time by which they are judged.
+    pub at: Timestamp,
+    /// Who is told.
+    pub sink: &'a dyn EventSink,
+}
+
+impl std::fmt::Debug for Judge<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// How fast a verification was.
@@ -48,19 +75,21 @@ impl std::fmt::Display for Throughput {
 
 impl Release {
     /// Checks the signatures over the manifest, then reads it, then compares its account of the
-    /// file's shape with the file.
+    /// file's shape with the file. A package's header is its manifest; its payload is compared with that here.
     ///
     /// # Errors
     /// When the signatures are refused, the manifest is, or the shapes differ.
-    pub fn open(candidate: Candidate, store: &TrustStore, policy: &Policy, at: Timestamp) -> Result<Self> {
-        let bytes = candidate.manifest().to_vec();
-        let bytes = verify::require(bytes, candidate.signatures(), store, policy, at)?;
-        let manifest = Manifest::parse(bytes)?;
-        let (signed, found) = (manifest.get(), candidate.parts());
-        if signed.stub.length != found.payload_offset || signed.payload.length != found.payload_length {
-            return Err(Error::Shape);
+    pub fn open(candidate: Candidate, judge: &Judge) -> Result<Self> {
+        if candidate.package().is_some() {
+            return Self::of_package(candidate, judge);
         }
-        Ok(Self { candidate, manifest })
+        let signed = candidate.signed().to_vec();
+        let signed = verify::require(signed, candidate.signatures(), judge.store, judge.policy, judge.at)?;
+        let manifest = Manifest::parse(signed)?;
+        let fits = manifest.get().container.as_ref().zip(candidate.parts()).is_some_and(|(signed, found)| {
+            signed.stub.length == found.payload_offset && signed.payload.length == found.payload_length
+        });
+        if fits { Ok(Self { candidate, manifest, record: None, package: None }) } else { Err(Error::Shape) }
     }
 
     /// The signed manifest.
@@ -91,36 +120,49 @@ impl Release {
         &self.candidate
     }
 
-    /// SHA-256 of the signed manifest: the release's identity.
+    /// The manifest as it is kept on a host.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of(self.candidate.manifest())
+    pub fn record(&self) -> &[u8] {
+        self.record.as_deref().unwrap_or_else(|| self.candidate.signed())
     }
 
-    /// Compares the program and every frame with their digests, on all processors.
+    /// SHA-256 of the manifest as it is kept: the release's identity.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.record())
+    }
+
+    /// What the header of a package says.
+    #[must_use]
+    pub fn package(&self) -> Option<&Package> {
+        self.package.as_ref().map(|opened| &opened.package)
+    }
+
+    /// Compares the program and every frame with their digests, on all processors. The payload of a package
+    /// was compared when it was opened.
     ///
     /// # Errors
     /// At the first that differs or cannot be read.
     pub fn verify_all(&self, sink: &dyn EventSink) -> Result<Throughput> {
-        let watch = sys::clock::Watch::start();
-        let manifest = self.manifest();
-        let bytes = manifest.stub.length.saturating_add(manifest.payload.length);
-        sink.begin("verifying", bytes, Unit::Bytes);
-        let result = self.verify_parallel(sink);
-        let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let speed = Throughput { bytes, millis };
-        sink.end(if result.is_ok() { format!("verified {speed}") } else { String::new() });
-        result.map(|()| speed)
+        let container = match (&self.package, &self.manifest().container) {
+            (Some(opened), _) => return Ok(opened.throughput),
+            (None, Some(container)) => container,
+            (None, None) => return Err(Error::Shape),
+        };
+        let bytes = container.stub.length.saturating_add(container.payload.length);
+        timed(bytes, sink, || self.verify_parallel(container, sink)).map(|(speed, ())| speed)
     }
 
     /// The program is the first piece of work, each frame is another.
-    fn verify_parallel(&self, sink: &dyn EventSink) -> Result<()> {
-        let frames = &self.manifest().frames;
+    fn verify_parallel(&self, container: &Container, sink: &dyn EventSink) -> Result<()> {
+        let frames = &container.frames;
         let work = |buffer: &mut Vec<u8>, number: usize| {
             if let Some(signal) = sys::signal::pending() {
                 return Err(Error::Interrupted(signal));
             }
-            let Some(number) = number.checked_sub(1) else { return self.verify_stub(buffer, sink) };
+            let Some(number) = number.checked_sub(1) else {
+                return self.verify_stub(&container.stub, buffer, sink);
+            };
             let frame = frames.get(number).ok_or(Error::Shape)?;
             let found = digest(frame.length, buffer, sink, &|piece, offset| {
                 self.candidate.read_payload(piece, frame.offset.saturating_add(offset))
@@ -130,8 +172,7 @@ impl Release {
         sys::parallel::each(sys::env::workers(8), frames.len() + 1, || vec![0; PIECE], work)
     }
 
-    fn verify_stub(&self, buffer: &mut [u8], sink: &dyn EventSink) -> Result<()> {
-        let stub = &self.manifest().stub;
+    fn verify_stub(&self, stub: &Stub, buffer: &mut [u8], sink: &dyn EventSink) -> Result<()> {
         let found = digest(stub.length, buffer, sink, &|piece, at| self.candidate.read_stub(piece, at))?;
         if found == stub.sha256 {
             return Ok(());
@@ -153,7 +194,7 @@ impl Release {
         let Kind::File { size, sha256, at, .. } = entry.kind else {
             return Err(Error::NoFile(entry.path.clone()));
         };
-        let mut reader = FrameReader::new(self);
+        let mut reader = ContentReader::new(self);
         let mut hasher = Hasher::new();
         reader.each_piece(at, size, &mut |piece| {
             hasher.update(piece);
@@ -173,21 +214,43 @@ impl Release {
         Err(self.damaged(bundle::Error::Digest { what: entry.path.to_string(), expected, found }))
     }
 
-    /// The licence agreement.
+    /// The licence agreement; of a package that brings none, what its header says.
     ///
     /// # Errors
     /// When it cannot be read or is no text.
     pub fn eula(&self) -> Result<String> {
         let manifest = self.manifest();
-        let entry = manifest.entries.iter().find(|e| e.path == manifest.eula);
-        let entry = entry.ok_or_else(|| Error::NoFile(manifest.eula.clone()))?;
+        let Some(eula) = &manifest.eula else { return Ok(self.licence_of_header()) };
+        let entry = manifest.entries.iter().find(|e| e.path == *eula);
+        let entry = entry.ok_or_else(|| Error::NoFile(eula.clone()))?;
         let mut text = Vec::new();
         self.read_file(entry, &mut |piece| {
             text.extend_from_slice(piece);
             Ok(())
         })?;
-        String::from_utf8(text).map_err(|_| Error::NoFile(manifest.eula.clone()))
+        String::from_utf8(text).map_err(|_| Error::NoFile(eula.clone()))
     }
+}
+
+impl Release {
+    fn licence_of_header(&self) -> String {
+        let licence = self.package().map_or("", |package| package.license.as_str());
+        format!(
+            "This package brings no licence agreement. Its header says: {licence}\n\n\
+             The agreement that you have with the vendor applies.\n"
+        )
+    }
+}
+
+/// Does work on so many bytes, and tells how long it took.
+fn timed<T>(bytes: u64, sink: &dyn EventSink, work: impl FnOnce() -> Result<T>) -> Result<(Throughput, T)> {
+    let watch = sys::clock::Watch::start();
+    sink.begin("verifying", bytes, Unit::Bytes);
+    let result = work();
+    let millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let speed = Throughput { bytes, millis };
+    sink.end(if result.is_ok() { format!("verified {speed}") } else { String::new() });
+    result.map(|value| (speed, value))
 }
 
 /// The digest of `length` bytes, which `read` gives by their offset.

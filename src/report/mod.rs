@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod package;
 mod wrapper;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::bundle::Parts;
 use crate::manifest::{Kind, Manifest};
 use crate::pack::Packed;
 use crate::plan::Plan;
@@ -26,6 +28,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
+pub use package::package_json;
 pub use wrapper::wrapper;
 
 /// A plan, step by step with reasons.
@@ -188,13 +191,17 @@ pub fn verdicts(report: &Report) -> String {
     let mut text = report.wrapper.as_ref().map(wrapper).unwrap_or_default();
     let _ = writeln!(text, "{}", report.file);
     signatures(&report.judgement, &mut text);
+    package::digests(&report.digests, &mut text);
     if let (Some(release), Some(title)) = (&report.release, &report.title) {
         let _ = writeln!(text, "  release   {title} {release}");
     }
     match (&report.throughput, &report.problem) {
         (Some(speed), _) => {
-            let frames = counted(report.frames, "frame", "frames");
-            let _ = writeln!(text, "  content   {frames} and the program are as signed: {speed}");
+            let what = match report.frames {
+                0 => "the payload is".to_owned(),
+                count => format!("{} and the program are", counted(count, "frame", "frames")),
+            };
+            let _ = writeln!(text, "  content   {what} as signed: {speed}");
             text.push_str("VERIFIED\n");
         }
         (None, problem) => {
@@ -270,50 +277,53 @@ pub fn repaired(repaired: &Repaired) -> String {
 #[must_use]
 pub fn inspected(inspected: &Inspected, files: bool) -> String {
     let manifest = inspected.manifest();
-    let parts = inspected.candidate().parts();
     let mut text = match inspected {
         Inspected::Verified(_) => {
             "Signatures accepted; the content was not compared (`verify` does).\n".to_owned()
         }
         Inspected::Unverified { .. } => "*** UNVERIFIED: what follows may be a lie ***\n".to_owned(),
     };
-    let compression = serde_json::to_value(manifest.payload.compression).unwrap_or_default();
-    let compression = compression.as_str().unwrap_or_default();
-    let rows = [
+    let mut rows = vec![
         ("Title", manifest.title.clone()),
         ("Release", manifest.release()),
         ("Role", manifest.role.to_string()),
         ("Epoch", manifest.epoch.to_string()),
         ("Replaces", format!("{} to {}", manifest.upgrades.from, manifest.upgrades.to)),
         ("Packed", manifest.built_at.to_string()),
-        ("Program", format!("{} bytes", manifest.stub.length)),
-        (
-            "Payload",
-            format!(
-                "{} bytes from byte {} on, {compression}",
-                parts.payload_length,
-                parts.payload_offset + 1
-            ),
-        ),
-        (
-            "Content",
-            format!(
-                "{} in {}",
-                human_bytes(manifest.payload.content_length),
-                counted(manifest.frames.len(), "frame", "frames")
-            ),
-        ),
         ("Files", format!("{} ({})", manifest.files().count(), human_bytes(manifest.total_size()))),
         ("Units", manifest.units.iter().map(|u| u.name.as_str()).collect::<Vec<_>>().join(", ")),
-        ("Licence", manifest.eula.to_string()),
+        ("Licence", manifest.eula.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
     ];
+    rows.extend(container(manifest, inspected.candidate().parts()));
+    rows.extend(inspected.package().map(package::rows).unwrap_or_default());
     for (name, value) in rows {
         let _ = writeln!(text, "  {name:<9} {value}");
+    }
+    if let Some(package) = inspected.package().filter(|package| !package.scriptlets.is_empty()) {
+        text.push_str(
+            "Scripts that rpm would run as root; this program runs none unless --run-scriptlets is given:\n",
+        );
+        text.push_str(&package::scriptlets(package));
     }
     if files {
         listing(manifest, &mut text);
     }
     text
+}
+
+/// The parts of a bundle.
+fn container(manifest: &Manifest, parts: Option<Parts>) -> Vec<(&'static str, String)> {
+    let (Some(container), Some(parts)) = (&manifest.container, parts) else { return Vec::new() };
+    let compression = serde_json::to_value(container.payload.compression).unwrap_or_default();
+    let compression = compression.as_str().unwrap_or_default();
+    let (length, from) = (parts.payload_length, parts.payload_offset.saturating_add(1));
+    let content = human_bytes(container.payload.content_length);
+    let frames = counted(container.frames.len(), "frame", "frames");
+    vec![
+        ("Program", format!("{} bytes", container.stub.length)),
+        ("Payload", format!("{length} bytes from byte {from} on, {compression}")),
+        ("Content", format!("{content} in {frames}")),
+    ]
 }
 
 fn listing(manifest: &Manifest, text: &mut String) {

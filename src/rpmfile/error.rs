@@ -63,7 +63,7 @@ pub enum Error {
         why: &'static str,
     },
     /// A file that cannot be laid out safely.
-    #[error("the package is refused: its file {path:?} {why}")]
+    #[error("the package is refused: its file {path:?}: {why}")]
     File {
         /// Its path, shortened.
         path: String,
@@ -77,7 +77,7 @@ pub enum Error {
     #[error("the payload is damaged: {0}")]
     Archive(&'static str),
     /// A member of the payload is not what the header says.
-    #[error("the payload is not what the header says: {path:?} {why}")]
+    #[error("the payload is not what the header says: {path:?}: {why}")]
     Member {
         /// Its path, shortened.
         path: String,

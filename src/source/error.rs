@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{bundle, sys};
+use crate::{bundle, rpmfile, sys};
 
 /// A candidate that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,15 @@ pub enum Error {
         /// What is wrong with it.
         #[source]
         source: bundle::Error,
+    },
+    /// No package, or a damaged one.
+    #[error("{} cannot be used", path.display())]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<rpmfile::Error>,
     },
     /// The operating system refused.
     #[error(transparent)]

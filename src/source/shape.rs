@@ -10,10 +10,10 @@ use crate::{makeself, rpmfile, sys};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
-    /// It ends like an installer of this program, whatever it begins with.
-    Bundle,
-    /// An RPM package.
+    /// An RPM package, whatever it ends with.
     Rpm,
+    /// It ends like an installer of this program, whatever else it begins with.
+    Bundle,
     /// A makeself archive.
     Makeself,
     /// None of these.
@@ -30,20 +30,22 @@ pub fn sniff(file: &File, path: &Path) -> Result<Shape> {
         return Err(Error::NotAFile(path.to_owned()));
     }
     let length = meta.len();
+    let at = |bytes: &mut [u8], offset| {
+        file.read_exact_at(bytes, offset).map_err(|e| sys::Error::new("read", path, e))
+    };
+    let mut start = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(makeself::START)];
+    at(&mut start, 0)?;
+    if start.starts_with(&rpmfile::LEAD) {
+        return Ok(Shape::Rpm);
+    }
     let mut end = [0; 80];
     if let Some(offset) = length.checked_sub(TRAILER_LEN) {
-        file.read_exact_at(&mut end, offset).map_err(|e| sys::Error::new("read", path, e))?;
+        at(&mut end, offset)?;
     }
     if !matches!(Trailer::parse(&end, length), Err(bundle::Error::NoTrailer)) {
         return Ok(Shape::Bundle);
     }
-    let mut start = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(makeself::START)];
-    file.read_exact_at(&mut start, 0).map_err(|e| sys::Error::new("read", path, e))?;
-    Ok(match start.as_slice() {
-        start if start.starts_with(&rpmfile::LEAD) => Shape::Rpm,
-        start if makeself::is_makeself(start) => Shape::Makeself,
-        _ => Shape::Unknown,
-    })
+    Ok(if makeself::is_makeself(&start) { Shape::Makeself } else { Shape::Unknown })
 }
 
 #[cfg(test)]
@@ -72,6 +74,7 @@ mod tests {
             (script.clone(), Shape::Makeself),
             ([rpmfile::LEAD.as_slice(), &[0; 100]].concat(), Shape::Rpm),
             ([[0; 12].as_slice(), &trailer].concat(), Shape::Bundle),
+            ([rpmfile::LEAD.as_slice(), &[0; 8], &trailer].concat(), Shape::Rpm),
             ([script.as_slice(), &trailer].concat(), Shape::Bundle),
         ] {
             let mut file = tempfile::tempfile().unwrap();

@@ -88,6 +88,12 @@ impl Hasher {
         self.0.update(bytes);
     }
 
+    /// The digest of all bytes seen so far; more may follow.
+    #[must_use]
+    pub fn so_far(&self) -> Digest {
+        Digest(self.0.clone().finish())
+    }
+
     /// The digest of all bytes seen.
     #[must_use]
     pub fn finish(self) -> Digest {
@@ -125,6 +131,7 @@ mod tests {
     fn pieces_equal_the_whole() {
         let mut hasher = Hasher::new();
         hasher.update(b"a");
+        assert_eq!(hasher.so_far(), Digest::of(b"a"));
         hasher.update(b"bc");
         assert_eq!(hasher.finish(), Digest::of(b"abc"));
     }

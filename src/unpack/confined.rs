@@ -189,12 +189,13 @@ impl<W: Write> Worker<'_, W> {
         if found != size {
             return Err(io::Error::other("it ends inside a file"));
         }
+        if begin == rpmfile::LEAD {
+            return Ok(Some(Holds::Rpm));
+        }
         let trailer = end.first_chunk().map(|end| Trailer::parse(end, size));
         Ok(match trailer {
-            Some(Ok(_)) => Some(Holds::Bundle),
-            Some(Err(error)) if !matches!(error, bundle::Error::NoTrailer) => Some(Holds::Bundle),
-            _ if begin == rpmfile::LEAD => Some(Holds::Rpm),
-            _ => None,
+            None | Some(Err(bundle::Error::NoTrailer)) => None,
+            Some(_) => Some(Holds::Bundle),
         })
     }
 

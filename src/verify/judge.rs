@@ -104,6 +104,12 @@ pub fn pinned(bytes: Vec<u8>, recorded: Digest, signers: Vec<Signer>) -> Result<
     }
 }
 
+/// Two judgements of one thing as one: a bad signature in either refuses it, and signers of both count.
+#[must_use]
+pub fn both(first: Judgement, second: Judgement, policy: &Policy) -> Judgement {
+    conclude(first.verdicts.into_iter().chain(second.verdicts).collect(), policy)
+}
+
 fn accept<T>(value: T, judgement: Judgement) -> Result<Verified<T>, Error> {
     if judgement.accepted {
         Ok(Verified::new(value, judgement.signers))

@@ -15,7 +15,7 @@ mod verdict;
 mod verified;
 
 pub use error::Error;
-pub use judge::{judge, judge_reader, pinned, require, require_reader};
+pub use judge::{both, judge, judge_reader, pinned, require, require_reader};
 pub use rotation::{Offer, Pin, PinError, Pins, ROTATION_FORMAT, ROTATIONS_LIMIT, Rotation};
 pub use signatures::dearmor;
 pub(crate) use signatures::parse as parse_signatures;

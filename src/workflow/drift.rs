@@ -14,7 +14,7 @@ use crate::manifest::{Entry, Kind, Manifest};
 pub use host::{Found, all};
 
 use crate::plan;
-use crate::product::{self, Owner};
+use crate::product::{self, Owner, Site};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind as FileKind, Meta, Stat, Trail};
 use crate::sys::io::Buffer;
@@ -45,8 +45,8 @@ pub(super) const TOP: &str = ".";
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn of(root: &Path, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
-    of_tree(root, product::INSTALL_DIR, manifest, owners)
+pub fn of(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<Vec<Drift>> {
+    of_tree(root, &site.tree(), manifest, owners)
 }
 
 /// As [`of`], in another place.
@@ -61,8 +61,8 @@ pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Re
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn read(root: &Path, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
-    read_tree(root, product::INSTALL_DIR, manifest, owners)
+pub fn read(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {
+    read_tree(root, &site.tree(), manifest, owners)
 }
 
 fn read_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Result<(Vec<Drift>, Known)> {

@@ -9,6 +9,7 @@ use super::wrapper::{self, Opened};
 use super::{Error, Session, install};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
+use crate::rpmfile::Package;
 use crate::source::Candidate;
 use crate::sys;
 use crate::types::RelPath;
@@ -24,6 +25,8 @@ pub enum Inspected {
         candidate: Box<Candidate>,
         /// What it says of itself.
         manifest: Box<Unverified>,
+        /// What the header of a package says.
+        package: Option<Box<Package>>,
         /// Why it is not verified.
         why: String,
     },
@@ -45,6 +48,15 @@ impl Inspected {
         match self {
             Self::Verified(release) => release.candidate(),
             Self::Unverified { candidate, .. } => candidate,
+        }
+    }
+
+    /// What the header of a package says.
+    #[must_use]
+    pub fn package(&self) -> Option<&Package> {
+        match self {
+            Self::Verified(release) => release.package(),
+            Self::Unverified { package, .. } => package.as_deref(),
         }
     }
 
@@ -105,17 +117,23 @@ pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspection> {
 
 fn again(file: &File, path: &Path) -> Result<Candidate> {
     let file = file.try_clone().map_err(|e| sys::Error::new("read", path, e))?;
-    Ok(Candidate::from_file(file, path.to_owned())?)
+    Ok(Candidate::of_file(file, path.to_owned())?)
 }
 
 fn inspect(session: &Session, open: &dyn Fn() -> Result<Candidate>) -> Result<Inspected> {
     let (store, policy) = session.trust()?;
-    match Release::open(open()?, &store, &policy, session.now) {
+    match Release::open(open()?, &session.judge(&store, &policy)) {
         Ok(release) => Ok(Inspected::Verified(Box::new(release))),
         Err(error) => {
             let candidate = Box::new(open()?);
-            let manifest = Box::new(Unverified::parse(candidate.manifest())?);
-            Ok(Inspected::Unverified { candidate, manifest, why: crate::types::error_chain(&error) })
+            let package =
+                candidate.package().map(|envelope| Package::parse(envelope.header())).transpose()?;
+            let manifest = Box::new(match &package {
+                Some(package) => Unverified::of_header(package)?,
+                None => Unverified::parse(candidate.signed())?,
+            });
+            let (package, why) = (package.map(Box::new), crate::types::error_chain(&error));
+            Ok(Inspected::Unverified { candidate, manifest, package, why })
         }
     }
 }

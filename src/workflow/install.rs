@@ -12,7 +12,7 @@ use crate::certs;
 use crate::config;
 use crate::host::{self, Facts};
 use crate::plan::{self, Certificate, Install, Plan};
-use crate::product::{self, under};
+use crate::product::{self, Site, under};
 use crate::prompt::{self, Answers};
 use crate::receipt::{self, Receipt};
 use crate::release::{Release, Throughput};
@@ -103,7 +103,7 @@ pub fn offer(session: &Session, candidate: Candidate) -> Result<Offer> {
 /// The port that the host's configuration sets already.
 #[must_use]
 pub fn configured_port(session: &Session) -> Option<u16> {
-    let path = under(&session.root, product::CONFIG_FILE);
+    let path = under(&session.root, &session.site.config_file());
     let text = sys::fs::read_limited(&path, 4 << 20).ok()?;
     config::https_port(&String::from_utf8_lossy(&text)).ok().flatten()
 }
@@ -117,7 +117,7 @@ pub fn is_installed(session: &Session, offer: &Offer) -> Result<bool> {
     if receipt.manifest != offer.release.digest() {
         return Ok(false);
     }
-    let found = drift::of(&session.root, offer.release.manifest(), receipt.owners)?;
+    let found = drift::of(&session.root, &session.site, offer.release.manifest(), receipt.owners)?;
     if found.is_empty() { Ok(true) } else { Err(Error::Drift { count: found.len() }.into()) }
 }
 
@@ -130,7 +130,8 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         return Ok(Next::Nothing);
     }
     let manifest = offer.release.manifest();
-    let survey = host::survey(&session.root, &plan::paths_of_interest(manifest))?;
+    let survey =
+        host::survey(&session.root, &session.site, &plan::paths_of_interest(manifest, &session.site))?;
     let input = Install {
         manifest,
         digest: offer.release.digest(),
@@ -139,7 +140,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         survey: &survey,
         answers,
         certificate: certificate(options, &offer.facts)?,
-        floor: apply::epoch_floor(&session.root)?,
+        floor: apply::epoch_floor(&session.root, &session.site)?,
         owners: options.owners,
         health_seconds: options.health_seconds,
     };
@@ -239,11 +240,11 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         Next::Change(plan) => plan,
     };
     require_approved(&plan, agreement.plan)?;
-    let receipt = receipt(offer, agreement, &plan);
+    let receipt = receipt(session, offer, agreement, &plan);
     let context = Context {
         release: Some(&offer.release),
         receipt: Some(&receipt),
-        ..Context::new(&session.root, agreement.options.owners, agreement.secrets, session.sink)
+        ..Context::new(session.place(), agreement.options.owners, agreement.secrets, session.sink)
     };
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("install {}", plan.release), result.as_ref().err());
@@ -251,17 +252,17 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
     Ok(Some(installed(session, &receipt, agreement)))
 }
 
-fn receipt(offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
+fn receipt(session: &Session, offer: &Offer, agreement: &Agreement, plan: &Plan) -> Receipt {
     Receipt {
         port: agreement.answers.port,
         admin_name: agreement.answers.admin_name.clone(),
         owners: agreement.options.owners,
-        ..new_receipt(offer, plan)
+        ..new_receipt(offer, plan, &session.site)
     }
 }
 
 /// The receipt of an offered release, as far as release and plan say it.
-pub(super) fn new_receipt(offer: &Offer, plan: &Plan) -> Receipt {
+pub(super) fn new_receipt(offer: &Offer, plan: &Plan, site: &Site) -> Receipt {
     let manifest = offer.release.manifest();
     let creates = |wanted: fn(&plan::Step) -> bool| plan.steps.iter().any(|planned| wanted(&planned.step));
     Receipt {
@@ -279,7 +280,7 @@ pub(super) fn new_receipt(offer: &Offer, plan: &Plan) -> Receipt {
         plan: plan.digest(),
         port: prompt::DEFAULT_PORT,
         admin_name: String::new(),
-        units: manifest.units.iter().map(|unit| unit.name.clone()).collect(),
+        units: manifest.units.iter().map(|unit| site.unit_named(&unit.name)).collect(),
         owners: true,
         created_user: creates(|step| matches!(step, plan::Step::CreateUser { .. })),
         created_group: creates(|step| matches!(step, plan::Step::CreateGroup { .. })),
@@ -299,10 +300,10 @@ fn installed(session: &Session, receipt: &Receipt, agreement: &Agreement) -> Ins
         started: agreement.answers.start,
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         log: at(product::INSTALL_LOG),
-        config: at(product::CONFIG_FILE),
+        config: at(&session.site.config_file()),
         self_signed: agreement.options.certificate.is_none(),
-        binaries: at(product::INSTALL_DIR),
-        data: at(product::DATA_DIR),
+        binaries: at(&session.site.tree()),
+        data: at(&session.site.data_dir()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Puts right what was changed since the installation.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::{Entry, Kind, Manifest};
 use crate::plan::{self, Plan, Repair};
-use crate::product::{self, under};
+use crate::product::under;
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::service;
@@ -55,7 +55,7 @@ pub struct Repaired {
 
 fn installed(session: &Session) -> Result<(Receipt, Manifest)> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
+    let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
     Ok((receipt, manifest.into_parts().0))
 }
 
@@ -68,7 +68,7 @@ pub fn source(session: &Session, from: Option<&Path>) -> Result<Source> {
     let (receipt, _) = installed(session)?;
     let Some(from) = from else {
         let own = Candidate::open_self().ok();
-        let own = own.filter(|own| Digest::of(own.manifest()) == receipt.manifest);
+        let own = own.filter(|own| Digest::of(own.signed()) == receipt.manifest);
         let release = match own.map(|own| session.open(own)) {
             Some(Err(error)) => {
                 session.sink.warn(format!("this program's own copy of the release is not used: {error}"));
@@ -110,17 +110,18 @@ impl Source {
 /// When nothing is installed, the host cannot be looked at, or what differs cannot be put right.
 pub fn plan(session: &Session, source: &Source) -> Result<Option<Prepared>> {
     let (receipt, manifest) = installed(session)?;
-    let found = drift::all(&session.root, &manifest, receipt.owners)?;
+    let found = drift::all(&session.root, &session.site, &manifest, receipt.owners)?;
     let pairs: Vec<(&str, &str)> = found.drift.iter().map(|d| (d.path.as_str(), d.what)).collect();
     let live = session.is_live();
     let facts = host::facts();
-    let unit = plan::unit_of(&manifest).filter(|_| live && facts.systemd);
+    let unit = plan::unit_of(&manifest, &session.site).filter(|_| live && facts.systemd);
     let running = unit.map(|unit| service::state(&unit)).transpose()?.map(|state| state.is_wanted());
     let source_words = source.words();
     let input = Repair {
         manifest: &manifest,
         receipt: &receipt,
         root: &session.root,
+        site: &session.site,
         drift: &pairs,
         present: &present(session, &manifest),
         source: &source_words,
@@ -139,7 +140,7 @@ pub fn plan(session: &Session, source: &Source) -> Result<Option<Prepared>> {
 }
 
 fn present(session: &Session, manifest: &Manifest) -> BTreeSet<String> {
-    let above = plan::files_outside(manifest).into_iter().flat_map(|file| file.above());
+    let above = plan::files_outside(manifest, &session.site).into_iter().flat_map(|file| file.above());
     above.filter(|path| sys::fs::exists(&under(&session.root, path))).collect()
 }
 
@@ -147,12 +148,12 @@ fn present(session: &Session, manifest: &Manifest) -> BTreeSet<String> {
 /// what is no file where one of ours was outside the tree.
 fn nothing_in_the_way(session: &Session, entries: &[&Entry], drift: &[Drift]) -> Result<()> {
     if drift.iter().any(|drift| drift.path == "." && drift.what == "kind") {
-        return Err(Error::InTheWay(under(&session.root, product::INSTALL_DIR)).into());
+        return Err(Error::InTheWay(under(&session.root, &session.site.tree())).into());
     }
     if let Some(odd) = drift.iter().find(|drift| drift.path.starts_with('/') && drift.what == "kind") {
         return Err(Error::InTheWay(under(&session.root, &odd.path)).into());
     }
-    let Ok(top) = Dir::open_in(&session.root, product::INSTALL_DIR) else { return Ok(()) };
+    let Ok(top) = Dir::open_in(&session.root, &session.site.tree()) else { return Ok(()) };
     let mut trail = Trail::new(&top);
     for entry in entries.iter().filter(|entry| !matches!(entry.kind, Kind::Dir { .. })) {
         let Ok(holder) = trail.holder_of(&entry.path) else { continue };
@@ -170,7 +171,7 @@ fn content_is_here(session: &Session, entries: &[&Entry]) -> Result<()> {
     let mut lacking = Vec::new();
     for entry in entries {
         let needed = matches!(entry.kind, Kind::File { size, .. } if size > 0);
-        if needed && apply::kept_content(&session.root, entry)?.is_none() {
+        if needed && apply::kept_content(&session.root, &session.site, entry)?.is_none() {
             lacking.push(entry.path.as_str());
         }
     }
@@ -190,8 +191,7 @@ fn content_is_here(session: &Session, entries: &[&Entry]) -> Result<()> {
 /// afterwards.
 pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Option<Repaired>> {
     let recorder = Recorder::new(session.sink);
-    let keys: Vec<PathBuf> = session.keys.clone();
-    let session = &Session { root: session.root.clone(), keys, now: session.now, sink: &recorder };
+    let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(prepared) = plan(session, source)? else { return Ok(None) };
     let plan = prepared.plan;
@@ -200,12 +200,12 @@ pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Optio
     let none = Secrets::default();
     let context = Context {
         release: source.release.as_ref(),
-        ..Context::new(&session.root, receipt.owners, &none, session.sink)
+        ..Context::new(session.place(), receipt.owners, &none, session.sink)
     };
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("repair {}", plan.release), result.as_ref().err());
     result?;
-    let left = drift::all(&session.root, &manifest, receipt.owners)?;
+    let left = drift::all(&session.root, &session.site, &manifest, receipt.owners)?;
     if !left.drift.is_empty() {
         return Err(Error::Drift { count: left.drift.len() }.into());
     }

@@ -11,7 +11,7 @@ use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
 use crate::plan::{self, DataChoice, Plan, Rollback, Taking};
-use crate::product::{self, Role, under};
+use crate::product::{self, Site, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
@@ -54,18 +54,19 @@ fn borrowed(release: Option<&Release>) -> Option<(&Receipt, &Manifest)> {
 /// # Errors
 /// When nothing is retained, or the host does not allow it.
 pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
-    let retained = retained::read(&session.root)?.ok_or(plan::Error::NothingRetained)?;
-    let now = session.receipt()?.zip(apply::installed(&session.root)?);
-    let back = apply::retained(&session.root)?;
+    let retained = retained::read(&session.root, &session.site)?.ok_or(plan::Error::NothingRetained)?;
+    let now = session.receipt()?.zip(apply::installed(&session.root, &session.site)?);
+    let back = apply::retained(&session.root, &session.site)?;
     if retained.release.is_some() && back.is_none() {
         let why = "its receipt or manifest is gone".to_owned();
         return Err(retained::Error::Damaged(why).into());
     }
     let facts = host::facts();
-    let survey = host::survey(&session.root, &paths(&retained, now.as_ref()))?;
+    let survey = host::survey(&session.root, &session.site, &paths(session, &retained, now.as_ref()))?;
     let drift = match &back {
         Some((receipt, manifest)) => {
-            let found = drift::of_tree(&session.root, product::RETAINED_DIR, manifest.get(), receipt.owners)?;
+            let found =
+                drift::of_tree(&session.root, &session.site.retained_tree(), manifest.get(), receipt.owners)?;
             found.iter().filter(|drift| drift.path != drift::TOP).count()
         }
         None => 0,
@@ -127,18 +128,17 @@ fn taking(session: &Session, options: &Options, now: Option<&Release>) -> Result
     Ok(Some(taking))
 }
 
-fn paths(retained: &Retained, now: Option<&Release>) -> Vec<String> {
+fn paths(session: &Session, retained: &Retained, now: Option<&Release>) -> Vec<String> {
     let units = now.iter().flat_map(|(receipt, _)| &receipt.units).chain(&retained.units);
-    let main = Role::Server.unit();
-    let mut paths: Vec<String> =
-        units.chain([&main]).map(|unit| format!("{}/{unit}", product::UNIT_DIR)).collect();
-    paths.push(product::CONFIG_FILE.to_owned());
+    let main = session.site.unit();
+    let mut paths: Vec<String> = units.chain([&main]).map(|unit| Site::unit_file(unit)).collect();
+    paths.push(session.site.config_file());
     paths
 }
 
 /// A kept copy, if there is one.
 fn kept(session: &Session, name: &str) -> Result<Option<Vec<u8>>> {
-    let path = under(&session.root, product::RETAINED_STATE).join(name);
+    let path = under(&session.root, &session.site.retained_state()).join(name);
     match sys::fs::read_limited(&path, 4 << 20) {
         Err(e) if e.is_not_found() => Ok(None),
         other => Ok(Some(other?)),
@@ -188,12 +188,12 @@ pub struct RolledBack {
     pub log: String,
 }
 
-fn is_of_config(step: &plan::Step) -> bool {
+fn is_of_config(step: &plan::Step, site: &Site) -> bool {
     let path = match step {
         plan::Step::PutBack { path, .. } | plan::Step::RemoveFile { path } => path,
         _ => return false,
     };
-    path == product::CONFIG_FILE
+    *path == site.config_file()
 }
 
 /// Plans again under the lock, compares with what was shown, and carries it out.
@@ -209,7 +209,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     require_approved(&plan, approved)?;
     let owners = match &receipt {
         Some(receipt) => receipt.owners,
-        None => apply::retained(&session.root)?.is_none_or(|(receipt, _)| receipt.owners),
+        None => apply::retained(&session.root, &session.site)?.is_none_or(|(receipt, _)| receipt.owners),
     };
     plan.notes.iter().for_each(|note| recorder.only_log(note));
     let used = plan.steps.iter().find_map(|planned| match &planned.step {
@@ -217,7 +217,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         _ => None,
     });
     let none = Secrets::default();
-    let context = Context::new(&session.root, owners, &none, session.sink);
+    let context = Context::new(session.place(), owners, &none, session.sink);
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
     result?;
@@ -226,7 +226,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
         retained: receipt.as_ref().map(Receipt::release),
         started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
         data: used.is_some(),
-        config: plan.steps.iter().any(|planned| is_of_config(&planned.step)),
+        config: plan.steps.iter().any(|planned| is_of_config(&planned.step, &session.site)),
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),
     })
 }

@@ -6,9 +6,9 @@ use crate::apply::{self, Recovered};
 use crate::event::EventSink;
 use crate::journal::Journal;
 use crate::plan::Plan;
-use crate::product::{self, under};
+use crate::product::{self, EngineName, Role, Site, under};
 use crate::receipt::{self, Receipt};
-use crate::release::Release;
+use crate::release::{Judge, Release};
 use crate::source::Candidate;
 use crate::sys;
 use crate::sys::dir::{Dir, Kind};
@@ -114,6 +114,8 @@ pub enum Error {
 pub struct Session<'a> {
     /// The root that is looked at and changed.
     pub root: PathBuf,
+    /// The installation that it is about.
+    pub site: Site,
     /// Key files for this run.
     pub keys: Vec<PathBuf>,
     /// The time by which signatures are judged.
@@ -142,11 +144,12 @@ pub fn require_approved(plan: &Plan, approved: Digest) -> Result<(), Error> {
 
 /// In another root no directory that is used may be a link: an absolute one leads into this host.
 fn refuse_links(root: &Path) -> Result<(), anyhow::Error> {
+    let stage = Site::default().stage();
     let used = [
         product::STATE_DIR,
         product::DATA_DIR,
         product::LOG_DIR,
-        product::STAGE_DIR,
+        &stage,
         product::UNIT_DIR,
         product::SETTINGS_DIR,
     ];
@@ -160,6 +163,12 @@ fn refuse_links(root: &Path) -> Result<(), anyhow::Error> {
         }
     }
     Ok(())
+}
+
+/// What is installed without a name: a server, unless a receipt says that it is an engine.
+fn unnamed_role(root: &Path) -> Role {
+    let receipt = receipt::read(root, &Site::default());
+    receipt.ok().flatten().map_or(Role::Server, |receipt| receipt.role)
 }
 
 /// Closes a directory to everybody else; refuses one that is not ours.
@@ -188,12 +197,26 @@ impl<'a> Session<'a> {
         if root != Path::new("/") {
             refuse_links(&root)?;
         }
-        Ok(Self { root, keys, now: sys::clock::now(), sink })
+        let site = Site::unnamed(unnamed_role(&root));
+        Ok(Self { root, site, keys, now: sys::clock::now(), sink })
     }
 
     /// The same session, of which somebody else is told.
     pub(super) fn telling<'b>(&self, sink: &'b dyn EventSink) -> Session<'b> {
-        Session { root: self.root.clone(), keys: self.keys.clone(), now: self.now, sink }
+        let (root, site, keys) = (self.root.clone(), self.site.clone(), self.keys.clone());
+        Session { root, site, keys, now: self.now, sink }
+    }
+
+    /// The same session about another installation.
+    #[must_use]
+    pub fn about(mut self, site: Site) -> Self {
+        self.site = site;
+        self
+    }
+
+    /// The root, and which installation of it.
+    pub(super) fn place(&self) -> (&Path, &Site) {
+        (&self.root, &self.site)
     }
 
     /// Whether the root is the running system.
@@ -203,9 +226,24 @@ impl<'a> Session<'a> {
     }
 
     /// The directory of this program's own state.
-    #[must_use]
-    pub fn state_dir(&self) -> PathBuf {
+    pub(super) fn state_dir(&self) -> PathBuf {
         under(&self.root, product::STATE_DIR)
+    }
+
+    /// The installations that may be there: the unnamed one first, then the engines that have a state.
+    ///
+    /// # Errors
+    /// When this user may not look there.
+    pub fn sites(&self) -> Result<Vec<Site>, anyhow::Error> {
+        let mut sites = vec![Site::unnamed(unnamed_role(&self.root))];
+        let engines = match Dir::open(&self.state_dir().join(product::ENGINES)) {
+            Err(e) if e.is_not_found() => return Ok(sites),
+            other => other?.names()?,
+        };
+        let mut names: Vec<EngineName> = engines.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        sites.extend(names.into_iter().map(|name| Site::engine(Some(name))));
+        Ok(sites)
     }
 
     /// Refuses to go on unless this user may change the root.
@@ -224,13 +262,19 @@ impl<'a> Session<'a> {
         Ok((TrustStore::load(&self.root, &self.keys)?, Policy::load(&self.root)?))
     }
 
+    /// By what candidates are judged here.
+    #[must_use]
+    pub fn judge<'b>(&'b self, store: &'b TrustStore, policy: &'b Policy) -> Judge<'b> {
+        Judge { store, policy, at: self.now, sink: self.sink }
+    }
+
     /// Opens a candidate as a release whose signatures are accepted.
     ///
     /// # Errors
     /// When it is refused.
     pub fn open(&self, candidate: Candidate) -> Result<Release, anyhow::Error> {
         let (store, policy) = self.trust()?;
-        Ok(Release::open(candidate, &store, &policy, self.now)?)
+        Ok(Release::open(candidate, &self.judge(&store, &policy))?)
     }
 
     /// What is installed.
@@ -238,7 +282,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the receipt exists but cannot be read.
     pub fn receipt(&self) -> Result<Option<Receipt>, anyhow::Error> {
-        Ok(receipt::read(&self.root)?)
+        Ok(receipt::read(&self.root, &self.site)?)
     }
 
     /// Takes the lock, creating the state directory, and recovers what an earlier run left.
@@ -253,12 +297,20 @@ impl<'a> Session<'a> {
         }
         sys::fs::create_dir_all(&state, 0o700)?;
         make_private(&state)?;
-        sys::fs::create_dir_all(&state.join("journal"), 0o700)?;
+        sys::fs::create_dir_all(&apply::journal_dir(&self.root, &self.site), 0o700)?;
         let lock = match Lock::try_take(&self.lock_file())? {
             Attempt::Held(lock) => lock,
             Attempt::Busy(path) => return Err(Error::Busy(path).into()),
         };
-        let recovered = apply::recover(&self.root, self.sink).map_err(|e| Error::Unrecovered(Box::new(e)))?;
+        // a run begins only when no other is open, so there is one at most
+        let mut recovered = Recovered::Nothing;
+        for site in self.sites()? {
+            let result = apply::recover(&self.root, &site, self.sink);
+            match result.map_err(|e| Error::Unrecovered(Box::new(e)))? {
+                Recovered::Nothing => {}
+                other => recovered = other,
+            }
+        }
         match recovered {
             Recovered::Nothing => {}
             Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),
@@ -302,12 +354,25 @@ impl<'a> Session<'a> {
         Err(Error::Unfinished.into())
     }
 
-    /// Whether an earlier run was cut off.
+    /// Whether an earlier run was cut off that changed this installation.
     ///
     /// # Errors
     /// When this user may not look there.
     pub fn is_unfinished(&self) -> Result<bool, anyhow::Error> {
-        Ok(Journal::is_open(&apply::journal_dir(&self.root))?)
+        Ok(Journal::is_open(&apply::journal_dir(&self.root, &self.site))?)
+    }
+
+    /// Whether an earlier run was cut off, whichever installation it changed.
+    ///
+    /// # Errors
+    /// When this user may not look there.
+    pub fn is_any_unfinished(&self) -> Result<bool, anyhow::Error> {
+        for site in self.sites()? {
+            if Journal::is_open(&apply::journal_dir(&self.root, &site))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

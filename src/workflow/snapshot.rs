@@ -82,13 +82,13 @@ pub fn dir(session: &Session, asked: Option<&Path>) -> Result<PathBuf> {
 
 fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
+    let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
     Ok((receipt, manifest))
 }
 
 /// The service, if it is at work on the running system.
 pub(super) fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
-    let unit = receipt.role.unit();
+    let unit = session.site.unit();
     let known = receipt.units.contains(&unit) && session.is_live() && host::facts().systemd;
     if !known || !service::state(&unit)?.is_wanted() {
         return Ok(None);
@@ -137,7 +137,7 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
 
 fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) -> Result<()> {
     let secrets = Secrets::default();
-    let context = Context::new(&session.root, owners, &secrets, session.sink);
+    let context = Context::new(session.place(), owners, &secrets, session.sink);
     let result = apply::run(plan, &context);
     let what = match plan.action {
         plan::Action::Restore => "snapshot restore",
@@ -187,7 +187,8 @@ pub fn prunable(session: &Session, prune: &Prune) -> Result<Pruned> {
     let pruning = Pruning { keep: *keep, older_than: *older_than, all: *all, now: session.now };
     let chosen = snapshot::chosen(dir, &pruning)?;
     // a rollback needs the one that belongs to the retained release
-    let needed = retained::read(&session.root)?.and_then(|retained| retained.snapshot_place(&session.root));
+    let needed = retained::read(&session.root, &session.site)?
+        .and_then(|retained| retained.snapshot_place(&session.root));
     let same = |place: &Path| sys::fs::canonical(place).ok() == sys::fs::canonical(dir).ok();
     let is_needed = |id: &String| needed.as_ref().is_some_and(|(place, needed)| needed == id && same(place));
     let (needed, removed) = chosen.into_iter().partition(is_needed);

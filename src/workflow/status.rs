@@ -7,7 +7,7 @@ use super::drift::{self, Drift};
 use super::{Session, install};
 use crate::apply;
 use crate::manifest::Health;
-use crate::product;
+use crate::product::Site;
 use crate::retained;
 use crate::service::{self, Probe, State};
 use crate::sys;
@@ -79,7 +79,7 @@ fn look(session: &Session) -> Result<Status> {
         retained_snapshot: None,
         drift: Vec::new(),
     };
-    let retained = match retained::read(&session.root) {
+    let retained = match retained::read(&session.root, &session.site) {
         Err(_) if busy => None, // it is being put there or removed
         other => other?,
     };
@@ -95,24 +95,24 @@ fn look(session: &Session) -> Result<Status> {
     status.installed_at = Some(receipt.installed_at.to_string());
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
     status.port = install::configured_port(session).or(Some(receipt.port));
-    let manifest = match apply::installed(&session.root) {
+    let manifest = match apply::installed(&session.root, &session.site) {
         // between the receipt and the manifest: that they differ says nothing more
         Err(_) if status.unfinished || busy => None,
         other => other?,
     };
     if let Some(manifest) = manifest {
         if !busy {
-            status.drift = drift::of(&session.root, manifest.get(), receipt.owners)?;
+            status.drift = drift::of(&session.root, &session.site, manifest.get(), receipt.owners)?;
         }
         if session.is_live() && crate::host::facts().systemd {
-            service(&mut status, receipt.role, &manifest.get().health);
+            service(&mut status, &session.site, &manifest.get().health);
         }
     }
     Ok(status)
 }
 
-fn service(status: &mut Status, role: product::Role, health: &Health) {
-    let unit = role.unit();
+fn service(status: &mut Status, site: &Site, health: &Health) {
+    let unit = site.unit();
     status.service = service::state(&unit).ok();
     let pid = status.service.as_ref().map_or(0, |state| state.pid);
     if pid != 0 {

@@ -15,10 +15,9 @@ use crate::types::Digest;
 /// When nothing is installed or the host cannot be looked at.
 pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let survey = host::survey(
-        &session.root,
-        &[product::RETAINED_DIR, product::RETAINED_STATE, product::SNAPSHOT_DIR].map(str::to_owned),
-    )?;
+    let site = &session.site;
+    let wanted = [site.retained_tree(), site.retained_state(), product::SNAPSHOT_DIR.to_owned()];
+    let survey = host::survey(&session.root, site, &wanted)?;
     let live = session.is_live() && host::facts().systemd;
     Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live }))
 }
@@ -35,7 +34,7 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
     let plan = plan(session, purge)?;
     require_approved(&plan, approved)?;
     let none = Secrets::default();
-    let context = Context::new(&session.root, receipt.owners, &none, session.sink);
+    let context = Context::new(session.place(), receipt.owners, &none, session.sink);
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("uninstall {}", plan.release), result.as_ref().err());
     Ok(result?)

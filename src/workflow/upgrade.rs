@@ -13,7 +13,7 @@ use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
-use crate::product::{self, Role, under};
+use crate::product::{self, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::release::Release;
@@ -92,7 +92,7 @@ impl Present {
     #[must_use]
     pub fn has_licence_of(&self, release: &Release) -> bool {
         let digest = |manifest: &Manifest| {
-            let entry = manifest.entries.iter().find(|entry| entry.path == manifest.eula)?;
+            let entry = manifest.entries.iter().find(|entry| Some(&entry.path) == manifest.eula.as_ref())?;
             if let Kind::File { sha256, .. } = entry.kind { Some(sha256) } else { None }
         };
         self.manifest().and_then(digest).is_some_and(|now| digest(release.manifest()) == Some(now))
@@ -123,9 +123,9 @@ pub fn is_present(session: &Session) -> Result<bool> {
     Ok(session.receipt()?.is_some() || is_adoptable(session))
 }
 
-/// The server's program in its place, without a receipt: another installer put it there.
+/// The program in its place, without a receipt: another installer put it there.
 fn is_adoptable(session: &Session) -> bool {
-    let program = under(&session.root, product::INSTALL_DIR).join(product::SERVER_PROGRAM);
+    let program = under(&session.root, &session.site.program());
     matches!(sys::fs::stat(&program), Ok(Some(stat)) if stat.kind == sys::dir::Kind::File)
 }
 
@@ -141,8 +141,8 @@ pub fn present(session: &Session) -> Result<Present> {
             Err(plan::Error::NothingInstalled.into())
         };
     };
-    let manifest = apply::installed(&session.root)?.ok_or(plan::Error::NothingInstalled)?;
-    let (drift, known) = drift::read(&session.root, manifest.get(), receipt.owners)?;
+    let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
+    let (drift, known) = drift::read(&session.root, &session.site, manifest.get(), receipt.owners)?;
     let (receipt, manifest) = (Box::new(receipt), Box::new(manifest));
     Ok(Present::Release { receipt, manifest, drift: drift.len(), known })
 }
@@ -174,9 +174,13 @@ pub fn plan(
         return if *drift == 0 { Ok(None) } else { Err(Error::Drift { count: *drift }.into()) };
     }
     let manifest = offer.release.manifest();
-    let survey = host::survey(&session.root, &plan::upgrade_paths(manifest, present.manifest()))?;
+    let survey = host::survey(
+        &session.root,
+        &session.site,
+        &plan::upgrade_paths(manifest, present.manifest(), &session.site),
+    )?;
     let merged = merge(&survey, manifest, present, options.on_conflict)?;
-    let retained = retained::read(&session.root)?;
+    let retained = retained::read(&session.root, &session.site)?;
     let input = Upgrade {
         manifest,
         digest: offer.release.digest(),
@@ -185,7 +189,7 @@ pub fn plan(
         facts: &offer.facts,
         survey: &survey,
         installed: present.installed(),
-        host_things: apply::count_host_things(&session.root, present.manifest(), manifest)?,
+        host_things: apply::count_host_things(&session.root, &session.site, present.manifest(), manifest)?,
         drift: if let Present::Release { drift, .. } = present { *drift } else { 0 },
         texts: &texts(session, &survey)?,
         merged: merged.as_ref(),
@@ -199,7 +203,7 @@ pub fn plan(
             Some((dir, id)) => Some((super::snapshot::text_of(&dir)?, id)),
             None => None,
         },
-        floor: apply::epoch_floor(&session.root)?,
+        floor: apply::epoch_floor(&session.root, &session.site)?,
         allow_downgrade: options.allow_downgrade,
         owners: owners(present, options),
         health_seconds: options.health_seconds,
@@ -233,7 +237,7 @@ pub(super) fn texts(session: &Session, survey: &Survey) -> Result<BTreeMap<Strin
     let mut texts = BTreeMap::new();
     for path in &survey.present {
         let file = under(&session.root, path);
-        if path != product::CONFIG_FILE
+        if *path != session.site.config_file()
             && sys::fs::stat(&file)?.is_some_and(|s| s.kind == sys::dir::Kind::File)
         {
             let bytes = sys::fs::read_limited(&file, 1 << 20)?;
@@ -254,11 +258,11 @@ pub(super) fn enabled(session: &Session, survey: &Survey) -> BTreeSet<String> {
     names.cloned().collect()
 }
 
-/// The server's service, which is stopped for the change only if it runs: an answer that cannot be
+/// The service, which is stopped for the change only if it runs: an answer that cannot be
 /// had is no answer.
 pub(super) fn service_now(session: &Session, systemd: bool) -> Result<Service> {
     let live = session.is_live() && systemd;
-    Ok(Service { live, active: live && service::state(&Role::Server.unit())?.is_wanted() })
+    Ok(Service { live, active: live && service::state(&session.site.unit())?.is_wanted() })
 }
 
 /// Compares the signers with those of the installed release, and says what was found.
@@ -266,7 +270,8 @@ fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<String> {
     let signers: Vec<String> = offer.release.signers().iter().map(|s| s.fingerprint.spaced()).collect();
     let signers = signers.join(" and ");
     // after a rollback to what another installer made, the pin is that of the release before
-    let retained = if present.receipt().is_none() { apply::retained(&session.root)? } else { None };
+    let retained =
+        if present.receipt().is_none() { apply::retained(&session.root, &session.site)? } else { None };
     let Some(receipt) = present.receipt().or(retained.as_ref().map(|(receipt, _)| receipt)) else {
         return Ok(format!("signed by {signers}; later releases have to be, too"));
     };
@@ -374,7 +379,7 @@ pub fn run(
         release: Some(&offer.release),
         receipt: Some(&receipt),
         known: present.known(),
-        ..Context::new(&session.root, receipt.owners, &none, session.sink)
+        ..Context::new(session.place(), receipt.owners, &none, session.sink)
     };
     let result = apply::run(&planned.plan, &context);
     recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
@@ -390,7 +395,7 @@ fn new_receipt(
     plan: &Plan,
 ) -> Receipt {
     let old = present.receipt();
-    let new = install::new_receipt(offer, plan);
+    let new = install::new_receipt(offer, plan, &session.site);
     Receipt {
         port: port(session, present),
         admin_name: old.map_or_else(String::new, |old| old.admin_name.clone()),

@@ -9,7 +9,8 @@ use super::drift::{self, Drift};
 use super::wrapper::{self, Opened};
 use super::{Session, install};
 use crate::manifest::Manifest;
-use crate::release::{Release, Throughput};
+use crate::release::{self, Release, Throughput};
+use crate::rpmfile::{self, Covers, DigestKind, Envelope};
 use crate::source::Candidate;
 use crate::types::Digest;
 use crate::verify::{self, Judgement};
@@ -29,8 +30,12 @@ pub struct Report {
     pub release: Option<String>,
     /// Its name for people.
     pub title: Option<String>,
-    /// How many frames were compared with their digests.
+    /// How many frames were compared with their digests; a package has none.
     pub frames: usize,
+    /// How many files it holds.
+    pub files: usize,
+    /// What the signature header of a package says besides signatures.
+    pub digests: Vec<StoredDigest>,
     /// How fast.
     pub throughput: Option<Throughput>,
     /// Whether the file is what its signers signed.
@@ -47,11 +52,11 @@ pub struct Report {
 pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
     let Some(path) = file else { return candidate(session, install::candidate(None)?) };
     match wrapper::look(session, path, false)? {
-        Opened::Plain(file) => candidate(session, Candidate::from_file(file, path.to_owned())?),
+        Opened::Plain(file) => candidate(session, Candidate::of_file(file, path.to_owned())?),
         Opened::Wrapped(unwrapped) => {
             let name = unwrapped.path();
             let mut report = match unwrapped.inner {
-                Ok(inner) => candidate(session, Candidate::from_file(inner, name)?)?,
+                Ok(inner) => candidate(session, Candidate::of_file(inner, name)?)?,
                 Err(refusal) => refused(session, path, &refusal)?,
             };
             report.wrapper = Some(unwrapped.report);
@@ -86,6 +91,8 @@ impl Report {
             release: None,
             title: None,
             frames: 0,
+            files: 0,
+            digests: Vec::new(),
             throughput: None,
         }
     }
@@ -93,16 +100,19 @@ impl Report {
 
 fn candidate(session: &Session, candidate: Candidate) -> Result<Report> {
     let (store, policy) = session.trust()?;
-    let judgement = verify::judge(candidate.manifest(), candidate.signatures(), &store, &policy, session.now);
+    let by = session.judge(&store, &policy);
+    let judgement = release::judge(&candidate, &by)?;
     let (name, reason) = (candidate.path().display().to_string(), judgement.reason.clone());
     let mut report = Report::new(name, judgement, reason);
+    report.digests = candidate.package().map_or_else(Vec::new, |envelope| digests(envelope));
     if !report.judgement.accepted {
         return Ok(report);
     }
-    let whole = Release::open(candidate, &store, &policy, session.now).and_then(|release| {
+    let whole = Release::open(candidate, &by).and_then(|release| {
         report.release = Some(release.manifest().release());
         report.title = Some(release.manifest().title.clone());
-        report.frames = release.manifest().frames.len();
+        report.frames = release.manifest().frames().len();
+        report.files = release.manifest().files().count();
         release.verify_all(session.sink)
     });
     match whole {
@@ -114,6 +124,35 @@ fn candidate(session: &Session, candidate: Candidate) -> Result<Report> {
         Err(error) => report.problem = Some(crate::types::error_chain(&error)),
     }
     Ok(report)
+}
+
+/// A digest beside the signatures of a package. Whoever changes the one can change the other, so it says nothing
+/// of who made the package.
+#[derive(Debug, Serialize)]
+pub struct StoredDigest {
+    /// Which one.
+    pub kind: &'static str,
+    /// Whether it is that of the header; `None` when it is of a kind that is not compared.
+    pub matches: Option<bool>,
+}
+
+fn name_of(kind: DigestKind) -> &'static str {
+    match kind {
+        DigestKind::Md5 => "MD5",
+        DigestKind::Sha1 => "SHA-1",
+        DigestKind::Sha256 => "SHA-256",
+        DigestKind::Sha3 => "SHA3-256",
+    }
+}
+
+fn digests(envelope: &Envelope) -> Vec<StoredDigest> {
+    let found = Digest::of(envelope.header()).to_string();
+    let of = |digest: &rpmfile::StoredDigest| StoredDigest {
+        kind: name_of(digest.kind),
+        matches: (digest.kind == DigestKind::Sha256 && digest.covers == Covers::Header)
+            .then(|| digest.hex == found),
+    };
+    envelope.digests().iter().map(of).collect()
 }
 
 /// What is known of the installed release after all of it was looked at.
@@ -148,7 +187,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
     let watch = sys::clock::Watch::start();
     session.require_settled()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let (bytes, signatures) = apply::kept_bytes(&session.root)?;
+    let (bytes, signatures) = apply::kept_bytes(&session.root, &session.site)?;
     let (store, policy) = session.trust()?;
     let digest = Digest::of(&bytes);
     let judgement = verify::judge(&bytes, &signatures, &store, &policy, session.now);
@@ -171,7 +210,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
         return Ok(report);
     }
     let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
-    let found = drift::all(&session.root, manifest.get(), receipt.owners)?;
+    let found = drift::all(&session.root, &session.site, manifest.get(), receipt.owners)?;
     if !found.drift.is_empty() {
         session.refuse_when_busy()?; // a run that began meanwhile is no drift
     }

@@ -17,9 +17,9 @@ use crate::service::{self, Healthy, Wanted};
 /// When nothing is installed, or the service does not work in time.
 pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let unit = receipt.role.unit();
+    let unit = session.site.unit();
     let managed = session.is_live() && crate::host::facts().systemd;
-    let manifest = apply::installed(&session.root)?;
+    let manifest = apply::installed(&session.root, &session.site)?;
     let health = manifest.as_ref().map(|manifest| &manifest.get().health);
     let version = receipt.version.to_string();
     let one_time = under(&session.root, product::ONE_TIME_FILE);

@@ -15,7 +15,7 @@ use demisto_install::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use demisto_install::manifest::{Manifest, Unverified};
 use demisto_install::pack::signer::Signer as SigningKey;
 use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
-use demisto_install::product::{self, Owner, SnapshotReason};
+use demisto_install::product::{self, Owner, Site, SnapshotReason};
 use demisto_install::receipt::{self, Receipt};
 use demisto_install::retained::Retained;
 use demisto_install::trust::Policy;
@@ -348,11 +348,11 @@ fn every_step() -> Vec<Step> {
 fn steps_of_changes() -> Vec<Step> {
     let text = str::to_owned;
     let (dir, unit, conf) = (text(product::INSTALL_DIR), text("demisto.service"), text(product::CONFIG_FILE));
-    let stage = text(product::STAGE_DIR);
+    let stage = Site::default().stage();
     vec![
         Step::CarryOver { from: dir.clone(), to: stage.clone() },
         Step::KeepState {
-            path: text(product::RETAINED_STATE_NEW),
+            path: Site::default().retained_state_new(),
             retained: Box::new(Retained {
                 schema: 1,
                 release: Some(text("6.12.0-1")),
@@ -391,7 +391,7 @@ fn steps_of_changes() -> Vec<Step> {
         Step::ReplaceEntries {
             from: stage,
             to: dir,
-            trash: text(product::REPAIR_TRASH_DIR),
+            trash: Site::default().repair_trash(),
             paths: vec![text("lib/module-1")],
         },
     ]
@@ -401,7 +401,7 @@ fn steps_of_installations() -> Vec<Step> {
     let text = str::to_owned;
     let (dir, unit, name) = (text("/usr/local/demisto"), text("demisto.service"), text("demisto"));
     let (mode, owner) = (Mode::new(0o750), Owner::Demisto);
-    let stage = text(product::STAGE_DIR);
+    let stage = Site::default().stage();
     let trash = text("/usr/local/.demisto.trash");
     let conf = text(product::CONFIG_FILE);
     let check = VersionCheck { key: text("version"), wanted: text("6.14.0") };
@@ -429,7 +429,7 @@ fn steps_of_installations() -> Vec<Step> {
             version: Some(check),
         },
         Step::AwaitHealth { unit: unit.clone(), port, path, seconds: 120, version: None },
-        Step::WriteReceipt { path: text(product::RECEIPT_FILE) },
+        Step::WriteReceipt { path: Site::default().receipt_file() },
         Step::StopUnit { unit: unit.clone() },
         Step::DisableUnit { unit },
         Step::RemoveFile { path: conf },
@@ -451,6 +451,7 @@ fn plan_of(steps: Vec<Step>, manifest: Digest, signer: &str) -> Plan {
         manifest,
         signers: vec![signer.to_owned()],
         root: "/".to_owned(),
+        site: Site::default(),
         space_bytes: 5_242_880,
         changes: None,
         steps: steps.into_iter().map(planned).collect(),
@@ -483,7 +484,7 @@ fn cut_off_steps() -> Vec<(Step, Before)> {
     let text = str::to_owned;
     let (mode, owner) = (Mode::new(0o644), Owner::Root);
     let unit = text("demisto.service");
-    let (stage, to) = (text(product::STAGE_DIR), text(product::INSTALL_DIR));
+    let (stage, to) = (Site::default().stage(), text(product::INSTALL_DIR));
     let file = |path: &str| Step::WriteFile { path: text(path), owner, mode, text: text("of the run\n") };
     vec![
         (Step::CreateDir { path: text("/usr/local"), owner, mode }, Before::Kept),

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use demisto_install::event::Silent;
 use demisto_install::manifest::Unverified;
-use demisto_install::release::Release;
+use demisto_install::release::{Judge, Release};
 use demisto_install::source::Candidate;
 use demisto_install::trust::Policy;
 use demisto_install::verify::{Offer, Pin, PinError, Pins, Rotation, Signer};
@@ -265,7 +266,8 @@ fn vouched_packed_and_judged() {
     let store = store(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>());
     // on a host that pinned a third key, the old one, and the new one
     let policy = Policy::default();
-    let release = Release::open(Candidate::open(&bundle).unwrap(), &store, &policy, now()).unwrap();
+    let judge = Judge { store: &store, policy: &policy, at: now(), sink: &Silent };
+    let release = Release::open(Candidate::open(&bundle).unwrap(), &judge).unwrap();
     let pin = |pinned: &str| {
         let signers = [signer_of(pinned)];
         release.pin(&Pins { signers: &signers, store: &store, policy: &policy, at: now() })
@@ -280,7 +282,7 @@ fn vouched_packed_and_judged() {
     // signed by the new key alone
     let (bundle, output) = with_new_key_alone(&statement, &release_key, &secret);
     assert!(output.status.success(), "{}", said(&output));
-    let release = Release::open(Candidate::open(&bundle).unwrap(), &store, &policy, now()).unwrap();
+    let release = Release::open(Candidate::open(&bundle).unwrap(), &judge).unwrap();
     let signers = [signer_of(made.from.as_str())];
     let got = release.pin(&Pins { signers: &signers, store: &store, policy: &policy, at: now() }).unwrap();
     assert_eq!(got, Pin::Vouched { from: made.from, to: made.to });

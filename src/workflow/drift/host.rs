@@ -11,7 +11,7 @@ use super::{Drift, attributes_drift, of, tree};
 use crate::host::{self, Accounts};
 use crate::manifest::Manifest;
 use crate::plan::{self, HostFile};
-use crate::product;
+use crate::product::{self, Site};
 use crate::service;
 use crate::sys;
 use crate::sys::dir::{Dir, Kind};
@@ -34,15 +34,15 @@ pub struct Found {
 ///
 /// # Errors
 /// When something cannot be looked at.
-pub fn all(root: &Path, manifest: &Manifest, owners: bool) -> Result<Found> {
-    let mut drift = of(root, manifest, owners)?;
-    let files = plan::files_outside(manifest);
+pub fn all(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<Found> {
+    let mut drift = of(root, site, manifest, owners)?;
+    let files = plan::files_outside(manifest, site);
     for file in &files {
         if let Some(what) = file_drift(root, file, owners)? {
             drift.push(Drift { path: file.path.clone(), what });
         }
     }
-    if let Some(unit) = plan::unit_of(manifest)
+    if let Some(unit) = plan::unit_of(manifest, site)
         && !service::is_enabled(root, &unit)
     {
         drift.push(Drift { path: format!("{}/{unit}", product::UNIT_DIR), what: "enablement" });
@@ -56,10 +56,10 @@ pub fn all(root: &Path, manifest: &Manifest, owners: bool) -> Result<Found> {
         }
     }
     if root == Path::new("/") && host::facts().selinux {
-        labels(manifest, &mut drift)?;
+        labels(site, manifest, &mut drift)?;
     }
     let compared = manifest.entries.len().saturating_add(files.len());
-    Ok(Found { drift, compared, kept: kept(root, manifest)? })
+    Ok(Found { drift, compared, kept: kept(root, site, manifest)? })
 }
 
 fn file_drift(root: &Path, file: &HostFile, owners: bool) -> Result<Option<&'static str>> {
@@ -85,15 +85,16 @@ fn file_drift(root: &Path, file: &HostFile, owners: bool) -> Result<Option<&'sta
 }
 
 /// Asks restorecon(8) what it would change. Labels of files that are not the release's are theirs.
-fn labels(manifest: &Manifest, drift: &mut Vec<Drift>) -> Result<()> {
+fn labels(site: &Site, manifest: &Manifest, drift: &mut Vec<Drift>) -> Result<()> {
     if process::find("restorecon").is_none() {
         return Ok(());
     }
-    let tool = Tool::system("restorecon")?.args(["-n", "-v", "-R", "--", product::INSTALL_DIR]);
+    let tree = site.tree();
+    let tool = Tool::system("restorecon")?.args(["-n", "-v", "-R", "--", &tree]);
     let text = tool.timeout(Duration::from_secs(600)).check()?.text();
     let known: HashSet<String> = drift.iter().map(|drift| drift.path.clone()).collect();
     for path in text.lines().filter_map(would_relabel) {
-        let inner = path.strip_prefix(product::INSTALL_DIR).map(|rest| rest.trim_start_matches('/'));
+        let inner = path.strip_prefix(&tree).map(|rest| rest.trim_start_matches('/'));
         let inner = match inner {
             None => continue,
             Some("") => ".",
@@ -127,8 +128,8 @@ fn would_relabel(line: &str) -> Option<&str> {
 
 /// Counts the files in the installation directory that the release does not own. No link is followed
 /// and no other file system entered.
-fn kept(root: &Path, manifest: &Manifest) -> Result<usize> {
-    let Ok(top) = tree(root, product::INSTALL_DIR)? else { return Ok(0) };
+fn kept(root: &Path, site: &Site, manifest: &Manifest) -> Result<usize> {
+    let Ok(top) = tree(root, &site.tree())? else { return Ok(0) };
     let device = top.stat_self()?.dev;
     let owned: HashSet<&str> = manifest.entries.iter().map(|entry| entry.path.as_str()).collect();
     let mut waiting: Vec<Option<RelPath>> = vec![None];
