@@ -196,7 +196,9 @@ impl Words {
             rest = rest.get(taken.saturating_add(1)..).unwrap_or_default();
         }
         if words.lines != Some(done) {
-            return Err(Error::header("its archive begins inside a value"));
+            return Err(Error::header(
+                "its archive begins inside a value, or before the line that says where",
+            ));
         }
         let length = text.len().saturating_sub(rest.len());
         words.length = u64::try_from(length).map_err(|_| Error::header("it is too large"))?;

@@ -43,3 +43,6 @@ pub const START: usize = 512;
 pub fn is_makeself(start: &[u8]) -> bool {
     header::version(start).is_some()
 }
+
+#[cfg(test)]
+mod tests;

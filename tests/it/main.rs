@@ -25,6 +25,7 @@ mod install;
 mod keys;
 mod killed_from_outside;
 mod lost_writes;
+mod makeself;
 mod policy;
 mod policy_sets;
 mod prompts;
