@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use demisto_install::bundle::Trailer;
 use demisto_install::config;
 use demisto_install::journal::{self, Journal};
+use demisto_install::makeself::Header;
 use demisto_install::manifest::Unverified;
 use demisto_install::prompt::Partial;
 use demisto_install::trust::{Origin, Policy, TrustStore};
@@ -84,4 +85,20 @@ pub(crate) fn keys(bytes: &[u8]) {
     let mut store = TrustStore::empty();
     let added = store.add(bytes, Origin::ThisRun(PathBuf::from("fuzz")));
     assert_eq!(added.is_ok(), !store.is_empty());
+}
+
+/// A makeself archive. What is accepted has its archives one behind the other, to the file's end.
+pub(crate) fn makeself(bytes: &[u8]) {
+    let read = |buffer: &mut [u8], offset: u64| {
+        let start = usize::try_from(offset).expect("an offset in the file");
+        let end = start.checked_add(buffer.len()).expect("a range in the file");
+        buffer.copy_from_slice(bytes.get(start..end).expect("nothing behind the end is read"));
+        Ok(())
+    };
+    let Ok(Some(header)) = Header::read(bytes.len() as u64, &read) else { return };
+    let end = header.archives.iter().fold(header.offset, |at, archive| {
+        assert_eq!(archive.offset, at);
+        at + archive.length
+    });
+    assert_eq!(end, bytes.len() as u64);
 }

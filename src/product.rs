@@ -102,6 +102,13 @@ impl UnitDir {
     }
 }
 
+/// The unit that a path names, wherever units lie.
+#[must_use]
+pub fn unit_of_path(path: &str) -> Option<&str> {
+    let in_dir = |dir: UnitDir| path.strip_prefix(dir.path())?.strip_prefix('/');
+    [UnitDir::Host, UnitDir::Packages].into_iter().find_map(in_dir).filter(|name| is_unit_name(name))
+}
+
 /// Who owns a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,12 +12,14 @@ use std::path::Path;
 use super::files::{self, open};
 use super::{Context, Error, Result};
 use crate::journal::{Before, Journal};
-use crate::manifest::{Kind as Entry, Manifest};
+use crate::manifest::{Entry as Described, Kind as Entry, Manifest};
 use crate::product::{self, Site};
 use crate::sys;
 use crate::sys::attributes::{Attributes, Keep, keep_times};
 use crate::sys::clone::{self, Options};
 use crate::sys::dir::{Dir, Kind, Sort};
+use crate::sys::io::Buffer;
+use crate::types::Hasher;
 
 /// What is appended to the name of a thing of the host whose name the release needs.
 const SAVED: &str = ".demisto-orig";
@@ -51,8 +53,8 @@ pub fn count(root: &Path, site: &Site, live: Option<&Manifest>, new: &Manifest) 
     Ok(things.iter().filter(|thing| thing.how == How::Copied).count() as u64)
 }
 
-fn by_path(manifest: &Manifest) -> HashMap<&[u8], &Entry> {
-    manifest.entries.iter().map(|entry| (entry.path.as_str().as_bytes(), &entry.kind)).collect()
+fn by_path(manifest: &Manifest) -> HashMap<&[u8], &Described> {
+    manifest.entries.iter().map(|entry| (entry.path.as_str().as_bytes(), entry)).collect()
 }
 
 fn list_name(number: usize) -> String {
@@ -108,12 +110,24 @@ enum Other<'a> {
     /// In a tree.
     Tree(&'a Dir),
     /// In what a tree will be.
-    Manifest(HashMap<&'a [u8], &'a Entry>),
+    Manifest(HashMap<&'a [u8], &'a Described>),
 }
+
+/// What becomes of a package's configuration file that the host has changed, as with rpm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edited {
+    /// It stays in its place (`%config(noreplace)`).
+    Stays,
+    /// It is kept beside the new one.
+    Beside,
+}
+
+/// As much of a configuration file is read at once.
+const PIECE: usize = 64 << 10;
 
 /// Finds what belongs to the host.
 struct Finder<'a> {
-    live: Option<HashMap<&'a [u8], &'a Entry>>,
+    live: Option<HashMap<&'a [u8], &'a Described>>,
     other: Other<'a>,
     things: Vec<Thing>,
 }
@@ -149,12 +163,14 @@ impl<'a> Finder<'a> {
                     None => continue, // gone since
                 },
             };
-            let own = path.is_empty() && name.to_str().is_some_and(product::is_host_file);
-            if !own && kind != Kind::Dir && self.is_of_live(&here, kind) {
+            let edited = self.edited(dir, &name, &here, kind)?;
+            let own = path.is_empty() && name.to_str().is_some_and(product::is_host_file)
+                || edited == Some(Edited::Stays);
+            if !own && edited.is_none() && kind != Kind::Dir && self.is_of_live(&here, kind) {
                 continue; // most of them: nothing has to be asked about these
             }
             let there = self.there(other, &here, &name)?;
-            let released = !own && self.is_released(&here, kind, there);
+            let released = !own && edited.is_none() && self.is_released(&here, kind, there);
             if kind == Kind::Dir && !own && (released || there == Some(Kind::Dir)) {
                 let inner = match (other, there) {
                     (Some(other), Some(Kind::Dir)) => Some(other.open_dir(&name)?),
@@ -177,13 +193,34 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
+    /// Whether it is a configuration file of a package that the host has changed, and what becomes of it.
+    fn edited(&self, dir: &Dir, name: &OsStr, path: &OsStr, kind: Kind) -> Result<Option<Edited>> {
+        let entry = self.live.as_ref().and_then(|entries| entries.get(path.as_bytes()));
+        let Some((entry, package)) = entry.and_then(|entry| Some((entry, entry.package?))) else {
+            return Ok(None);
+        };
+        let Entry::File { size, sha256, .. } = entry.kind else { return Ok(None) };
+        if !package.config || kind != Kind::File {
+            return Ok(None);
+        }
+        let mut file = dir.open_file(name)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = Buffer::new(PIECE);
+        let read = sys::io::read(&mut file, size, &mut buffer, &mut |piece| hasher.update(piece));
+        let same = sys::dir::stat_file(&file, &dir.path_of(name))?.size == size
+            && read.is_ok()
+            && hasher.finish() == sha256;
+        let edited = if package.noreplace { Edited::Stays } else { Edited::Beside };
+        Ok((!same).then_some(edited))
+    }
+
     /// What the other tree has at a path.
     fn there(&self, other: Option<&Dir>, path: &OsStr, name: &OsStr) -> Result<Option<Kind>> {
         match &self.other {
             Other::Tree(_) => {
                 Ok(other.map(|dir| dir.stat(name)).transpose()?.flatten().map(|stat| stat.kind))
             }
-            Other::Manifest(entries) => Ok(entries.get(path.as_bytes()).map(|kind| kind_of(kind))),
+            Other::Manifest(entries) => Ok(entries.get(path.as_bytes()).map(|entry| kind_of(&entry.kind))),
         }
     }
 
@@ -195,7 +232,7 @@ impl<'a> Finder<'a> {
 
     fn is_of_live(&self, path: &OsStr, kind: Kind) -> bool {
         let entry = self.live.as_ref().and_then(|entries| entries.get(path.as_bytes()));
-        entry.is_some_and(|entry| kind_of(entry) == kind)
+        entry.is_some_and(|entry| kind_of(&entry.kind) == kind)
     }
 
     /// The name that a thing gets in the other tree: its own; another when that is taken; its own

@@ -39,9 +39,12 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let key = context.secrets.key.as_ref().ok_or(Error::Lacks("the private key"))?;
             write_pair(context, dir, chain, key)
         }
-        Step::WriteFile { path, owner, mode, text } => {
+        Step::WriteFile { path, owner, mode, text, modified } => {
             let (dir, name) = open_parent(context.root, path)?;
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
+            if let Some(seconds) = modified {
+                sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
+            }
             reload_if_unit(context, path)
         }
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
@@ -116,7 +119,7 @@ pub(super) fn changed_nothing(step: &Step, error: &Error) -> bool {
 
 /// systemd goes on with a unit as it read it until it is told.
 fn reload_if_unit(context: &Context, path: &str) -> Result<()> {
-    if path.starts_with(product::UNIT_DIR) { reload_units(context) } else { Ok(()) }
+    if product::unit_of_path(path).is_some() { reload_units(context) } else { Ok(()) }
 }
 
 /// Makes systemd read its units again, when it manages this root.

@@ -75,7 +75,8 @@ impl Worker<'_> {
     /// Takes one file, if the installed one is what the release says; gives its size then.
     fn take(&mut self, entry: &Entry) -> Result<Option<u64>> {
         let Kind::File { mode, size, sha256, .. } = entry.kind else { return Ok(None) };
-        if entry.owner != Owner::Root {
+        // what the host may change is never shared
+        if entry.owner != Owner::Root || entry.package.is_some_and(|package| package.config) {
             return Ok(None);
         }
         let name = entry.path.name();
@@ -88,6 +89,7 @@ impl Worker<'_> {
             && meta.stat.mode == mode.bits()
             && self.owners.of(entry.owner).is_none_or(|ids| ids == meta.stat.ids)
             && meta.links < MOST_LINKS
+            && entry.package.is_none_or(|package| meta.modified.seconds == package.modified)
             && is_plain(&file, &path)?;
         if !fits {
             return Ok(None);

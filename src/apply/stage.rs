@@ -112,6 +112,15 @@ pub(super) fn files(
     })
 }
 
+/// What only a package says of a file. Without owners there are no capabilities either: both are root's to give.
+fn packaged(entry: &Entry, file: &std::fs::File, path: &Path, context: &Context) -> Result<()> {
+    let Some(package) = entry.package else { return Ok(()) };
+    if package.low_ports && context.owners {
+        sys::xattr::allow_low_ports(file, path)?;
+    }
+    Ok(sys::attributes::set_modified(file, path, package.modified)?)
+}
+
 struct Worker<'a> {
     release: &'a Release,
     owners: Owners,
@@ -146,6 +155,6 @@ impl Worker<'_> {
         })?;
         self.release.compare(entry, sha256, hasher.finish())?;
         dir::set_attributes(output.file(), path, self.owners.of(entry.owner), mode.bits())?;
-        Ok(())
+        packaged(entry, output.file(), path, context)
     }
 }

@@ -472,9 +472,11 @@ fn of_pack(error: &pack::Error) -> Diagnosis {
             diagnosis(Exit::Refused, "`demisto-install keys vouch` makes such a statement")
         }
         pack::Error::Trust(_) => diagnosis(Exit::Usage, ""),
-        pack::Error::NotAProgram(_) | pack::Error::Output(_) | pack::Error::Level => {
-            diagnosis(Exit::Usage, "")
-        }
+        pack::Error::NotAProgram(_)
+        | pack::Error::Output(_)
+        | pack::Error::Level
+        | pack::Error::Misfit { .. }
+        | pack::Error::Name(_) => diagnosis(Exit::Usage, ""),
         pack::Error::Signing(signer::Error::PassphraseMissing) => {
             diagnosis(Exit::Usage, "give --passphrase-file")
         }

@@ -102,12 +102,7 @@ pub fn survey(root: &Path, site: &Site, paths: &[String]) -> sys::Result<Survey>
         install_mode: sys::fs::stat(&tree)?.map(|stat| Mode::new(stat.mode)),
         install_dir: install_dir(root, &tree)?,
         config,
-        units: paths
-            .iter()
-            .filter_map(|path| path.strip_prefix(product::UNIT_DIR)?.strip_prefix('/'))
-            .filter(|name| product::is_unit_name(name))
-            .map(str::to_owned)
-            .collect(),
+        units: paths.iter().filter_map(|path| product::unit_of_path(path)).map(str::to_owned).collect(),
         present: paths.iter().filter(|path| sys::fs::exists(&under(root, path))).cloned().collect(),
         free_bytes: sys::fs::free_bytes(&nearest(&under(root, &site.stage())))?,
         has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Container, Entry, Error, Health, Kind, Manifest, Place, Result, Upgrades};
+use super::{Container, Entry, Error, Health, Kind, Manifest, Place, Result, Unit, Upgrades};
 use crate::bundle::{MAX_CONTENT, MAX_FRAME};
 use crate::product;
 use crate::types::{RelPath, is_printable_char};
@@ -18,26 +18,37 @@ fn bad<T>(what: impl Into<String>, why: &'static str) -> Result<T> {
 }
 
 pub(super) fn consistent(manifest: &Manifest) -> Result<()> {
-    names(manifest)?;
+    words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
+    rotations(&manifest.rotations)?;
     let Some(container) = &manifest.container else {
         return bad("stub, payload and frames", "one is missing or of the wrong kind");
     };
+    let Some(eula) = &manifest.eula else { return bad("eula", "it is missing") };
     let starts = frames(container)?;
-    entries(manifest, container, &starts)
+    content(&manifest.config, &manifest.units, eula, &manifest.entries)?;
+    manifest.entries.iter().try_for_each(|entry| inside(container, entry, &starts))
 }
 
-fn names(manifest: &Manifest) -> Result<()> {
-    words(&manifest.product, &manifest.title, &manifest.upgrades, &manifest.health)?;
-    rotations(&manifest.rotations)?;
-    if manifest.config.len() > MAX_TEXT {
+/// Whether what a release lays out can be laid out, whatever it comes in: the texts of the default
+/// configuration and the units, and the entries, but for the places of their content.
+///
+/// # Errors
+/// When a rule is broken.
+pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) -> Result<()> {
+    if config.len() > MAX_TEXT {
         return bad("config", "it is too long");
     }
-    for unit in &manifest.units {
+    for unit in units {
         if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
             return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
         }
     }
-    Ok(())
+    tree(entries)?;
+    let eula = entries.iter().find(|entry| entry.path == *eula);
+    match eula.map(|entry| &entry.kind) {
+        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
+        _ => bad("eula", "it names no file of the payload"),
+    }
 }
 
 /// Rules for what a release says about itself, whatever it came in.
@@ -95,16 +106,6 @@ fn frames(container: &Container) -> Result<Vec<u64>> {
     Ok(starts)
 }
 
-fn entries(manifest: &Manifest, container: &Container, starts: &[u64]) -> Result<()> {
-    tree(&manifest.entries)?;
-    manifest.entries.iter().try_for_each(|entry| inside(container, entry, starts))?;
-    let eula = manifest.entries.iter().find(|e| Some(&e.path) == manifest.eula.as_ref());
-    match eula.map(|e| &e.kind) {
-        Some(Kind::File { size, .. }) if *size <= MAX_CONTENT => Ok(()),
-        _ => bad("eula", "it names no file of the payload"),
-    }
-}
-
 /// Entries are sorted, each is there once, what holds one is a directory, and links stay inside.
 pub(super) fn tree(entries: &[Entry]) -> Result<()> {
     if entries.len() > MAX_ENTRIES {
@@ -130,6 +131,7 @@ pub(super) fn tree(entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
+/// Whether the content of a file lies inside the payload.
 fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
     match &entry.kind {
         Kind::Dir { .. } | Kind::Symlink { .. } => Ok(()),
@@ -153,7 +155,7 @@ fn inside(container: &Container, entry: &Entry, starts: &[u64]) -> Result<()> {
 }
 
 /// A link's target is relative and, walked from the link's directory, never leaves the tree.
-pub(super) fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
+fn link_stays_inside(path: &RelPath, target: &str) -> Result<()> {
     let broken = |why| bad(path.as_str(), why);
     if target.is_empty()
         || target.len() > 1024

@@ -11,6 +11,7 @@ mod error;
 mod package;
 mod schema;
 
+pub use check::content as check_content;
 pub use description::Description;
 pub use error::{Error, Result};
 pub use package::{Texts, signed_part, texts_of};

@@ -260,23 +260,30 @@ impl Found {
             Where::Unit(dir, name) => {
                 let unit = Unit { name: name.to_owned(), text: reader.text(file)?, dir: Some(dir) };
                 self.units.push(unit);
-                Ok(())
+                self.outside(file, reader)
             }
             Where::Config => {
                 self.config = Some(reader.text(file)?);
                 Ok(())
             }
             Where::Outside if file.kind == rpmfile::Kind::Dir => Ok(()),
-            Where::Outside => {
-                let text = reader.text(file)?;
-                let (owner, mode) = (owner(file)?, mode(file)?);
-                self.outside.push(Outside { path: file.path.clone(), owner, mode, text });
-                Ok(())
-            }
+            Where::Outside => self.outside(file, reader),
             Where::Known => Ok(()),
             Where::Foreign if file.kind == rpmfile::Kind::Dir => Ok(()), // made by whoever needs it
             Where::Foreign => unfit(&file.path, "it lies outside of the product's places"),
         }
+    }
+
+    fn outside(&mut self, file: &File, reader: &Reader) -> Result<()> {
+        if owner(file)? != Owner::Root || file.mode != 0o644 {
+            return unfit(&file.path, "outside of the tree it must be root:root, 0644");
+        }
+        self.outside.push(Outside {
+            path: file.path.clone(),
+            text: reader.text(file)?,
+            modified: modified(file),
+        });
+        Ok(())
     }
 
     fn in_tree(
@@ -312,7 +319,7 @@ impl Found {
             }
         };
         let packaged = Packaged {
-            modified: i64::try_from(file.mtime).unwrap_or(i64::MAX),
+            modified: modified(file),
             config: file.flags.is_config(),
             noreplace: file.flags.is_noreplace(),
             low_ports: low_ports(file)?,
@@ -377,6 +384,10 @@ impl Found {
             outside: self.outside,
         })
     }
+}
+
+fn modified(file: &File) -> i64 {
+    i64::try_from(file.mtime).unwrap_or(i64::MAX)
 }
 
 fn names_a_licence(inner: &str) -> bool {

@@ -126,17 +126,15 @@ impl Unit {
     }
 }
 
-/// A small file of a package outside the installation directory.
+/// A small file of a package outside the installation directory: root's, 0644.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outside {
     /// Its path.
     pub path: String,
-    /// Who owns it.
-    pub owner: Owner,
-    /// Its permissions.
-    pub mode: Mode,
     /// Its content.
     pub text: String,
+    /// Time of its last change, in seconds since 1970.
+    pub modified: i64,
 }
 
 /// How to tell that the service works.

@@ -8,7 +8,7 @@ use super::{Error, Result};
 use crate::manifest::{Health, Requirements, Unit, Upgrades};
 use crate::product::{Owner, Role};
 use crate::sys;
-use crate::types::{Mode, RelPath, Version};
+use crate::types::{Mode, RelPath, Version, is_printable_char};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -41,6 +41,13 @@ pub struct Description {
     #[serde(default = "slash")]
     health_path: String,
     health_version: Option<String>,
+    /// Who makes it; for packages.
+    pub vendor: Option<String>,
+    /// The licence in a word or two; for packages.
+    #[serde(default = "proprietary")]
+    pub licence: String,
+    /// What it is, in one line; for packages. The title unless given.
+    pub summary: Option<String>,
     /// Versions that it may replace.
     pub upgrades: Upgrades,
     /// What the host should have.
@@ -72,6 +79,10 @@ fn slash() -> String {
     "/".to_owned()
 }
 
+fn proprietary() -> String {
+    "Proprietary".to_owned()
+}
+
 impl Description {
     /// Reads a description and the files that it names.
     ///
@@ -91,6 +102,15 @@ impl Description {
             let name: RelPath = name.parse()?;
             text(&path.parent().unwrap_or(Path::new(".")).join(name.as_path()))
         };
+        let lines =
+            [description.vendor.as_deref(), Some(&description.licence), description.summary.as_deref()];
+        if lines
+            .iter()
+            .flatten()
+            .any(|line| !(1..=120).contains(&line.len()) || !line.chars().all(is_printable_char))
+        {
+            return Err(bad("vendor, licence and summary are 1 to 120 printable bytes".to_owned()));
+        }
         description.config_text = match &description.config {
             Some(name) => beside(name)?,
             None => "{}\n".to_owned(),

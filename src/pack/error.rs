@@ -25,9 +25,26 @@ pub enum Error {
     /// A signal asked the run to end.
     #[error("ended by signal {0}; nothing was written")]
     Interrupted(i32),
-    /// gzip has fewer levels than zstd.
-    #[error("gzip has the levels 1 to 9")]
+    /// zstd has more levels than the others.
+    #[error("gzip and xz have the levels 1 to 9")]
     Level,
+    /// An option that the chosen form of the release has no use for.
+    #[error("{option} does not go with --format {format}")]
+    Misfit {
+        /// The option.
+        option: &'static str,
+        /// The form.
+        format: &'static str,
+    },
+    /// The name cannot be a package's.
+    #[error("{0:?} is no name for a package: letters, digits, - and _, a letter or digit first")]
+    Name(String),
+    /// The package cannot be built.
+    #[error("the package cannot be built")]
+    Package(#[source] Box<::rpm::Error>),
+    /// The package cannot be built, and its builder does not say why.
+    #[error("the package cannot be built: {0}")]
+    Builder(&'static str),
     /// The program to put in front is none.
     #[error("{} is not a Linux program (ELF)", .0.display())]
     NotAProgram(PathBuf),

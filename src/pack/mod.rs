@@ -1,12 +1,14 @@
-//! The vendor's side: a directory tree becomes one signed self-extracting file.
+//! The vendor's side: a directory tree becomes one signed self-extracting file, or one signed RPM.
 //!
-//! In: a tree, a description, a signing key, the program itself. Out: an executable bundle, and on
-//! request a detached signature over it. Never writes a secret, never leaves a half-written output.
+//! In: a tree, a description, a signing key, the program itself. Out: an executable bundle or a
+//! package, and on request a detached signature over it. Never writes a secret, never leaves a
+//! half-written output.
 #![forbid(unsafe_code)]
 
 mod description;
 mod error;
 mod frames;
+mod package;
 mod rotation;
 pub mod signer;
 mod tree;
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 pub use description::Description;
 pub use error::{Error, Result};
 use frames::{Counted, FrameWriter};
+pub use package::{PackageRequest, PackedRpm, PayloadCompression, package};
 pub use rotation::{Rotations, Vouched, vouch};
 
 use crate::bundle::{self, Compression, Parts, WRAPPER_LEN};
@@ -80,11 +83,15 @@ pub type Sign<'a> = dyn FnMut(&[u8]) -> Result<Vec<Vec<u8>>> + 'a;
 /// When an input cannot be read or is unfit, signing fails, or the output cannot be written.
 pub fn pack(request: &Request, sign: &mut Sign, sink: &dyn EventSink) -> Result<Packed> {
     let _working = sys::signal::Working::begin(); // so that Ctrl-C leaves no half-written file
-    let (temp, file) = temporary(request.output)?;
-    let result = write_bundle(request, sign, sink, file);
-    match result {
+    complete(request.output, |file| write_bundle(request, sign, sink, file))
+}
+
+/// Lets `write` fill a file that gets its name when it is complete.
+fn complete<T>(output: &Path, write: impl FnOnce(File) -> Result<T>) -> Result<T> {
+    let (temp, file) = temporary(output)?;
+    match write(file) {
         Ok(packed) => {
-            sys::fs::rename(&temp, request.output)?;
+            sys::fs::rename(&temp, output)?;
             Ok(packed)
         }
         Err(error) => {

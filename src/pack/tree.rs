@@ -26,7 +26,8 @@ const BLOCK: u64 = 512;
 /// What the tree holds.
 #[derive(Debug)]
 pub(super) struct Tree {
-    entries: Vec<Entry>,
+    /// Sorted by path. Digests and places are not known before the archive is written.
+    pub(super) entries: Vec<Entry>,
     /// Bytes of all files.
     pub(super) bytes: u64,
 }

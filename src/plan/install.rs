@@ -1,11 +1,12 @@
 //! The plan of a first installation.
 
+use super::outside::files_outside;
 use super::{Action, Error, Old, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::{Manifest, Unit};
-use crate::product::{self, Owner, Role, SERVICE_USER, Site};
+use crate::product::{self, Owner, Role, SERVICE_USER, Site, UnitDir};
 use crate::prompt::Answers;
 use crate::receipt::Receipt;
 use crate::types::{Digest, Mode};
@@ -52,7 +53,6 @@ pub struct Install<'a> {
 
 pub(super) const DIR_MODE: Mode = Mode::new(0o755);
 const SERVICE_DIR_MODE: Mode = Mode::new(0o750);
-pub(super) const FILE_MODE: Mode = Mode::new(0o644);
 /// The product rewrites its configuration itself, so the service owns it.
 pub(super) const CONFIG_MODE: Mode = Mode::new(0o640);
 
@@ -80,9 +80,9 @@ pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {
 /// Paths whose existence decides steps; the survey is asked for them.
 #[must_use]
 pub fn paths_of_interest(manifest: &Manifest, site: &Site) -> Vec<String> {
-    let mut files: Vec<String> = host_files().iter().map(|(path, ..)| (*path).to_owned()).collect();
-    files.extend(units(manifest, site).iter().map(|unit| unit_path(&unit.name)));
-    files.extend([site.config_file(), site.stage()]);
+    let mut files: Vec<String> = files_outside(manifest, site).into_iter().map(|file| file.path).collect();
+    // the unit is enabled there, wherever it lies itself
+    files.extend([site.config_file(), site.stage(), unit_path(&site.unit())]);
     files.extend(service_dirs(site).map(|(path, _)| path));
     let mut paths: Vec<String> =
         files.iter().flat_map(|file| ancestors(file)).chain(files.iter().cloned()).collect();
@@ -242,9 +242,9 @@ pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, pl
     let mut wanted: Vec<(String, Owner, Mode, &str)> = Vec::new();
     // what lies in the tree comes with it
     let others = [site.stage(), if site.is_server() { site.config_file() } else { site.tree() }];
-    let units = units(manifest, site).into_iter().map(|unit| unit_path(&unit.name));
-    let files = host_files().into_iter().map(|(path, ..)| path.to_owned());
-    let leaves = service.iter().map(|(path, _)| path.clone()).chain(others).chain(units).chain(files);
+    let files = files_outside(manifest, site).into_iter().map(|file| file.path);
+    let files = files.chain([unit_path(&site.unit())]);
+    let leaves = service.iter().map(|(path, _)| path.clone()).chain(others).chain(files);
     for dir in leaves.flat_map(|leaf| ancestors(&leaf)) {
         wanted.push((dir, Owner::Root, DIR_MODE, "it is missing"));
     }
@@ -302,7 +302,10 @@ fn configuration(input: &Install, plan: &mut Plan) -> Result<()> {
         None => {
             let text = config::with_https_port(&input.manifest.config, port)?;
             let reason = format!("the default configuration, with HTTPS port {port}");
-            plan.push(Step::WriteFile { path, owner: Owner::Demisto, mode: CONFIG_MODE, text }, reason);
+            plan.push(
+                Step::WriteFile { path, owner: Owner::Demisto, mode: CONFIG_MODE, text, modified: None },
+                reason,
+            );
         }
         Some(mine) if config::https_port(mine)? == Some(port) => {
             plan.notes.push(format!("{path} is kept as it is"));
@@ -317,17 +320,7 @@ fn configuration(input: &Install, plan: &mut Plan) -> Result<()> {
 
 fn files(input: &Install, plan: &mut Plan) -> Result<()> {
     configuration(input, plan)?;
-    for (path, text, why) in host_files() {
-        let (path, text) = (path.to_owned(), text.to_owned());
-        plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text }, why);
-    }
-    for unit in units(input.manifest, &input.survey.site) {
-        let (path, text) = (unit_path(&unit.name), unit.text);
-        plan.push(
-            Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text },
-            "the service's unit, from the release",
-        );
-    }
+    files_outside(input.manifest, &input.survey.site).into_iter().for_each(|file| file.write(plan));
     let keypass = matches!(input.certificate, Certificate::Given { encrypted: true, .. });
     let user = input.answers.admin_name.clone();
     plan.push(
@@ -372,8 +365,9 @@ fn service(input: &Install, plan: &mut Plan) {
 pub(super) fn labels(facts: &Facts, survey: &Survey, plan: &mut Plan) {
     if facts.selinux && survey.root == std::path::Path::new("/") {
         let site = &survey.site;
-        let (units, config) = (product::UNIT_DIR.to_owned(), site.config_file());
-        let paths = vec![site.tree(), site.data_dir(), site.log_dir(), config, units];
+        let units = [UnitDir::Host, UnitDir::Packages].map(|dir| dir.path().to_owned());
+        let mut paths = vec![site.tree(), site.data_dir(), site.log_dir(), site.config_file()];
+        paths.extend(units);
         plan.push(Step::RestoreLabels { paths }, "SELinux is on");
     }
 }

@@ -7,6 +7,7 @@
 mod changes;
 mod error;
 mod install;
+mod outside;
 mod repair;
 mod rollback;
 mod snapshot;
@@ -17,7 +18,8 @@ mod upgrade;
 pub use changes::Changes;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
-pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
+pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
+pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
 pub use snapshot::{

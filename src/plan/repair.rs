@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::install::{self, DIR_MODE, ancestors, host_files, unit_path};
+use super::install::DIR_MODE;
+use super::outside::{HostFile, files_outside};
 use super::{Action, Error, Plan, Result, Step};
 use crate::manifest::{Entry, Kind, Manifest};
 use crate::product::{self, Owner, Site};
@@ -11,41 +12,8 @@ use crate::receipt::Receipt;
 use crate::types::Mode;
 
 /// Permissions of the files outside the tree.
-pub const FILE_MODE: Mode = install::FILE_MODE;
 /// Permissions of the installation directory.
 pub const TREE_MODE: Mode = DIR_MODE;
-
-/// A file outside the tree, as the installation writes it: root's, with [`FILE_MODE`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostFile {
-    /// Its path.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-    /// What it is for.
-    pub why: &'static str,
-}
-
-impl HostFile {
-    /// The directories above it, topmost first.
-    #[must_use]
-    pub fn above(&self) -> Vec<String> {
-        ancestors(&self.path)
-    }
-}
-
-/// All files that the installation of a release writes outside the tree and its configuration.
-#[must_use]
-pub fn files_outside(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
-    let host = host_files().into_iter();
-    let host = host.map(|(path, text, why)| HostFile { path: path.to_owned(), text: text.to_owned(), why });
-    let units = install::units(manifest, site).into_iter().map(|unit| HostFile {
-        path: unit_path(&unit.name),
-        text: unit.text,
-        why: "the service's unit, from the release",
-    });
-    host.chain(units).collect()
-}
 
 /// The release's own service, if it brings the unit: it is enabled by the installation.
 #[must_use]
@@ -165,7 +133,7 @@ fn size(entries: &[&Entry]) -> u64 {
 }
 
 fn is_unit(file: &HostFile) -> bool {
-    file.path.starts_with(product::UNIT_DIR)
+    product::unit_of_path(&file.path).is_some()
 }
 
 /// Files outside the tree that are not as they were written.
@@ -219,8 +187,7 @@ fn outside(input: &Repair, files: &[HostFile], plan: &mut Plan) {
                 plan.push(Step::CreateDir { path, owner: Owner::Root, mode: DIR_MODE }, "it is missing");
             }
         }
-        let (path, text) = (file.path.clone(), file.text.clone());
-        plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text }, file.why);
+        file.clone().write(plan);
     }
 }
 

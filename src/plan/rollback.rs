@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, unit_path};
+use super::outside::packaged as packaged_of;
 use super::snapshot::{Restored, replace_data};
 use super::upgrade::{STARTED, take_snapshot};
 use super::{Action, Error, Old, Plan, Result, Service, Step};
@@ -102,6 +103,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     switch(input, restore, &mut plan)?;
     configuration(input, &mut plan);
     units(input, &mut plan);
+    packaged(input, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
     service(input, &mut plan);
     records(input, &mut plan);
@@ -246,6 +248,21 @@ fn configuration(input: &Rollback, plan: &mut Plan) {
     }
 }
 
+/// Files that a package brought go and come with it.
+fn packaged(input: &Rollback, plan: &mut Plan) {
+    let site = &input.survey.site;
+    let of = |side: Option<(&Receipt, &Manifest)>| {
+        side.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site))
+    };
+    let (now, back) = (of(input.now), of(input.back));
+    for file in back.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
+        file.clone().write(plan);
+    }
+    for file in now.iter().filter(|now| !back.iter().any(|back| back.path == now.path)) {
+        plan.push(Step::RemoveFile { path: file.path.clone() }, "the retained release does not have it");
+    }
+}
+
 fn units(input: &Rollback, plan: &mut Plan) {
     for (name, text) in input.units {
         let path = unit_path(name);
@@ -256,8 +273,9 @@ fn units(input: &Rollback, plan: &mut Plan) {
     }
     let (main, enabled) = (input.survey.site.unit(), &input.retained.enabled);
     let gone = "the retained release does not have it";
+    let back = input.back.map_or(&[][..], |(receipt, _)| &receipt.units);
     for unit in input.now.iter().flat_map(|(receipt, _)| &receipt.units) {
-        if input.units.contains_key(unit) {
+        if input.units.contains_key(unit) || back.contains(unit) {
             continue;
         }
         if input.service.live && *unit != main {

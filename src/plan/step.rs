@@ -56,6 +56,9 @@ pub enum Step {
         owner: Owner,
         mode: Mode,
         text: String,
+        /// Time of the last change that it gets, in seconds since 1970; none keeps the present.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        modified: Option<i64>,
     },
     SetConfigPort {
         path: String,

@@ -19,6 +19,8 @@ pub struct Uninstall<'a> {
     pub purge: bool,
     /// Whether systemd runs here and manages this root.
     pub live: bool,
+    /// Files outside the tree that a package brought.
+    pub packaged: &'a [String],
 }
 
 const TRASH: &str = "demisto-install-trash";
@@ -76,6 +78,9 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         }
         plan.push(Step::DisableUnit { unit: unit.clone() }, "it must not start again");
         plan.push(Step::RemoveFile { path: unit_path(unit) }, "it belongs to the release");
+    }
+    for path in input.packaged {
+        plan.push(Step::RemoveFile { path: path.clone() }, "the package brought it");
     }
     for (path, ..) in host_files() {
         plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");

@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::install::{self, FILE_MODE, host_files, unit_path};
+use super::install;
+use super::outside::{HostFile, files_outside, of_release};
 use super::{Action, Changes, Error, Old, Plan, Result, Step};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
-use crate::manifest::{Manifest, Unit};
-use crate::product::{Owner, Role, Site, SnapshotReason};
+use crate::manifest::Manifest;
+use crate::product::{self, Owner, Role, Site, SnapshotReason};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
-use crate::types::{Digest, Mode};
+use crate::types::Digest;
 use crate::verify::Signer;
 
 /// Why a service is started after a change of the release, and waited for.
@@ -126,7 +127,7 @@ pub struct Upgrade<'a> {
 #[must_use]
 pub fn upgrade_paths(new: &Manifest, old: Option<&Manifest>, site: &Site) -> Vec<String> {
     let mut paths = install::paths_of_interest(new, site);
-    paths.extend(old.iter().flat_map(|old| install::units(old, site)).map(|unit| unit_path(&unit.name)));
+    paths.extend(old.iter().flat_map(|old| of_release(old, site)).map(|file| file.path));
     paths.push(site.retained_tree());
     paths
 }
@@ -358,7 +359,13 @@ fn configuration(input: &Upgrade, plan: &mut Plan) -> Result<()> {
         }
         _ => {
             let text = crate::config::with_https_port(&input.manifest.config, input.port)?;
-            let step = Step::WriteFile { path, owner: Owner::Demisto, mode: install::CONFIG_MODE, text };
+            let step = Step::WriteFile {
+                path,
+                owner: Owner::Demisto,
+                mode: install::CONFIG_MODE,
+                text,
+                modified: None,
+            };
             plan.push(step, "there is none yet: the default configuration");
         }
     }
@@ -379,28 +386,28 @@ fn merge_step(path: String, mine: &str, merged: &Merged, on_conflict: OnConflict
 
 /// Units and other small files: only those that differ are written.
 fn files(input: &Upgrade, plan: &mut Plan) {
-    let mut write = |path: String, text: &str, why: &str| {
-        if input.texts.get(&path).map(String::as_str) != Some(text) {
-            let mode: Mode = FILE_MODE;
-            plan.push(Step::WriteFile { path, owner: Owner::Root, mode, text: text.to_owned() }, why);
-        }
-    };
-    for (path, text, why) in host_files() {
-        write(path.to_owned(), text, why);
-    }
     let site = &input.survey.site;
-    let units = install::units(input.manifest, site);
-    for unit in &units {
-        write(unit_path(&unit.name), &unit.text, "the service's unit, from the release");
+    let new = files_outside(input.manifest, site);
+    for file in new.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
+        file.clone().write(plan);
     }
     let Some(old) = input.installed.manifest() else { return };
-    let gone = |old: &Unit| !units.iter().any(|new| new.name == old.name);
-    for unit in install::units(old, site).iter().filter(|old| gone(old)) {
-        if input.service.live {
-            plan.push(Step::StopUnit { unit: unit.name.clone() }, "the new release does not have it");
+    remove_old(&of_release(old, site), &new, input.service.live, plan);
+}
+
+/// Removes files that the release before had and the next one has not; a unit that is elsewhere now stays
+/// enabled and is not stopped.
+fn remove_old(old: &[HostFile], new: &[HostFile], live: bool, plan: &mut Plan) {
+    const GONE: &str = "the other release does not have it";
+    let units: Vec<&str> = new.iter().filter_map(|file| product::unit_of_path(&file.path)).collect();
+    for file in old.iter().filter(|old| !new.iter().any(|new| new.path == old.path)) {
+        if let Some(unit) = product::unit_of_path(&file.path).filter(|unit| !units.contains(unit)) {
+            if live {
+                plan.push(Step::StopUnit { unit: unit.to_owned() }, GONE);
+            }
+            plan.push(Step::DisableUnit { unit: unit.to_owned() }, GONE);
         }
-        plan.push(Step::DisableUnit { unit: unit.name.clone() }, "the new release does not have it");
-        plan.push(Step::RemoveFile { path: unit_path(&unit.name) }, "the new release does not have it");
+        plan.push(Step::RemoveFile { path: file.path.clone() }, GONE);
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::bundle::Parts;
 use crate::manifest::{Kind, Manifest};
-use crate::pack::Packed;
+use crate::pack::{Packed, PackedRpm};
 use crate::plan::Plan;
 use crate::snapshot::About;
 use crate::types::{counted, human_bytes};
@@ -416,5 +416,18 @@ pub fn packed(packed: &Packed) -> String {
         counted(packed.signatures, "signature", "signatures"),
         packed.payload_from,
         packed.payload_length
+    )
+}
+
+/// What was packed as a package.
+#[must_use]
+pub fn packed_rpm(packed: &PackedRpm) -> String {
+    format!(
+        "{}: {}, {} ({} unpacked), {}\n",
+        packed.output.display(),
+        human_bytes(packed.length),
+        counted(packed.files, "file", "files"),
+        human_bytes(packed.content_length),
+        counted(packed.signatures, "signature", "signatures"),
     )
 }

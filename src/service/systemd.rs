@@ -150,7 +150,10 @@ pub fn enable(root: &Path, unit: &str) -> Result<()> {
         units.sync()?;
     }
     if wants.stat(unit)?.is_none() {
-        wants.create_symlink(format!("{}/{unit}", product::UNIT_DIR), unit, None)?;
+        let own = format!("{}/{unit}", product::UNIT_DIR);
+        let packaged = format!("{}/{unit}", product::UnitDir::Packages.path());
+        let is_packaged = !sys::fs::exists(&under(root, &own)) && sys::fs::exists(&under(root, &packaged));
+        wants.create_symlink(if is_packaged { packaged } else { own }, unit, None)?;
     }
     wants.sync()
 }

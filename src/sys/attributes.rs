@@ -154,6 +154,16 @@ pub(super) fn times(attributes: &Attributes) -> Timestamps {
     Timestamps { last_access: time(attributes.accessed), last_modification: time(attributes.modified) }
 }
 
+/// Sets the time of a file's last change, in seconds since 1970; the time of the last access stays.
+///
+/// # Errors
+/// When it cannot be set.
+pub fn set_modified(fd: &impl AsFd, path: &Path, seconds: i64) -> Result<()> {
+    let last_access = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    let last_modification = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    rustix::fs::futimens(fd, &Timestamps { last_access, last_modification }).context("set the times of", path)
+}
+
 /// All extended attributes of an open file, sorted by name; none where the file system has none.
 ///
 /// # Errors

@@ -156,13 +156,17 @@ fn entry_drift(
             return Ok(Some("owner"));
         }
     }
-    kind_drift(holder, name, &entry.kind, stat, reader)
+    if entry.package.is_some_and(|package| package.config) {
+        return Ok((stat.kind != FileKind::File).then_some("kind")); // the host may change it
+    }
+    let low_ports = entry.package.is_some_and(|package| package.low_ports);
+    kind_drift(holder, name, (&entry.kind, low_ports), stat, reader)
 }
 
 fn kind_drift(
     holder: &Dir,
     name: &str,
-    kind: &Kind,
+    (kind, low_ports): (&Kind, bool),
     stat: Stat,
     reader: &mut Reader,
 ) -> Result<Option<&'static str>> {
@@ -182,8 +186,8 @@ fn kind_drift(
             if mode.bits() != stat.mode {
                 return Ok(Some("mode"));
             }
-            let capable = xattr::has(&file, &holder.path_of(name), xattr::CAPABILITY)?;
-            Ok(capable.then_some("capability")) // a release gives none
+            let found = xattr::low_ports(&file, &holder.path_of(name))?;
+            Ok((found != low_ports.then_some(true)).then_some("capability"))
         }
         _ => Ok(Some("kind")),
     }

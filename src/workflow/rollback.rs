@@ -62,7 +62,8 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         return Err(retained::Error::Damaged(why).into());
     }
     let facts = host::facts();
-    let survey = host::survey(&session.root, &session.site, &paths(session, &retained, now.as_ref()))?;
+    let survey =
+        host::survey(&session.root, &session.site, &paths(session, &retained, now.as_ref(), back.as_ref()))?;
     let drift = match &back {
         Some((receipt, manifest)) => {
             let found =
@@ -128,11 +129,18 @@ fn taking(session: &Session, options: &Options, now: Option<&Release>) -> Result
     Ok(Some(taking))
 }
 
-fn paths(session: &Session, retained: &Retained, now: Option<&Release>) -> Vec<String> {
+fn paths(
+    session: &Session,
+    retained: &Retained,
+    now: Option<&Release>,
+    back: Option<&Release>,
+) -> Vec<String> {
     let units = now.iter().flat_map(|(receipt, _)| &receipt.units).chain(&retained.units);
     let main = session.site.unit();
     let mut paths: Vec<String> = units.chain([&main]).map(|unit| Site::unit_file(unit)).collect();
     paths.push(session.site.config_file());
+    let manifests = now.into_iter().chain(back).map(|(_, manifest)| manifest.get());
+    paths.extend(manifests.flat_map(|manifest| plan::packaged_files(manifest, &session.site)));
     paths
 }
 

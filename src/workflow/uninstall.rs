@@ -19,7 +19,14 @@ pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let wanted = [site.retained_tree(), site.retained_state(), product::SNAPSHOT_DIR.to_owned()];
     let survey = host::survey(&session.root, site, &wanted)?;
     let live = session.is_live() && host::facts().systemd;
-    Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live }))
+    let packaged = packaged(session);
+    Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live, packaged: &packaged }))
+}
+
+/// What a package brought; nothing where its record cannot be read, which must not keep it from being removed.
+fn packaged(session: &Session) -> Vec<String> {
+    let manifest = apply::installed(&session.root, &session.site).ok().flatten();
+    manifest.map_or_else(Vec::new, |manifest| plan::packaged_files(manifest.get(), &session.site))
 }
 
 /// Carries a removal out, if it is still the one that was shown.

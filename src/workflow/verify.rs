@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::drift::{self, Drift};
 use super::wrapper::{self, Opened};
 use super::{Session, install};
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
 use crate::rpmfile::{self, Covers, DigestKind, Envelope};
 use crate::source::Candidate;
@@ -190,7 +190,8 @@ pub fn installed(session: &Session) -> Result<Installed> {
     let (bytes, signatures) = apply::kept_bytes(&session.root, &session.site)?;
     let (store, policy) = session.trust()?;
     let digest = Digest::of(&bytes);
-    let judgement = verify::judge(&bytes, &signatures, &store, &policy, session.now);
+    let signed = manifest::signed_part(&bytes)?.into_owned();
+    let judgement = verify::judge(&signed, &signatures, &store, &policy, session.now);
     let mut report = Installed {
         release: receipt.release(),
         title: receipt.title.clone(),
@@ -209,7 +210,8 @@ pub fn installed(session: &Session) -> Result<Installed> {
         report.problem = Some("the recorded manifest is not the one that was installed".to_owned());
         return Ok(report);
     }
-    let manifest = Manifest::parse(verify::require(bytes, &signatures, &store, &policy, session.now)?)?;
+    let signed = verify::require(signed, &signatures, &store, &policy, session.now)?;
+    let manifest = Manifest::kept(signed, &bytes)?;
     let found = drift::all(&session.root, &session.site, manifest.get(), receipt.owners)?;
     if !found.drift.is_empty() {
         session.refuse_when_busy()?; // a run that began meanwhile is no drift

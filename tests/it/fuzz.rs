@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -17,6 +17,7 @@ const TARGETS: [Target; 8] = [
     ("merge", targets::merge),
     ("signatures", targets::signatures),
     ("keys", targets::keys),
+    ("makeself", targets::makeself),
 ];
 
 /// Changed copies of each file of the corpus.

@@ -413,7 +413,13 @@ fn steps_of_installations() -> Vec<Step> {
         Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880, reused: 0 },
         Step::MakeCertificate { dir: stage.clone(), names: vec![text("host.example.org")], days: 825 },
         Step::TakeCertificate { dir: stage.clone(), chain: text("/root/cert.pem") },
-        Step::WriteFile { path: text("/etc/logrotate.d/demisto"), owner, mode, text: text("# text\n") },
+        Step::WriteFile {
+            path: text("/etc/logrotate.d/demisto"),
+            owner,
+            mode,
+            text: text("# text\n"),
+            modified: None,
+        },
         Step::SetConfigPort { path: conf.clone(), port, was: Digest::of(b"{}") },
         Step::TakeDir { path: text("/var/log/demisto"), owner, mode },
         Step::WriteOneTimeConfig { path: text(product::ONE_TIME_FILE), user: text("admin"), keypass: true },
@@ -485,7 +491,13 @@ fn cut_off_steps() -> Vec<(Step, Before)> {
     let (mode, owner) = (Mode::new(0o644), Owner::Root);
     let unit = text("demisto.service");
     let (stage, to) = (Site::default().stage(), text(product::INSTALL_DIR));
-    let file = |path: &str| Step::WriteFile { path: text(path), owner, mode, text: text("of the run\n") };
+    let file = |path: &str| Step::WriteFile {
+        path: text(path),
+        owner,
+        mode,
+        text: text("of the run\n"),
+        modified: None,
+    };
     vec![
         (Step::CreateDir { path: text("/usr/local"), owner, mode }, Before::Kept),
         (Step::CreateDir { path: text("/var/lib/demisto"), owner: Owner::Demisto, mode }, Before::Absent),

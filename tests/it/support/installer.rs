@@ -176,6 +176,11 @@ impl Tree {
         fs::write(self.path("tree").join(name), bytes).unwrap();
     }
 
+    /// Makes a link in the tree.
+    pub(crate) fn link(&self, name: &str, target: &str) {
+        symlink(target, self.path("tree").join(name)).unwrap();
+    }
+
     /// Makes a directory in the tree.
     pub(crate) fn make_dir(&self, name: &str) {
         fs::create_dir(self.path("tree").join(name)).unwrap();
@@ -214,6 +219,13 @@ impl Tree {
              [requirements]\ncpus = 1\nmemory_mib = 1\ndisk_mib = 1\n"
         );
         fs::write(self.path("product.toml"), text).unwrap();
+    }
+
+    /// Changes a piece of the description.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("product.toml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(self.path("product.toml"), text.replacen(from, to, 1)).unwrap();
     }
 
     /// Changes the range of versions that it replaces.
@@ -260,15 +272,22 @@ impl Tree {
     /// As [`Tree::try_pack`], signed by another key than the vendor's.
     pub(crate) fn try_pack_with(&self, name: &str, key: &Path, more: &[&str]) -> (PathBuf, Output) {
         let out = Vendor::get().file(name);
-        let mut command = Command::new(PROGRAM);
-        command.arg("pack").arg("--quiet").arg("--tree").arg(self.path("tree")).arg("--out").arg(&out);
-        command.arg("--description").arg(self.path("product.toml"));
-        command.arg("--signing-key").arg(key).args(more);
-        if !more.contains(&"--program") {
+        let mut command = self.packing(key);
+        command.arg("--quiet").arg("--out").arg(&out).args(more);
+        if !more.contains(&"--program") && !more.contains(&"rpm") {
             command.args(["--program", STUB]);
         }
-        let output = command.env("SOURCE_DATE_EPOCH", "1780000000").output().unwrap();
+        let output = command.output().unwrap();
         (out, output)
+    }
+
+    /// A call of `pack`, without a place for the output.
+    pub(crate) fn packing(&self, key: &Path) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("pack").arg("--tree").arg(self.path("tree"));
+        command.arg("--description").arg(self.path("product.toml")).arg("--signing-key").arg(key);
+        command.env("SOURCE_DATE_EPOCH", "1780000000");
+        command
     }
 }
 

@@ -1,0 +1,84 @@
+//! The files of a release outside its tree and its configuration.
+
+use super::install::{ancestors, host_files, units};
+use super::{Plan, Step};
+use crate::manifest::{Manifest, Unit};
+use crate::product::{Owner, Site, UnitDir};
+use crate::types::Mode;
+
+/// Their mode; root owns them.
+pub const FILE_MODE: Mode = Mode::new(0o644);
+
+/// A file that the installation of a release writes outside the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFile {
+    /// Its path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// What it is for.
+    pub why: &'static str,
+    /// Time of its last change, where a package says it.
+    pub modified: Option<i64>,
+}
+
+impl HostFile {
+    /// The directories above it, topmost first.
+    #[must_use]
+    pub fn above(&self) -> Vec<String> {
+        ancestors(&self.path)
+    }
+
+    /// The step that writes it.
+    pub(super) fn write(self, plan: &mut Plan) {
+        let Self { path, text, why, modified } = self;
+        plan.push(Step::WriteFile { path, owner: Owner::Root, mode: FILE_MODE, text, modified }, why);
+    }
+}
+
+/// All of them: this program's own, and the release's.
+#[must_use]
+pub fn files_outside(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
+    let own = host_files().into_iter().map(|(path, text, why)| HostFile {
+        path: path.to_owned(),
+        text: text.to_owned(),
+        why,
+        modified: None,
+    });
+    own.chain(of_release(manifest, site)).collect()
+}
+
+/// Those that the release brings.
+pub(super) fn of_release(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
+    let units = units(manifest, site).into_iter().filter(|unit| !is_packaged(unit)).map(|unit| HostFile {
+        path: unit.path(),
+        text: unit.text,
+        why: "the service's unit, from the release",
+        modified: None,
+    });
+    units.chain(packaged(manifest, site)).collect()
+}
+
+/// Those that lie where the package says. A named engine shares the host with others of its kind, so it has none.
+pub(super) fn packaged(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
+    if site.name().is_some() {
+        return Vec::new();
+    }
+    let file = |file: &crate::manifest::Outside| HostFile {
+        path: file.path.clone(),
+        text: file.text.clone(),
+        why: "the package brings it",
+        modified: Some(file.modified),
+    };
+    manifest.outside.iter().map(file).collect()
+}
+
+/// Paths of those that lie where a package says.
+#[must_use]
+pub fn packaged_files(manifest: &Manifest, site: &Site) -> Vec<String> {
+    packaged(manifest, site).into_iter().map(|file| file.path).collect()
+}
+
+fn is_packaged(unit: &Unit) -> bool {
+    unit.dir == Some(UnitDir::Packages)
+}
