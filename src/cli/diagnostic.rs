@@ -448,6 +448,10 @@ fn of_wrapper(error: &wrapper::Error) -> Diagnosis {
 fn of_unpack(error: &unpack::Error) -> Diagnosis {
     match error {
         unpack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        unpack::Error::NotConfined(_) => diagnosis(
+            Exit::Failed,
+            "the system, or the container that this runs in, must allow seccomp filters",
+        ),
         unpack::Error::Sys(_) => diagnosis(Exit::Failed, ""),
         _ => damaged_file(),
     }

@@ -323,7 +323,7 @@ impl Words {
             archives.push(Archive { offset: at, length, method: Method::None, crc, md5, sha256 });
             at = at.checked_add(length).ok_or_else(|| Error::header("its sizes are too large"))?;
         }
-        let total = self.get("totalsize").map(|total| number::<u64>(total));
+        let total = self.get("totalsize").map(number::<u64>);
         if total.is_some_and(|total| total != at.checked_sub(offset)) {
             return Err(Error::header("its total size is not the sum of its sizes"));
         }

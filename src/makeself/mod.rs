@@ -45,4 +45,10 @@ pub fn is_makeself(start: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests flip bytes by position"
+)]
 mod tests;

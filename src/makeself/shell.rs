@@ -86,6 +86,7 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests look at bytes by position")]
 mod tests {
     use super::*;
 

@@ -15,6 +15,8 @@ use crate::{rpmfile, sys};
 
 /// The first argument of the confined process. It is no verb: `--help` does not show it.
 const WORD: &str = "__unpack";
+/// The exit code of a process that could not give up its rights, and so did nothing.
+pub(super) const NOT_CONFINED: u8 = 3;
 /// After so many bytes of content something is said, so that the other process can look up.
 const PAUSE: u64 = 16 << 20;
 
@@ -50,7 +52,7 @@ pub fn run_confined(args: &[OsString]) -> Option<u8> {
         Ok(input) => input,
         Err(error) => {
             sys::fs::print_error(&format!("{}\n", crate::types::error_chain(&error)));
-            return Some(1);
+            return Some(NOT_CONFINED);
         }
     };
     let mut output = BufWriter::with_capacity(MAX_DATA, io::stdout().lock());
@@ -76,7 +78,7 @@ fn try_what_is_forbidden(what: &str) -> u8 {
         "memory" => vec![1_u8; 256 << 20].iter().all(|byte| *byte == 1),
         _ => false,
     };
-    if done { 3 } else { 4 }
+    if done { 5 } else { 6 }
 }
 
 fn job(words: &[&str]) -> Option<Job> {

@@ -126,6 +126,9 @@ pub enum Error {
         /// The last that it said.
         said: String,
     },
+    /// The host does not let a process give up its rights, so nothing was read.
+    #[error("the archive cannot be read safely here: {0}")]
+    NotConfined(String),
     /// The confined process did not keep to the protocol.
     #[error("the archive is refused: the process that read it answered nonsense ({0})")]
     Nonsense(&'static str),
@@ -219,7 +222,10 @@ fn converse(
             Ok(None) => return Err(Error::Nonsense("a message of no kind")),
             Err(_) => {
                 let (status, said) = reader.into_inner().end()?;
-                return Err(Error::Ended { how: status.to_string(), said });
+                return Err(match status.code() {
+                    Some(code) if code == i32::from(confined::NOT_CONFINED) => Error::NotConfined(said),
+                    _ => Error::Ended { how: status.to_string(), said },
+                });
             }
         }
     }

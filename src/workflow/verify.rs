@@ -104,7 +104,7 @@ fn candidate(session: &Session, candidate: Candidate) -> Result<Report> {
     let judgement = release::judge(&candidate, &by)?;
     let (name, reason) = (candidate.path().display().to_string(), judgement.reason.clone());
     let mut report = Report::new(name, judgement, reason);
-    report.digests = candidate.package().map_or_else(Vec::new, |envelope| digests(envelope));
+    report.digests = candidate.package().map_or_else(Vec::new, digests);
     if !report.judgement.accepted {
         return Ok(report);
     }

@@ -389,7 +389,9 @@ impl Wrapper<'_> {
     /// What of an error is a refusal of the file.
     fn unpack_error(&self, source: unpack::Error) -> Result<Error> {
         match source {
-            unpack::Error::Sys(_) | unpack::Error::Interrupted(_) => Err(source.into()),
+            unpack::Error::Sys(_) | unpack::Error::Interrupted(_) | unpack::Error::NotConfined(_) => {
+                Err(source.into())
+            }
             source => Ok(Error::Unpack { path: self.path.to_owned(), source }),
         }
     }

@@ -288,6 +288,38 @@ fn a_package_inside_is_recognised() {
 }
 
 #[test]
+fn a_signed_package_inside_is_verified_like_one_by_itself() {
+    let bench = Bench::empty();
+    let package = Tree::new().pack("inside.rpm", &["--format", "rpm"]);
+    fs::copy(&package, bench.path("tree/server.rpm")).unwrap();
+    bench.write("tree/docker.deb", b"!<arch>\n");
+    let file = bench.make(&["--zstd"]);
+    accepted(&bench.verify(&file, &[]));
+    let found = bench.inspect(&file);
+    assert_eq!(
+        (&found["verified"], &found["wrapper"]["inner"]["name"]),
+        (&true.into(), &"./server.rpm".into())
+    );
+    let mut bytes = fs::read(&package).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bench.write("tree/server.rpm", &bytes);
+    refused(&bench.verify(&bench.make(&[]), &[]), "NOT VERIFIED");
+    let output = Command::new(PROGRAM).arg("verify").arg(&file).output().unwrap();
+    refused(&output, "demisto.sh: ./server.rpm"); // and by whom it is signed, nobody trusts
+}
+
+#[test]
+fn a_host_without_filters_reads_nothing() {
+    let bench = Bench::new();
+    let file = bench.make(&[]);
+    let filter = ["-e", "trace=seccomp", "-e", "inject=seccomp:error=EINVAL"];
+    let (output, _) = strace(&bench.command("verify", &file), &filter);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("cannot be read safely here") && text.contains("must allow seccomp"), "{text}");
+}
+
+#[test]
 fn exactly_one_file_inside_must_be_signed() {
     let bench = Bench::new();
     fs::copy(Vendor::get().next(), bench.path("tree/another.run")).unwrap();
@@ -442,7 +474,7 @@ fn traps_in_the_script_are_never_run() {
     accepted(&output);
     let started: Vec<&str> = log.lines().filter(|line| line.contains("execve")).collect();
     let own = |line: &&str| line.contains(PROGRAM) || line.contains("\"/proc/self/exe\"");
-    assert!(started.iter().all(|line| own(line)) && started.len() == 3, "{started:#?}");
+    assert!(started.iter().all(own) && started.len() == 3, "{started:#?}");
     assert!(!touched.exists() && !bench.path("ran").exists());
     let shell = Command::new("/bin/sh").arg(&file).current_dir(bench.dir.path()).output().unwrap();
     assert!(touched.exists(), "the trap works when the script is run: {}", said(&shell));
@@ -528,6 +560,7 @@ fn bomb(bench: &Bench) -> PathBuf {
 }
 
 /// Starts `verify` of a file and waits for the confined process.
+#[allow(clippy::zombie_processes, reason = "the caller waits for it")]
 fn at_work(bench: &Bench, file: &Path) -> (Child, u32) {
     let mut command = bench.command("verify", file);
     let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
