@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use demisto_install::bundle::Trailer;
 use demisto_install::config;
 use demisto_install::journal::{self, Journal};
+use demisto_install::makeself::Header;
 use demisto_install::manifest::Unverified;
 use demisto_install::productlog::Facts;
 use demisto_install::prompt::Partial;
@@ -168,4 +169,20 @@ pub(crate) fn log(bytes: &[u8]) {
         assert!(text.split('\n').any(|line| line.starts_with(&begin)), "{begin}");
         assert!(begin.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{begin:?}");
     }
+}
+
+/// A makeself archive. What is accepted has its archives one behind the other, to the file's end.
+pub(crate) fn makeself(bytes: &[u8]) {
+    let read = |buffer: &mut [u8], offset: u64| {
+        let start = usize::try_from(offset).expect("an offset in the file");
+        let end = start.checked_add(buffer.len()).expect("a range in the file");
+        buffer.copy_from_slice(bytes.get(start..end).expect("nothing behind the end is read"));
+        Ok(())
+    };
+    let Ok(Some(header)) = Header::read(bytes.len() as u64, &read) else { return };
+    let end = header.archives.iter().fold(header.offset, |at, archive| {
+        assert_eq!(archive.offset, at);
+        at + archive.length
+    });
+    assert_eq!(end, bytes.len() as u64);
 }

@@ -20,7 +20,7 @@ QUICKSTART_PACKAGES=(curl:curl openssl:openssl gpg:gpg gpg-agent:gpg-agent gpgco
 TEST_PACKAGES=(
     gpg:gpg gpg-agent:gpg-agent gpgconf:gpgconf gpgv:gpgv sq:sq sqv:sqv
     rpm:rpm rpmkeys:rpm rpmsign:rpm rpmbuild:rpm rpm2cpio:rpm2cpio makeself:makeself
-    openssl:openssl zstd:zstd xz:xz-utils tar:tar gzip:gzip
+    openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 pigz:pigz pbzip2:pbzip2 tar:tar gzip:gzip
     mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount
     strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps setcap:libcap2-bin
 )

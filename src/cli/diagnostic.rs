@@ -13,10 +13,10 @@ use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
-use crate::workflow::keys;
+use crate::workflow::{keys, wrapper};
 use crate::{
-    apply, bundle, certs, config, journal, pack, plan, prompt, receipt, release, retained, snapshot, source,
-    trust, verify, workflow,
+    apply, bundle, certs, config, journal, makeself, pack, plan, prompt, receipt, release, retained,
+    snapshot, source, trust, unpack, verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -90,6 +90,8 @@ fn is(error: &anyhow::Error, kind: std::io::ErrorKind) -> bool {
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
     None.or_else(|| error.downcast_ref().map(of_workflow))
+        .or_else(|| error.downcast_ref().map(of_wrapper))
+        .or_else(|| error.downcast_ref().map(of_unpack))
         .or_else(|| error.downcast_ref().map(of_apply))
         .or_else(|| error.downcast_ref().map(of_snapshot))
         .or_else(|| error.downcast_ref().map(of_plan))
@@ -479,6 +481,34 @@ fn of_source(error: &source::Error) -> Diagnosis {
         source::Error::Bundle { source, .. } => of_bundle(source),
         source::Error::Package { .. } => damaged_file(),
         source::Error::Sys(_) => diagnosis(Exit::Failed, ""),
+    }
+}
+
+fn of_wrapper(error: &wrapper::Error) -> Diagnosis {
+    use wrapper::Error as E;
+    match error {
+        E::Outer { source, .. } => refused_by(source),
+        E::Nothing { .. } | E::Several { .. } => diagnosis(
+            Exit::Refused,
+            "`demisto-install inspect` lists what is inside; ask the vendor for a signed RPM package or installer",
+        ),
+        E::Header { source: makeself::Error::Read(_), .. } => diagnosis(Exit::Failed, ""),
+        _ => diagnosis(
+            Exit::Refused,
+            "nothing in it was run; get the file again, or ask the vendor for another",
+        ),
+    }
+}
+
+fn of_unpack(error: &unpack::Error) -> Diagnosis {
+    match error {
+        unpack::Error::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
+        unpack::Error::NotConfined(_) => diagnosis(
+            Exit::Failed,
+            "the system, or the container that this runs in, must allow seccomp filters",
+        ),
+        unpack::Error::Sys(_) => diagnosis(Exit::Failed, ""),
+        _ => damaged_file(),
     }
 }
 

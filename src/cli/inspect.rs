@@ -8,7 +8,8 @@ use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::types::RelPath;
 use crate::workflow::inspect::{self, Inspected};
-use crate::{report, sys};
+use crate::workflow::wrapper;
+use crate::{report, sys, workflow};
 
 /// Arguments of `inspect`
 #[derive(Debug, clap::Args)]
@@ -34,8 +35,12 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&args.keys, &*sink)?;
-    let inspected = inspect::open(&session, args.file.as_deref())?;
-    if let Inspected::Unverified { why, .. } = &inspected {
+    let found = inspect::open(&session, args.file.as_deref())?;
+    if found.wrapper.is_some() {
+        sink.warn("this is a makeself archive: to run its script is to run unsigned code, as root with sudo; it was only read");
+    }
+    let Some(inspected) = &found.inner else { return nothing(common, args, found.wrapper.as_ref()) };
+    if let Inspected::Unverified { why, .. } = inspected {
         sink.warn(format!("UNVERIFIED: {why}; nothing below is vouched for by anybody"));
     }
     if let Some(path) = &args.extract {
@@ -47,15 +52,30 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     } else {
         let verified = matches!(inspected, Inspected::Verified(_));
         let parts = inspected.candidate().parts();
-        let text = report::inspected(&inspected, args.files);
-        let value = json!({
+        let wrapper = found.wrapper.as_ref();
+        let text =
+            wrapper.map(report::wrapper).unwrap_or_default() + &report::inspected(inspected, args.files);
+        let mut value = json!({
             "verified": verified,
             "payload_from": parts.map(|parts| parts.payload_offset.saturating_add(1)),
             "payload_length": parts.map(|parts| parts.payload_length),
             "package": inspected.package().map(report::package_json),
             "manifest": inspected.manifest(),
         });
+        if let (Some(value), Some(wrapper)) = (value.as_object_mut(), wrapper) {
+            value.insert("wrapper".to_owned(), serde_json::to_value(wrapper)?);
+        }
         common.result(&text, &value);
     }
+    Ok(Exit::Done.into())
+}
+
+/// A makeself archive with nothing in it that can be looked into.
+fn nothing(common: &Common, args: &Args, wrapper: Option<&wrapper::Report>) -> Result<ExitCode> {
+    if args.extract.is_some() || args.manifest || args.signatures {
+        return Err(workflow::Error::NotVerified.into());
+    }
+    let text = wrapper.map(report::wrapper).unwrap_or_default();
+    common.result(&text, &json!({ "verified": false, "wrapper": wrapper }));
     Ok(Exit::Done.into())
 }

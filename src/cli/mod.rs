@@ -37,7 +37,7 @@ use clap::{Parser, Subcommand};
 use common::Common;
 pub use exit::{CODES, Exit};
 
-use crate::{event, sys, workflow};
+use crate::{event, sys, unpack, workflow};
 
 /// The signed installer of the Cortex XSOAR (Demisto) server and engine
 ///
@@ -88,12 +88,15 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let args = sys::env::args();
+    if let Some(code) = unpack::run_confined(&args) {
+        return code.into();
+    }
     sys::init::process();
     if sys::signal::watch().is_err() {
         sys::fs::print_error("error: cannot watch for signals\n");
         return Exit::Failed.into();
     }
-    let args = sys::env::args();
     if let Some(legacy) = legacy::check(&args) {
         sys::fs::print_error(&format!("error: {}\nhint: {}\n", legacy.message, legacy.hint));
         return Exit::Usage.into();

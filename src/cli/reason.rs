@@ -1,6 +1,7 @@
 //! One word for machines: why a request was refused. It does not change between versions.
 
-use crate::{apply, plan, release, verify, workflow};
+use crate::workflow::wrapper;
+use crate::{apply, makeself, plan, release, verify, workflow};
 
 /// The word for the outermost error that has one.
 pub(super) fn reason(error: &anyhow::Error) -> Option<&'static str> {
@@ -14,6 +15,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         .or_else(|| error.downcast_ref().and_then(of_release))
         .or_else(|| error.downcast_ref().and_then(of_apply))
         .or_else(|| error.downcast_ref().and_then(of_workflow))
+        .or_else(|| error.downcast_ref().and_then(of_wrapper))
 }
 
 fn of_plan(error: &plan::Error) -> Option<&'static str> {
@@ -47,6 +49,16 @@ fn of_apply(error: &apply::Error) -> Option<&'static str> {
         apply::Error::Unhealthy { .. } => Some("unhealthy"),
         apply::Error::Release(inner) => of_release(inner),
         _ => None,
+    }
+}
+
+fn of_wrapper(error: &wrapper::Error) -> Option<&'static str> {
+    use wrapper::Error as E;
+    match error {
+        E::Outer { .. } => Some("signature"),
+        E::Header { source: makeself::Error::Unsupported(_), .. } => Some("unsupported"),
+        E::Header { .. } | E::Sum { .. } | E::Unpack { .. } | E::Crafted { .. } => Some("damaged"),
+        E::Nothing { .. } | E::Several { .. } => Some("no-release"),
     }
 }
 

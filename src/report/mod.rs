@@ -6,6 +6,7 @@
 mod config;
 mod log;
 mod package;
+mod wrapper;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,6 +32,7 @@ use crate::workflow::verify::{self, Report};
 pub use config::config_diff;
 pub use log::log_facts;
 pub use package::package_json;
+pub use wrapper::wrapper;
 
 /// A plan, step by step with reasons.
 #[must_use]
@@ -189,7 +191,8 @@ pub fn installed(installed: &Installed, root: &Path) -> String {
 /// One verdict per signature, then the whole.
 #[must_use]
 pub fn verdicts(report: &Report) -> String {
-    let mut text = format!("{}\n", report.file);
+    let mut text = report.wrapper.as_ref().map(wrapper).unwrap_or_default();
+    let _ = writeln!(text, "{}", report.file);
     signatures(&report.judgement, &mut text);
     for warning in running_out(&report.keys_running_out) {
         let _ = writeln!(text, "  warning   {warning}");

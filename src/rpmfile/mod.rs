@@ -36,6 +36,9 @@ pub use header::{MAX_HEADER, MAX_SIGNATURE_HEADER};
 pub use package::{Package, Payload};
 pub use scriptlets::{Dependency, Scriptlet, When};
 
+/// How every package begins: the first bytes of its lead.
+pub const LEAD: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
+
 #[cfg(test)]
 #[path = "crafted_tests.rs"]
 #[allow(

@@ -9,15 +9,17 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod error;
+mod shape;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
+pub use shape::{Shape, sniff};
 
 use crate::bundle::{self, Parts, TRAILER_LEN, Trailer, WRAPPER_LEN};
-use crate::rpmfile::{Covers, Envelope};
+use crate::rpmfile::{self, Covers, Envelope};
 use crate::sys;
 
 /// A file that says it holds a release.
@@ -42,9 +44,6 @@ pub enum Content {
     /// An RPM package.
     Package(Box<Envelope>),
 }
-
-/// The first bytes of every RPM package.
-const PACKAGE_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 
 impl Candidate {
     /// Opens the file at `path`.
@@ -77,7 +76,7 @@ impl Candidate {
         if meta.len() > 4 {
             read_at(&file, &path, &mut start, 0)?;
         }
-        let (content, signatures) = if start == PACKAGE_MAGIC {
+        let (content, signatures) = if start == rpmfile::LEAD {
             package(&file, &path, meta.len())?
         } else {
             bundle(&file, &path, meta.len())?

@@ -46,6 +46,15 @@ pub fn open_or_create_private(path: &Path) -> Result<File> {
     options.open(path).context("open", path)
 }
 
+/// Makes a file without a name in `dir`, to read and write, mode 0600: nobody else can open it, and it goes
+/// when it is closed. Where the file system cannot do that, it has a name for a moment.
+///
+/// # Errors
+/// When it cannot be made there.
+pub fn create_unnamed(dir: &Path) -> Result<File> {
+    tempfile::tempfile_in(dir).context("make a file in", dir)
+}
+
 /// Opens a file to write it from its beginning, creating it with mode `mode` less the umask.
 ///
 /// # Errors

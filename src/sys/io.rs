@@ -6,7 +6,8 @@
 //! as with any other file.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -129,6 +130,32 @@ pub fn read(file: &mut File, size: u64, buffer: &mut Buffer, take: &mut dyn FnMu
             }
             Err(e) => return Err(e),
         }
+    }
+}
+
+/// A part of a file, read without moving the place at which the file stands.
+#[derive(Debug)]
+pub struct Range<'a> {
+    file: &'a File,
+    at: u64,
+    left: u64,
+}
+
+impl<'a> Range<'a> {
+    /// The `length` bytes from `offset` on.
+    #[must_use]
+    pub fn new(file: &'a File, offset: u64, length: u64) -> Self {
+        Self { file, at: offset, left: length }
+    }
+}
+
+impl Read for Range<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.file.read_at(buffer.get_mut(..most).unwrap_or_default(), self.at)?;
+        self.at = self.at.saturating_add(count as u64);
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
     }
 }
 

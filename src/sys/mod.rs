@@ -7,11 +7,13 @@
 pub mod attributes;
 pub mod clock;
 pub mod clone;
+pub mod confine;
 pub mod dir;
 pub mod env;
 mod error;
 pub mod fault;
 pub mod fs;
+pub mod helper;
 pub mod init;
 pub mod io;
 pub mod lock;

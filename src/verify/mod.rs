@@ -17,6 +17,7 @@ mod verified;
 pub use error::Error;
 pub use judge::{both, judge, judge_reader, pinned, require, require_reader};
 pub use rotation::{Offer, Pin, PinError, Pins, ROTATION_FORMAT, ROTATIONS_LIMIT, Rotation};
+pub use signatures::dearmor;
 pub(crate) use signatures::parse as parse_signatures;
 pub use verdict::{Judgement, Signer, Verdict, VerdictCode};
 pub use verified::Verified;

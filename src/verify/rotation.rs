@@ -3,12 +3,7 @@
 //! A host pins the certificates that signed what is installed. A later release is signed by one of
 //! them, or by one to which a chain of statements leads, each signed by the key before.
 
-use std::io::Read as _;
-
 use jiff::Timestamp;
-use sequoia_openpgp as openpgp;
-
-use openpgp::armor;
 use serde::{Deserialize, Serialize};
 
 use super::{Judgement, Signer, judge, signatures};
@@ -22,8 +17,6 @@ pub const ROTATION_FORMAT: u32 = 1;
 pub const ROTATIONS_LIMIT: usize = 8;
 /// Longest signature of a statement, in bytes of its armoured text.
 const SIGNATURE_LIMIT: usize = 16 << 10;
-const BEGIN: &str = "-----BEGIN PGP SIGNATURE-----";
-const END: &str = "-----END PGP SIGNATURE-----";
 
 /// The owner of one certificate says that another takes its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,15 +85,10 @@ impl Rotation {
     /// The signature without its armour: exactly one packet, and nothing around it.
     fn packets(&self) -> Result<Vec<u8>, &'static str> {
         const DAMAGED: &str = "its signature is not one armoured OpenPGP signature";
-        let text = self.signature.trim();
-        let one = text.starts_with(BEGIN) && text.ends_with(END) && text.matches("-----BEGIN").count() == 1;
-        if !one || text.len() > SIGNATURE_LIMIT {
+        if self.signature.len() > SIGNATURE_LIMIT {
             return Err(DAMAGED);
         }
-        let mut packets = Vec::new();
-        let mode = armor::ReaderMode::Tolerant(Some(armor::Kind::Signature));
-        let mut reader = armor::Reader::from_bytes(text.as_bytes(), mode);
-        reader.read_to_end(&mut packets).map_err(|_| DAMAGED)?;
+        let packets = signatures::dearmor(self.signature.as_bytes()).ok_or(DAMAGED)?;
         match signatures::parse(&packets) {
             Ok(found) if found.len() == 1 => Ok(packets),
             _ => Err(DAMAGED),
@@ -343,9 +331,12 @@ mod tests {
         assert!(why(&|r| r.format = 2).contains("format"));
         assert!(why(&|r| r.product = "a\nb".to_owned()).contains("product"));
         assert!(why(&|r| r.to = r.from.clone()).contains("itself"));
-        for signature in
-            ["", "x", BEGIN, "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----"]
-        {
+        for signature in [
+            "",
+            "x",
+            "-----BEGIN PGP SIGNATURE-----",
+            "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----",
+        ] {
             assert!(why(&|r| r.signature = signature.to_owned()).contains("signature"), "{signature}");
         }
         assert!(Rotation::parse(b"{}").is_err());

@@ -4,12 +4,32 @@
 //! [ signature packet (RFC 9580, 5.2) ]{1,16}     binary, at most 64 KiB, nothing before, between or after
 //! ```
 
+use std::io::Read as _;
+
 use sequoia_openpgp as openpgp;
 
+use openpgp::armor;
 use openpgp::packet::{Packet, Signature};
 use openpgp::parse::{Dearmor, PacketParserBuilder, PacketParserResult, Parse as _};
 
 use super::{SIGNATURES_LIMIT, SIGNATURES_SIZE_LIMIT};
+
+const BEGIN: &str = "-----BEGIN PGP SIGNATURE-----";
+const END: &str = "-----END PGP SIGNATURE-----";
+
+/// The packets in a text that is one armoured signature and nothing else; `None` for any other text.
+#[must_use]
+pub fn dearmor(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    if !text.starts_with(BEGIN) || !text.ends_with(END) || text.matches("-----BEGIN").count() != 1 {
+        return None;
+    }
+    let mut packets = Vec::new();
+    let mode = armor::ReaderMode::Tolerant(Some(armor::Kind::Signature));
+    let mut reader = armor::Reader::from_bytes(text.as_bytes(), mode);
+    reader.read_to_end(&mut packets).ok()?;
+    Some(packets)
+}
 
 /// The signatures in `bytes`, or why the whole is refused.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Signature>, String> {

@@ -1,9 +1,11 @@
 //! Shows what is inside a file, verified or not.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use super::wrapper::{self, Opened};
 use super::{Error, Session, install};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
@@ -72,12 +74,53 @@ impl Inspected {
     }
 }
 
+/// What was found out about a file.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The makeself archive that it is, if it is one.
+    pub wrapper: Option<wrapper::Report>,
+    /// The release in it; none only when it is a makeself archive whose content cannot be used.
+    pub inner: Option<Inspected>,
+}
+
 /// Opens a file to look at it.
 ///
 /// # Errors
 /// When it is no bundle or its manifest cannot be read at all.
-pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspected> {
-    let open = || install::candidate(file);
+pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspection> {
+    let Some(path) = file else {
+        return Ok(Inspection {
+            wrapper: None,
+            inner: Some(inspect(session, &|| install::candidate(None))?),
+        });
+    };
+    match wrapper::look(session, path, true)? {
+        Opened::Plain(file) => {
+            let open = || again(&file, path);
+            Ok(Inspection { wrapper: None, inner: Some(inspect(session, &open)?) })
+        }
+        Opened::Wrapped(unwrapped) => {
+            let path = unwrapped.path();
+            let mut report = unwrapped.report;
+            let inner = unwrapped.inner.ok().map(|file| inspect(session, &|| again(&file, &path)));
+            let inner = match inner.transpose() {
+                Ok(inner) => inner,
+                Err(error) => {
+                    report.problem = Some(crate::types::error_chain(&*error));
+                    None
+                }
+            };
+            Ok(Inspection { wrapper: Some(report), inner })
+        }
+    }
+}
+
+fn again(file: &File, path: &Path) -> Result<Candidate> {
+    let file = file.try_clone().map_err(|e| sys::Error::new("read", path, e))?;
+    Ok(Candidate::of_file(file, path.to_owned())?)
+}
+
+fn inspect(session: &Session, open: &dyn Fn() -> Result<Candidate>) -> Result<Inspected> {
     let (store, policy) = session.trust()?;
     match Release::open(open()?, &session.judge(&store, &policy)) {
         Ok(release) => Ok(Inspected::Verified(Box::new(release))),

@@ -19,6 +19,7 @@ pub mod uninstall;
 pub mod upgrade;
 pub mod verify;
 pub mod wait;
+pub mod wrapper;
 
 pub use log::Recorder;
 pub use session::{Error, Session, require_approved};

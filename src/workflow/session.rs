@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
     }
 
     /// The directory of this program's own state.
-    fn state_dir(&self) -> PathBuf {
+    pub(super) fn state_dir(&self) -> PathBuf {
         under(&self.root, product::STATE_DIR)
     }
 

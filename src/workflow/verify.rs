@@ -6,10 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::drift::{self, Drift};
+use super::wrapper::{self, Opened};
 use super::{Session, install};
 use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
 use crate::rpmfile::{self, Covers, DigestKind, Envelope};
+use crate::source::Candidate;
 use crate::trust::expiry::RunsOut;
 use crate::types::Digest;
 use crate::verify::{self, Judgement};
@@ -20,6 +22,9 @@ use crate::{apply, plan, sys};
 pub struct Report {
     /// The file.
     pub file: String,
+    /// The makeself archive that it is, if it is one: the rest is about the file inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrapper: Option<wrapper::Report>,
     /// One verdict per signature.
     pub judgement: Judgement,
     /// The release, when the signatures were accepted.
@@ -48,24 +53,63 @@ pub struct Report {
 /// # Errors
 /// When the file or the keys cannot be read.
 pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
-    let candidate = install::candidate(file)?;
+    let Some(path) = file else { return candidate(session, install::candidate(None)?) };
+    match wrapper::look(session, path, false)? {
+        Opened::Plain(file) => candidate(session, Candidate::of_file(file, path.to_owned())?),
+        Opened::Wrapped(unwrapped) => {
+            let name = unwrapped.path();
+            let mut report = match unwrapped.inner {
+                Ok(inner) => candidate(session, Candidate::of_file(inner, name)?)?,
+                Err(refusal) => refused(session, path, &refusal)?,
+            };
+            report.wrapper = Some(unwrapped.report);
+            Ok(report)
+        }
+    }
+}
+
+/// The report on a file of which no signature could be judged.
+fn refused(session: &Session, path: &Path, refusal: &wrapper::Error) -> Result<Report> {
+    let reason = crate::types::error_chain(refusal);
+    let (_, policy) = session.trust()?;
+    let judgement = Judgement {
+        verdicts: Vec::new(),
+        accepted: false,
+        reason: reason.clone(),
+        threshold: policy.threshold,
+        signers: Vec::new(),
+    };
+    Ok(Report::new(path.display().to_string(), judgement, reason))
+}
+
+impl Report {
+    /// That of a file that is not verified.
+    fn new(file: String, judgement: Judgement, problem: String) -> Self {
+        Self {
+            file,
+            wrapper: None,
+            accepted: false,
+            problem: Some(problem),
+            judgement,
+            release: None,
+            title: None,
+            frames: 0,
+            files: 0,
+            digests: Vec::new(),
+            keys_running_out: Vec::new(),
+            throughput: None,
+        }
+    }
+}
+
+fn candidate(session: &Session, candidate: Candidate) -> Result<Report> {
     let (store, policy) = session.trust()?;
     let by = session.judge(&store, &policy);
     let judgement = release::judge(&candidate, &by)?;
-    let digests = candidate.package().map_or_else(Vec::new, |envelope| digests(envelope));
-    let mut report = Report {
-        file: candidate.path().display().to_string(),
-        accepted: false,
-        problem: Some(judgement.reason.clone()),
-        keys_running_out: store.running_out(session.now),
-        judgement,
-        release: None,
-        title: None,
-        frames: 0,
-        files: 0,
-        digests,
-        throughput: None,
-    };
+    let (name, reason) = (candidate.path().display().to_string(), judgement.reason.clone());
+    let mut report = Report::new(name, judgement, reason);
+    report.keys_running_out = store.running_out(session.now);
+    report.digests = candidate.package().map_or_else(Vec::new, digests);
     if !report.judgement.accepted {
         return Ok(report);
     }

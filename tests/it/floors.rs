@@ -15,9 +15,9 @@ const HOUSE: &[Room] = &[
         7,
         "cli",
         &[
-            "apply", "bundle", "certs", "config", "event", "journal", "pack", "plan", "product", "prompt",
-            "receipt", "release", "report", "retained", "snapshot", "source", "sys", "trust", "types",
-            "verify", "workflow",
+            "apply", "bundle", "certs", "config", "event", "journal", "makeself", "pack", "plan", "product",
+            "prompt", "receipt", "release", "report", "retained", "snapshot", "source", "sys", "trust",
+            "types", "unpack", "verify", "workflow",
         ],
     ),
     (
@@ -25,16 +25,16 @@ const HOUSE: &[Room] = &[
         "report",
         &[
             "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "trust", "types",
-            "verify", "workflow",
+            "unpack", "verify", "workflow",
         ],
     ),
     (
         6,
         "workflow",
         &[
-            "apply", "certs", "config", "event", "host", "journal", "manifest", "plan", "product", "prompt",
-            "receipt", "release", "retained", "rpmfile", "service", "snapshot", "source", "sys", "trust",
-            "types", "verify",
+            "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan",
+            "product", "prompt", "receipt", "release", "retained", "rpmfile", "service", "snapshot",
+            "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
     (
@@ -77,10 +77,12 @@ const HOUSE: &[Room] = &[
     (3, "prompt", &["types"]),
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
-    (2, "source", &["bundle", "rpmfile", "sys"]),
+    (2, "source", &["bundle", "makeself", "rpmfile", "sys"]),
+    (2, "unpack", &["archive", "bundle", "rpmfile", "sys", "types"]),
     (2, "host", &["product", "sys", "types"]),
     (1, "bundle", &["types"]),
     (1, "rpmfile", &["archive", "types"]),
+    (1, "makeself", &["archive", "types"]),
     (1, "archive", &[]),
     (1, "productlog", &["types"]),
     (1, "product", &[]),
@@ -94,6 +96,7 @@ const SAME_FLOOR: &[(&str, &str)] = &[
     ("apply", "journal"),
     ("apply", "service"),
     ("cli", "report"),
+    ("makeself", "archive"),
     ("rpmfile", "archive"),
     ("verify", "trust"),
 ];

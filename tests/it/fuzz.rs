@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -20,6 +20,7 @@ const TARGETS: [Target; 11] = [
     ("rpm", targets::rpm),
     ("cpio", targets::cpio),
     ("log", targets::log),
+    ("makeself", targets::makeself),
 ];
 
 /// Changed copies of each file of the corpus.

@@ -26,6 +26,7 @@ mod keys;
 mod killed_from_outside;
 mod logs;
 mod lost_writes;
+mod makeself;
 mod pack_rpm;
 mod policy;
 mod policy_sets;
