@@ -8,6 +8,7 @@ mod accounts;
 mod again;
 mod carry;
 mod configuration;
+mod connection;
 mod error;
 mod files;
 mod finish;
@@ -22,9 +23,9 @@ mod stage;
 mod switch;
 mod undo;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
@@ -56,6 +57,8 @@ pub struct Secrets {
     pub key: Option<Zeroizing<String>>,
     /// The passphrase of the key.
     pub passphrase: Option<Secret>,
+    /// Content of files that are taken, by the path that they get.
+    pub files: BTreeMap<String, Zeroizing<Vec<u8>>>,
 }
 
 /// What carrying out needs besides the plan.
@@ -76,6 +79,8 @@ pub struct Context<'a> {
     pub known: Option<&'a Known>,
     /// The manifest of what is live, read once: reading it takes longer than the service may be away.
     pub live: OnceLock<Option<Verified<Manifest>>>,
+    /// The engine's log as it was when the service was started last.
+    pub log: Mutex<Option<service::Log>>,
     /// Whether this is the recovery of a run that was cut off: what happened since is not known.
     pub recovering: bool,
     /// Who is told.
@@ -100,8 +105,8 @@ impl<'a> Context<'a> {
         secrets: &'a Secrets,
         sink: &'a dyn EventSink,
     ) -> Self {
-        let (release, receipt, known, live) = (None, None, None, OnceLock::new());
-        Self { root, site, owners, release, secrets, receipt, known, live, recovering: false, sink }
+        let (release, receipt, known, live, log) = (None, None, None, OnceLock::new(), Mutex::new(None));
+        Self { root, site, owners, release, secrets, receipt, known, live, log, recovering: false, sink }
     }
 }
 

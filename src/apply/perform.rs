@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, keep, remove, repair, snapshot, stage, switch,
+    Context, Error, Result, accounts, carry, configuration, connection, keep, remove, repair, snapshot,
+    stage, switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
@@ -44,6 +45,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
             reload_if_unit(context, path)
         }
+        Step::TakeFile { path, sha256, mode, .. } => take_file(context, path, *sha256, mode.bits()),
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
             let dir = open(context.root, path)?;
@@ -77,6 +79,9 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let (one_time, limit) = (context.at(product::ONE_TIME_FILE), Duration::from_secs(*seconds));
             let unit = Some(unit.as_str());
             await_health(context, &Wanted { unit, port: *port, path, version, one_time: &one_time, limit })
+        }
+        Step::AwaitConnection { unit, seconds, version } => {
+            await_connection(context, unit, *seconds, version.as_deref())
         }
         Step::WriteReceipt { path } => write_receipt(context, path),
         Step::RemoveFile { path } if *before == Before::Kept => {
@@ -144,6 +149,16 @@ fn write_pair(context: &Context, dir: &str, chain: &str, key: &str) -> Result<()
     Ok(())
 }
 
+/// Writes what was read for the plan: if it were read again, it could be something else.
+fn take_file(context: &Context, path: &str, sha256: Digest, mode: u32) -> Result<()> {
+    let bytes = context.secrets.files.get(path).ok_or(Error::Lacks("the file"))?;
+    if Digest::of(bytes) != sha256 {
+        return Err(Error::Lacks("the file that the plan showed"));
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    Ok(dir.replace_file(&name, bytes, mode, context.ids(Owner::Demisto)?)?)
+}
+
 /// One-time configuration, as the server reads it (Administrator Guide, "Change the
 /// Administrator Password").
 #[derive(Serialize)]
@@ -200,12 +215,13 @@ fn restore_labels(paths: &[String]) -> Result<()> {
 }
 
 fn start(context: &Context, unit: &str) -> Result<()> {
+    connection::mark(context, unit);
     let started = service::start(unit);
     started.map_err(|e| unhealthy(context, unit, format!("it did not start: {}", e.source)))
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(&context.site.log_file());
+    let log = context.at(&connection::log_file(context));
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
@@ -223,6 +239,16 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
     let version = healthy.version.map_or_else(String::new, |version| format!(" as version {version}"));
     let millis = healthy.took.as_millis();
     context.sink.note(format!("{unit} answers on port {port}{version} after {millis} ms"));
+    Ok(())
+}
+
+fn await_connection(context: &Context, unit: &str, seconds: u64, version: Option<&str>) -> Result<()> {
+    let healthy = connection::wait(context, unit, seconds, version);
+    let healthy = healthy.map_err(|why| match sys::signal::pending() {
+        Some(signal) => Error::Interrupted(signal),
+        None => unhealthy(context, unit, why),
+    })?;
+    context.sink.note(connection::told(context.site, &healthy));
     Ok(())
 }
 

@@ -69,6 +69,6 @@ fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCod
         return Ok(Exit::Done.into());
     };
     args.target.refuse_first_only()?;
-    upgrade::show(common, &planned, args.diff);
+    upgrade::show(common, session, &planned, args.diff);
     Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use crate::workflow::Session;
 use crate::{report, workflow};
@@ -34,6 +34,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let found = workflow::verify::verify(&session, args.file.as_deref())?;
     common.result(&report::verdicts(&found), &found);
     Ok(if found.accepted { Exit::Done.into() } else { Exit::Refused.into() })
+}
+
+/// Checks an installed engine.
+pub(super) fn installed_in(common: &Common, keys: &KeyArgs, place: Place) -> Result<ExitCode> {
+    let sink = common.sink();
+    installed(common, &common.session_in(keys, &*sink, place)?)
 }
 
 fn installed(common: &Common, session: &Session) -> Result<ExitCode> {

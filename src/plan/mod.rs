@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod changes;
+mod engine;
 mod error;
 mod install;
 mod repair;
@@ -15,6 +16,7 @@ mod uninstall;
 mod upgrade;
 
 pub use changes::Changes;
+pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 pub use repair::{FILE_MODE, HostFile, Repair, TREE_MODE, files_outside, repair, replaced, unit_of};
@@ -27,7 +29,7 @@ pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
-use crate::product::Site;
+use crate::product::{Role, Site};
 use crate::types::Digest;
 
 /// What a plan is for.
@@ -49,6 +51,8 @@ pub enum Action {
     Snapshot,
     /// Data are put back from a snapshot.
     Restore,
+    /// An engine gets another configuration, or other keys.
+    Configure,
 }
 
 /// One step, and why it is there.
@@ -99,7 +103,7 @@ impl Plan {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Starts a service and waits until it answers: unit, path to ask for, and version to expect; port
+    /// Starts a service and waits until it answers, or is connected: unit, path to ask for, and version to expect; port
     /// and seconds to wait; the reasons of the two steps.
     fn start(
         &mut self,
@@ -108,7 +112,14 @@ impl Plan {
         (started, awaited): (&str, &str),
     ) {
         self.push(Step::StartUnit { unit: unit.clone() }, started);
-        self.push(Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version }, awaited);
+        let step = match self.site.role() {
+            Role::Server => Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version },
+            Role::Engine => {
+                let version = version.map(|check| check.wanted);
+                Step::AwaitConnection { unit, seconds, version }
+            }
+        };
+        self.push(step, awaited);
     }
 
     /// Adds a step.

@@ -1,7 +1,7 @@
 //! The plan of a removal.
 
 use super::install::{host_files, unit_path};
-use super::{Action, Plan, Step};
+use super::{Action, Error, Plan, Result, Step};
 use crate::certs;
 use crate::host::Survey;
 use crate::product::{self, SERVICE_USER};
@@ -19,6 +19,10 @@ pub struct Uninstall<'a> {
     pub purge: bool,
     /// Whether systemd runs here and manages this root.
     pub live: bool,
+    /// Names of other engines on the host: they use the account, too.
+    pub engines: &'a [String],
+    /// Whether there is anything else on the host that uses the account and the files outside the tree.
+    pub shared: bool,
 }
 
 const TRASH: &str = "demisto-install-trash";
@@ -34,9 +38,14 @@ pub(super) fn trash(path: &str) -> String {
 }
 
 /// Plans a removal.
-#[must_use]
-pub fn uninstall(input: &Uninstall) -> Plan {
+///
+/// # Errors
+/// When it would take something away from engines that stay.
+pub fn uninstall(input: &Uninstall) -> Result<Plan> {
     let receipt = input.receipt;
+    if input.purge && input.survey.site.name().is_none() && !input.engines.is_empty() {
+        return Err(Error::EnginesRemain { names: input.engines.join(", ") });
+    }
     let mut plan = Plan {
         schema: 1,
         action: Action::Uninstall,
@@ -58,7 +67,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     } else {
         let site = &input.survey.site;
         let mut kept = vec![site.data_dir(), site.log_dir(), site.config_file()];
-        if input.survey.present.contains(product::SNAPSHOT_DIR) {
+        if site.is_server() && input.survey.present.contains(product::SNAPSHOT_DIR) {
             kept.push(product::SNAPSHOT_DIR.to_owned());
         }
         let kept = kept.join(", ");
@@ -66,7 +75,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }
     plan.push(Step::RemoveFile { path: input.survey.site.receipt_file() }, "nothing is installed any more");
-    plan
+    Ok(plan)
 }
 
 fn units(input: &Uninstall, plan: &mut Plan) {
@@ -77,13 +86,24 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         plan.push(Step::DisableUnit { unit: unit.clone() }, "it must not start again");
         plan.push(Step::RemoveFile { path: unit_path(unit) }, "it belongs to the release");
     }
+    let low_port = input.survey.site.low_port_file();
+    if input.survey.present.contains(&low_port) {
+        let dir = low_port.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
+        plan.push(Step::RemoveFile { path: low_port }, "this program wrote it");
+        plan.push(Step::RemoveDir { path: dir }, "it was made for that");
+    }
+    if input.shared {
+        plan.notes.push("the account and the files outside the tree stay: others here use them".to_owned());
+        return;
+    }
     for (path, ..) in host_files() {
         plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
     }
 }
 
 fn removal(input: &Uninstall, plan: &mut Plan) {
-    let self_made = input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
+    let self_made =
+        input.survey.site.is_server() && input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
     if self_made && !input.purge {
         for name in [product::CERTIFICATE, product::CERTIFICATE_KEY] {
             let path = format!("{}/{name}", input.survey.site.tree());
@@ -98,7 +118,13 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     };
     plan.push(step, "the release's files");
     retained(input, plan);
-    plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+    if input.survey.site.is_server() {
+        plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+    }
+    if input.survey.site.name().is_some() && !input.shared {
+        let path = product::INSTALL_DIR.to_owned();
+        plan.push(Step::RemoveDir { path }, "nothing else is installed here");
+    }
 }
 
 /// What was kept for a rollback has nothing to go back to any more.
@@ -119,20 +145,20 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
         plan.push(Step::RemoveTree { trash: aside(&path, fixed), path }, why);
     }
     let snapshots = product::SNAPSHOT_DIR;
-    if input.survey.present.contains(snapshots) {
+    if site.name().is_none() && input.survey.present.contains(snapshots) {
         let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
         plan.push(step, "--purge, and they are copies of the data");
     }
     for path in [site.config_file(), site.former_config()] {
         plan.push(Step::RemoveFile { path }, "--purge");
     }
-    if input.receipt.owners && input.receipt.created_user {
+    if !input.shared && input.receipt.owners && input.receipt.created_user {
         plan.push(
             Step::RemoveUser { name: SERVICE_USER.to_owned() },
             "--purge, and the installation made it",
         );
     }
-    if input.receipt.owners && input.receipt.created_group {
+    if !input.shared && input.receipt.owners && input.receipt.created_group {
         plan.push(
             Step::RemoveGroup { name: SERVICE_USER.to_owned() },
             "--purge, and the installation made it",

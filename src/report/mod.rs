@@ -15,6 +15,7 @@ use crate::snapshot::About;
 use crate::types::{counted, human_bytes};
 use crate::verify::Judgement;
 use crate::workflow::drift::Drift;
+use crate::workflow::engine::Installed as Engine;
 use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
 use crate::workflow::repair::Repaired;
@@ -26,10 +27,41 @@ use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
 
+/// The summary at the end of an engine's installation.
+#[must_use]
+pub fn engine_installed(installed: &Engine, root: &Path) -> String {
+    let mut text = format!("\n{} {} is installed.\n\n", installed.title, installed.release);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<14} {value}");
+    };
+    let name = installed.name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));
+    let state = if installed.started { "is connected" } else { "not started" };
+    line("Service", &format!("{}: {state}", installed.unit));
+    line("Binaries", &installed.binaries);
+    line("Configuration", &installed.config);
+    line("Engine's log", &installed.engine_log);
+    line("Log", &installed.log);
+    if !installed.configured {
+        let next = command(&format!("engine configure{name} --conf FILE"), root);
+        line("Next", &format!("{next}, with the file that the server made for it"));
+    }
+    text
+}
+
+/// All engines of a host.
+#[must_use]
+pub fn engines(all: &[Status]) -> String {
+    if all.is_empty() {
+        return "No engine is installed here.\n".to_owned();
+    }
+    all.iter().map(|one| format!("{}:\n{}", one.site, status(one))).collect()
+}
+
 /// A plan, step by step with reasons.
 #[must_use]
 pub fn plan(plan: &Plan) -> String {
-    let mut text = format!("Plan: {} {}\n\n", plan.title, plan.release);
+    let name = plan.site.name().map_or_else(String::new, |name| format!(", engine {name}"));
+    let mut text = format!("Plan: {} {}{name}\n\n", plan.title, plan.release);
     for (number, planned) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "  {:>2}. {}", number + 1, planned.step.describe());
         let _ = writeln!(text, "      {}", planned.reason);
@@ -363,6 +395,10 @@ pub fn status(status: &Status) -> String {
                 counted(state.restarts, "restart", "restarts")
             ),
         );
+    }
+    if let Some(line_of_log) = &status.connection {
+        let word = if status.connected == Some(true) { "yes" } else { "no" };
+        line("Connected", format!("{word}: {line_of_log}"));
     }
     if let Some(port) = status.port {
         let answer = match &status.answers {

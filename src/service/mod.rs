@@ -3,9 +3,11 @@
 //! In: unit names. Out: their state. Never edits a unit's text.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod health;
 mod http;
 mod systemd;
 
+pub use connection::{CONNECTED, Engine, LOST, Log, STARTED, await_connection, last_word};
 pub use health::{Healthy, Probe, Wanted, await_health, probe};
 pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

@@ -11,8 +11,9 @@ use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
 use crate::host::{self, Facts};
+use crate::manifest::Unverified;
 use crate::plan::{self, Certificate, Install, Plan};
-use crate::product::{self, Site, under};
+use crate::product::{self, Role, Site, under};
 use crate::prompt::{self, Answers};
 use crate::receipt::{self, Receipt};
 use crate::release::{Release, Throughput};
@@ -88,6 +89,12 @@ pub struct Installed {
 /// When it cannot be opened or carries none.
 pub fn candidate(file: Option<&Path>) -> Result<Candidate> {
     Ok(file.map_or_else(Candidate::open_self, Candidate::open)?)
+}
+
+/// What a candidate says that it is for. It may be a lie, so it only chooses what is asked next.
+#[must_use]
+pub fn claimed_role(candidate: &Candidate) -> Option<Role> {
+    Unverified::parse(candidate.manifest()).ok().map(|manifest| manifest.look().role)
 }
 
 /// Opens a release and compares all of it with what was signed.
@@ -175,7 +182,7 @@ fn is_host_name(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
-fn read_key(path: &Path) -> Result<Zeroizing<String>> {
+pub(super) fn read_key(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
     Ok(Zeroizing::new(text.to_owned()))
@@ -284,7 +291,7 @@ pub(super) fn new_receipt(offer: &Offer, plan: &Plan, site: &Site) -> Receipt {
         owners: true,
         created_user: creates(|step| matches!(step, plan::Step::CreateUser { .. })),
         created_group: creates(|step| matches!(step, plan::Step::CreateGroup { .. })),
-        config_base: manifest.config.clone(),
+        config_base: site.localised(&manifest.config),
     }
 }
 
