@@ -4,7 +4,7 @@ use super::install::{host_files, unit_path};
 use super::{Action, Error, Plan, Result, Step};
 use crate::certs;
 use crate::host::Survey;
-use crate::product::{self, SERVICE_USER};
+use crate::product::{self, SERVICE_USER, Site};
 use crate::receipt::Receipt;
 
 /// All that the plan of a removal depends on.
@@ -35,6 +35,17 @@ pub(super) fn aside(path: &str, fixed: bool) -> String {
 pub(super) fn trash(path: &str) -> String {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     format!("{parent}/.{name}.{TRASH}")
+}
+
+/// Where something of an installation is moved: beside what is there without a name, so that what holds
+/// the things of a named engine is empty then.
+fn own_trash(site: &Site, path: &str) -> String {
+    let above = [product::INSTALL_DIR, product::DATA_DIR, product::LOG_DIR];
+    let inner = above.iter().find_map(|above| Some((above, path.strip_prefix(above)?.strip_prefix('/')?)));
+    match inner {
+        Some((above, inner)) if site.name().is_some() => trash(&format!("{above}.{inner}")),
+        _ => trash(path),
+    }
 }
 
 /// Plans a removal.
@@ -112,9 +123,9 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     }
     let dir = input.survey.site.tree();
     let step = if input.purge {
-        Step::RemoveTree { trash: trash(&dir), path: dir }
+        Step::RemoveTree { trash: own_trash(&input.survey.site, &dir), path: dir }
     } else {
-        Step::RemoveOwned { trash: trash(&dir), dir }
+        Step::RemoveOwned { trash: own_trash(&input.survey.site, &dir), dir }
     };
     plan.push(step, "the release's files");
     retained(input, plan);
@@ -142,7 +153,14 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [site.data_dir(), site.log_dir()] {
         let fixed = input.survey.mounts.contains(&path);
         let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
-        plan.push(Step::RemoveTree { trash: aside(&path, fixed), path }, why);
+        let trash = if fixed { aside(&path, fixed) } else { own_trash(site, &path) };
+        plan.push(Step::RemoveTree { trash, path }, why);
+    }
+    if site.name().is_some() && !input.shared {
+        plan.push(Step::RemoveFile { path: product::INSTALL_LOG.to_owned() }, "--purge");
+        for path in [product::DATA_DIR, product::LOG_DIR] {
+            plan.push(Step::RemoveDir { path: path.to_owned() }, "nothing else is installed here");
+        }
     }
     let snapshots = product::SNAPSHOT_DIR;
     if site.name().is_none() && input.survey.present.contains(snapshots) {
