@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use super::files::open_parent;
 use super::{Context, Result};
 use crate::config;
-use crate::product::Site;
 use crate::service::{self, Engine, Healthy, Log};
 use crate::sys;
 use crate::types::Version;
@@ -61,8 +60,12 @@ pub(super) fn log_file(context: &Context) -> String {
 }
 
 /// How it is said that an engine works.
-pub(super) fn told(site: &Site, healthy: &Healthy) -> String {
+pub(super) fn told(context: &Context, healthy: &Healthy) -> String {
+    let unit = context.site.unit();
+    if !log_of(context).1 {
+        return format!("{unit} stays up; its log hides whether it is connected");
+    }
     let version =
         healthy.version.as_ref().map_or_else(String::new, |version| format!(" as version {version}"));
-    format!("{} is connected{version} after {} ms", site.unit(), healthy.took.as_millis())
+    format!("{unit} is connected{version} after {} ms", healthy.took.as_millis())
 }

@@ -248,7 +248,7 @@ fn await_connection(context: &Context, unit: &str, seconds: u64, version: Option
         Some(signal) => Error::Interrupted(signal),
         None => unhealthy(context, unit, why),
     })?;
-    context.sink.note(connection::told(context.site, &healthy));
+    context.sink.note(connection::told(context, &healthy));
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use super::approval::Approval;
 use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use super::{repair, rollback, status, uninstall, upgrade, verify};
+use crate::event::EventSink;
+use crate::plan::Plan;
 use crate::product::EngineName;
 use crate::workflow::engine::{self, Options};
 use crate::workflow::install::{self, Next, Offer};
@@ -222,6 +224,7 @@ pub(super) fn install(common: &Common, args: &Install) -> Result<ExitCode> {
     if !args.approval.decide(common, &plan, ("Install it?", true))? {
         return Ok(Exit::Done.into());
     }
+    tell(&args.approval, &*sink, &plan);
     match engine::run(&session, &mut offer, &gift, &options, plan.digest())? {
         None => Ok(nothing_to_do(common, &offer)),
         Some(installed) => {
@@ -229,6 +232,13 @@ pub(super) fn install(common: &Common, args: &Install) -> Result<ExitCode> {
             common.result(&text, &json!({ "changed": true, "installed": installed }));
             Ok(Exit::Done.into())
         }
+    }
+}
+
+/// What the plan would have shown.
+fn tell(approval: &Approval, sink: &dyn EventSink, plan: &Plan) {
+    if approval.is_unattended() {
+        plan.notes.iter().for_each(|note| sink.note(note.clone()));
     }
 }
 
@@ -256,13 +266,13 @@ fn configure(common: &Common, args: &Configure) -> Result<ExitCode> {
     if !args.approval.decide(common, &plan, ("Change it?", false))? {
         return Ok(Exit::Done.into());
     }
+    tell(&args.approval, &*sink, &plan);
     match engine::configure(&session, &gift, &options, plan.digest())? {
         None => nothing(),
-        Some(started) => {
-            let unit = session.site.unit();
-            let state = if started { "is connected" } else { "was not started" };
-            let text = format!("{} has its new configuration, and {unit} {state}\n", session.site);
-            common.result(&text, &json!({ "changed": true, "unit": unit, "started": started }));
+        Some(done) => {
+            let state = report::engine_state(done.started, done.connected);
+            let text = format!("{} has its new configuration; {} {state}\n", session.site, done.unit);
+            common.result(&text, &json!({ "changed": true, "configured": done }));
             Ok(Exit::Done.into())
         }
     }

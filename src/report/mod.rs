@@ -35,8 +35,7 @@ pub fn engine_installed(installed: &Engine, root: &Path) -> String {
         let _ = writeln!(text, "  {name:<14} {value}");
     };
     let name = installed.name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));
-    let state = if installed.started { "is connected" } else { "not started" };
-    line("Service", &format!("{}: {state}", installed.unit));
+    line("Service", &format!("{}: {}", installed.unit, engine_state(installed.started, installed.connected)));
     line("Binaries", &installed.binaries);
     line("Configuration", &installed.config);
     line("Engine's log", &installed.engine_log);
@@ -46,6 +45,16 @@ pub fn engine_installed(installed: &Engine, root: &Path) -> String {
         line("Next", &format!("{next}, with the file that the server made for it"));
     }
     text
+}
+
+/// How an engine is after a change.
+#[must_use]
+pub fn engine_state(started: bool, connected: bool) -> &'static str {
+    match (started, connected) {
+        (true, true) => "is connected",
+        (true, false) => "runs; its log hides whether it is connected",
+        (false, _) => "was not started",
+    }
 }
 
 /// All engines of a host.

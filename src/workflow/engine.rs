@@ -155,6 +155,11 @@ impl Gift {
         Ok(())
     }
 
+    /// Whether the engine's log will tell that it is connected.
+    fn tells_connection(&self) -> bool {
+        self.config.as_ref().is_none_or(|config| config.logs_connection)
+    }
+
     fn secrets(&self) -> Secrets {
         Secrets { files: self.contents.clone(), ..Secrets::default() }
     }
@@ -223,8 +228,10 @@ pub struct Installed {
     pub name: Option<String>,
     /// Its unit.
     pub unit: String,
-    /// Whether it runs and is connected.
+    /// Whether it runs.
     pub started: bool,
+    /// Whether its log says that it is connected; a quiet log says nothing.
+    pub connected: bool,
     /// Whether it has a server's configuration.
     pub configured: bool,
     /// Who signed it.
@@ -287,6 +294,7 @@ fn installed(session: &Session, receipt: &Receipt, gift: &Gift, started: bool) -
         name: session.site.name().map(ToString::to_string),
         unit: session.site.unit(),
         started,
+        connected: started && gift.tells_connection(),
         configured: gift.config.is_some(),
         signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
         config: at(&session.site.config_file()),
@@ -322,7 +330,18 @@ pub fn plan_configure(session: &Session, gift: &Gift, options: &Options) -> Resu
     Ok(plan::configure(&input).map(|plan| told(plan, gift)))
 }
 
-/// Gives it, if the plan is still the one that was shown; tells whether the engine was started.
+/// What became of an engine that was given something else.
+#[derive(Debug, Serialize)]
+pub struct Configured {
+    /// Its unit.
+    pub unit: String,
+    /// Whether it was started.
+    pub started: bool,
+    /// Whether its log says that it is connected; a quiet log says nothing.
+    pub connected: bool,
+}
+
+/// Gives it, if the plan is still the one that was shown.
 ///
 /// # Errors
 /// When another run is at work, the host has changed since, or a step failed.
@@ -331,7 +350,7 @@ pub fn configure(
     gift: &Gift,
     options: &Options,
     approved: Digest,
-) -> Result<Option<bool>> {
+) -> Result<Option<Configured>> {
     let recorder = Recorder::new(session.sink);
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
@@ -343,5 +362,7 @@ pub fn configure(
     let result = apply::run(&plan, &context);
     recorder.save(&session.root, &format!("configure {}", session.site), result.as_ref().err());
     result?;
-    Ok(Some(is_started(&plan)))
+    let started = is_started(&plan);
+    let connected = started && gift.tells_connection();
+    Ok(Some(Configured { unit: session.site.unit(), started, connected }))
 }
