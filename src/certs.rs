@@ -5,12 +5,15 @@
 
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
@@ -47,6 +50,9 @@ pub enum Error {
     /// The key file is unusable.
     #[error("the private key is unusable: {0}")]
     Key(&'static str),
+    /// The server's public key is unusable.
+    #[error("the server's public key is unusable: {0}")]
+    ServerKey(&'static str),
 }
 
 /// A result of this room.
@@ -141,6 +147,19 @@ pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result
     if public.public_eq(&key) { Ok(()) } else { Err(Error::Key("it does not belong to the certificate")) }
 }
 
+/// Checks the public key of a server, which an engine is given: base64 of the DER form of an RSA key,
+/// as SubjectPublicKeyInfo (RFC 5280, 4.1) or RSAPublicKey (RFC 8017, A.1.1), of 2048 bits or more.
+///
+/// # Errors
+/// With what is wrong with it.
+pub fn check_server_public(base64: &str) -> Result<()> {
+    let der = BASE64.decode(base64).map_err(|_| Error::ServerKey("it is not base64"))?;
+    let key = PKey::public_key_from_der(&der).and_then(|key| key.rsa());
+    let key = key.or_else(|_| Rsa::public_key_from_der_pkcs1(&der));
+    let key = key.map_err(|_| Error::ServerKey("it is no RSA public key"))?;
+    if key.size() < 256 { Err(Error::ServerKey("it has less than 2048 bits")) } else { Ok(()) }
+}
+
 /// SHA-256 of the leaf certificate's DER form.
 ///
 /// # Errors
@@ -193,5 +212,25 @@ mod tests {
             key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
         let pkcs8 = String::from_utf8(pkcs8).unwrap();
         assert!(why(&one.chain, &pkcs8, Some(&Secret::from("open"))).contains("PKCS#8"));
+    }
+
+    #[test]
+    fn the_key_of_a_server_is_a_long_rsa_key() {
+        let encoded = |bits: u32| {
+            let rsa = Rsa::generate(bits).unwrap();
+            let (pkcs1, spki) = (rsa.public_key_to_der_pkcs1().unwrap(), rsa.public_key_to_der().unwrap());
+            (BASE64.encode(pkcs1), BASE64.encode(spki))
+        };
+        let (pkcs1, spki) = encoded(2048);
+        assert!(check_server_public(&pkcs1).is_ok() && check_server_public(&spki).is_ok());
+        let (short, _) = encoded(1024);
+        let ec = PKey::from_ec_key(
+            EcKey::generate(&EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap()).unwrap(),
+        );
+        let ec = BASE64.encode(ec.unwrap().public_key_to_der().unwrap());
+        for (text, why) in [("***", "base64"), ("AAAA", "no RSA"), (&*ec, "no RSA"), (&*short, "2048")] {
+            let error = check_server_public(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, connection};
 use crate::journal::Before;
 use crate::plan::{Plan, Step};
 use crate::product;
@@ -19,6 +19,14 @@ pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
         (Some(Step::StopUnit { unit }), Before::Unit { active: true, .. }) => Some(unit),
         _ => None,
     });
+    if let Some(unit) = stopped.filter(|_| context.is_live() && !context.site.is_server()) {
+        return match connection::wait(context, unit, LIMIT.as_secs(), None) {
+            Ok(healthy) => context.sink.note(connection::told(context, &healthy)),
+            Err(why) => {
+                context.sink.warn(format!("{unit} was started again, and is not connected yet: {why}"));
+            }
+        };
+    }
     let asked = plan.steps.iter().find_map(|planned| match &planned.step {
         Step::AwaitHealth { port, path, seconds, .. } => Some((*port, path, *seconds)),
         _ => None,

@@ -25,8 +25,9 @@ pub(super) fn merge(
 ) -> Result<()> {
     let release = context.release.ok_or(Error::Lacks("the release"))?;
     let base = receipt::read(context.root, context.site)?.map(|receipt| receipt.config_base);
+    let defaults = context.site.localised(&release.manifest().config);
     rewrite(context, path, was, |mine| {
-        let merged = config::merge(base.as_deref(), mine, &release.manifest().config, on_conflict)?;
+        let merged = config::merge(base.as_deref(), mine, &defaults, on_conflict)?;
         if Digest::of(merged.text.as_bytes()) == becomes {
             Ok(merged.text)
         } else {

@@ -8,6 +8,7 @@ mod accounts;
 mod again;
 mod carry;
 mod configuration;
+mod connection;
 mod error;
 mod files;
 mod finish;
@@ -23,9 +24,9 @@ mod stage;
 mod switch;
 mod undo;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
@@ -59,6 +60,8 @@ pub struct Secrets {
     pub key: Option<Zeroizing<String>>,
     /// The passphrase of the key.
     pub passphrase: Option<Secret>,
+    /// Content of files that are taken, by the path that they get.
+    pub files: BTreeMap<String, Zeroizing<Vec<u8>>>,
 }
 
 /// What carrying out needs besides the plan.
@@ -81,6 +84,8 @@ pub struct Context<'a> {
     pub live: OnceLock<Option<Verified<Manifest>>>,
     /// The id of the run that the service's log told of before it was started.
     pub run_before: OnceLock<Option<String>>,
+    /// The engine's log as it was when the service was started last.
+    pub log: Mutex<Option<service::Log>>,
     /// Whether this is the recovery of a run that was cut off: what happened since is not known.
     pub recovering: bool,
     /// Who is told.
@@ -105,9 +110,9 @@ impl<'a> Context<'a> {
         secrets: &'a Secrets,
         sink: &'a dyn EventSink,
     ) -> Self {
-        let (release, receipt, known, live) = (None, None, None, OnceLock::new());
+        let (release, receipt, known, live, log) = (None, None, None, OnceLock::new(), Mutex::new(None));
         let (run_before, recovering) = (OnceLock::new(), false);
-        Self { root, site, owners, release, secrets, receipt, known, live, run_before, recovering, sink }
+        Self { root, site, owners, release, secrets, receipt, known, live, run_before, log, recovering, sink }
     }
 }
 

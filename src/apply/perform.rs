@@ -8,12 +8,13 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, keep, package, remove, repair, snapshot, stage,
-    switch,
+    Context, Error, Result, accounts, carry, configuration, connection, keep, package, remove, repair,
+    snapshot, stage, switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
+use crate::productlog::SelfTests;
 use crate::service::logs::Place;
 use crate::service::{self, Wanted};
 use crate::sys;
@@ -49,6 +50,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             }
             reload_if_unit(context, path)
         }
+        Step::TakeFile { path, sha256, mode, .. } => take_file(context, path, *sha256, mode.bits()),
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
             let dir = open(context.root, path)?;
@@ -84,6 +86,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let (unit, port, one_time) = (Some(unit.as_str()), *port, one_time.as_path());
             let log = context.run_log(&log);
             await_health(context, &Wanted { unit, port, path, version, one_time, log, fips, limit })
+        }
+        Step::AwaitConnection { unit, seconds, version, fips } => {
+            await_connection(context, unit, *seconds, version.as_deref())?;
+            if *fips { require_fips(context, unit) } else { Ok(()) }
         }
         Step::WriteReceipt { path } => write_receipt(context, path),
         Step::RemoveFile { path } if *before == Before::Kept => {
@@ -153,6 +159,16 @@ fn write_pair(context: &Context, dir: &str, chain: &str, key: &str) -> Result<()
     Ok(())
 }
 
+/// Writes what was read for the plan: if it were read again, it could be something else.
+fn take_file(context: &Context, path: &str, sha256: Digest, mode: u32) -> Result<()> {
+    let bytes = context.secrets.files.get(path).ok_or(Error::Lacks("the file"))?;
+    if Digest::of(bytes) != sha256 {
+        return Err(Error::Lacks("the file that the plan showed"));
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    Ok(dir.replace_file(&name, bytes, mode, context.ids(Owner::Demisto)?)?)
+}
+
 /// One-time configuration, as the server reads it (Administrator Guide, "Change the
 /// Administrator Password").
 #[derive(Serialize)]
@@ -211,12 +227,13 @@ fn restore_labels(paths: &[String]) -> Result<()> {
 fn start(context: &Context, unit: &str) -> Result<()> {
     let log = context.site.log_file();
     let _ = context.run_before.set(service::run_id(Place::Product(context.root, &log)));
+    connection::mark(context, unit);
     let started = service::start(unit);
     started.map_err(|e| unhealthy(context, unit, format!("it did not start: {}", e.source)))
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(&context.site.log_file());
+    let log = context.at(&connection::log_file(context));
     Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
 }
 
@@ -236,6 +253,29 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
     let tested = if wanted.fips { "; its FIPS-CC self-tests passed" } else { "" };
     context.sink.note(format!("{unit} answers on port {port}{version} after {millis} ms{tested}"));
     Ok(())
+}
+
+fn await_connection(context: &Context, unit: &str, seconds: u64, version: Option<&str>) -> Result<()> {
+    let healthy = connection::wait(context, unit, seconds, version);
+    let healthy = healthy.map_err(|why| match sys::signal::pending() {
+        Some(signal) => Error::Interrupted(signal),
+        None => unhealthy(context, unit, why),
+    })?;
+    context.sink.note(connection::told(context, &healthy));
+    Ok(())
+}
+
+/// The log of the start just made has to say that the self-tests passed; it says so before it connects.
+fn require_fips(context: &Context, unit: &str) -> Result<()> {
+    let facts = context.run_log(&context.site.log_file()).facts();
+    match facts.map(|facts| facts.fips.self_tests) {
+        Ok(SelfTests::Passed) => Ok(()),
+        Ok(_) => {
+            let why = "its log does not say that its FIPS-CC self-tests passed";
+            Err(unhealthy(context, unit, why.to_owned()))
+        }
+        Err(why) => Err(unhealthy(context, unit, why)),
+    }
 }
 
 /// The certificate that the server should show: the installed one, unless the configuration names

@@ -21,6 +21,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             Ok(if sys::fs::exists(&context.at(path)) { Before::Kept } else { Before::Absent })
         }
         Step::WriteFile { path, .. }
+        | Step::TakeFile { path, .. }
         | Step::WriteOneTimeConfig { path, .. }
         | Step::SetConfigPort { path, .. }
         | Step::MergeConfig { path, .. }
@@ -65,6 +66,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }
         | Step::AwaitHealth { .. }
+        | Step::AwaitConnection { .. }
         | Step::RemoveTree { .. } => Ok(Before::Nothing),
     }
 }

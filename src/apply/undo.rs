@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{make_way, open, open_parent, put_back};
-use super::{Context, Result, accounts, carry, finish, remove, repair, snapshot, switch};
+use super::{Context, Result, accounts, carry, connection, finish, remove, repair, snapshot, switch};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::Owner;
@@ -33,6 +33,7 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         }
         (
             Step::WriteFile { path, .. }
+            | Step::TakeFile { path, .. }
             | Step::SetConfigPort { path, .. }
             | Step::MergeConfig { path, .. }
             | Step::PutBack { path, .. }
@@ -110,6 +111,7 @@ fn stop(context: &Context, unit: &str) -> Result<()> {
 fn start(context: &Context, unit: &str) -> Result<()> {
     if context.is_live() {
         service::daemon_reload()?;
+        connection::mark(context, unit);
         service::start(unit)?;
     }
     Ok(())

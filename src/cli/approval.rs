@@ -40,11 +40,12 @@ impl Approval {
         }
         session.require_rights()?;
         session.refuse_when_busy()?;
-        if !session.is_unfinished()? {
+        if !session.is_any_unfinished()? {
             return Ok(Recovered::Nothing);
         }
+        let own = session.is_unfinished()?;
         let (_lock, recovered) = session.begin_change()?;
-        Ok(recovered)
+        Ok(if own { recovered } else { Recovered::Nothing })
     }
 
     /// Compares the plan with the approved digest, and refuses to go on where nobody can be asked.

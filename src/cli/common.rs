@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::progress::{self, ColorChoice, OutputFormat};
 use crate::event::EventSink;
+use crate::plan;
+use crate::product::{EngineName, Site};
 use crate::sys;
 use crate::types::printable;
 use crate::workflow::Session;
@@ -34,6 +36,16 @@ pub(super) struct KeyArgs {
     pub(super) keys: Vec<PathBuf>,
 }
 
+/// Which installation of a host a verb is about.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Place {
+    /// The one without a name, whatever it is.
+    #[default]
+    Unnamed,
+    /// An engine.
+    Engine(Option<EngineName>),
+}
+
 impl Common {
     pub(super) fn is_json(&self) -> bool {
         self.output == OutputFormat::Json
@@ -45,6 +57,21 @@ impl Common {
 
     pub(super) fn session<'a>(&self, keys: &KeyArgs, sink: &'a dyn EventSink) -> Result<Session<'a>> {
         Session::new(&self.root, keys.keys.clone(), sink)
+    }
+
+    /// A session about one installation.
+    pub(super) fn session_in<'a>(
+        &self,
+        keys: &KeyArgs,
+        sink: &'a dyn EventSink,
+        place: Place,
+    ) -> Result<Session<'a>> {
+        let session = self.session(keys, sink)?;
+        match place {
+            Place::Unnamed => Ok(session),
+            Place::Engine(None) if session.has_server() => Err(plan::Error::NeedsName.into()),
+            Place::Engine(name) => Ok(session.about(Site::engine(name))),
+        }
     }
 
     /// Prints a result: `text` for people, or `value` as the last JSON line.

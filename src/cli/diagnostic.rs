@@ -300,6 +300,13 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             Exit::Failed,
             "the service writes it at its start; --role and --name tell whose, --log FILE reads another file",
         ),
+        E::EngineConfig { .. } => diagnosis(
+            Exit::Usage,
+            "nothing was changed; download it again from the server (Settings, Engines), or correct it: docs/engines.md",
+        ),
+        E::NotConfigured(_) => {
+            diagnosis(Exit::Usage, "give the one that the server made: engine configure --conf FILE")
+        }
         E::NotReady(_) => {
             diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
         }
@@ -355,7 +362,18 @@ fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
 fn of_plan(error: &plan::Error) -> Diagnosis {
     use plan::Error as E;
     match error {
-        E::NotAServer => diagnosis(Exit::Usage, "`demisto-install inspect` shows what the file holds"),
+        E::NotAServer => {
+            diagnosis(Exit::Usage, "use `demisto-install engine install FILE`, or `engine upgrade FILE`")
+        }
+        E::NotAnEngine => diagnosis(Exit::Usage, "use `demisto-install install FILE`, or `upgrade FILE`"),
+        E::EngineInPlace => diagnosis(
+            Exit::Blocked,
+            "remove the engine with `demisto-install engine uninstall`, and install it again with --name NAME after the server",
+        ),
+        E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
+        E::EnginesRemain { .. } => {
+            diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")
+        }
         E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install upgrade` puts it in its place"),
         E::Downgrade { .. } => diagnosis(
             Exit::Refused,

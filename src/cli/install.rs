@@ -9,7 +9,8 @@ use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use super::package::PackageArgs;
 use super::password::{self, PasswordArgs};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
+use crate::product::Role;
 use crate::prompt::{self, Answers, Partial};
 use crate::report;
 use crate::sys;
@@ -146,10 +147,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let password = password::from_sources(&args.password)?;
     let unattended = args.target.answers.is_some() && password.is_some();
     let can_ask = unattended || sys::tty::is_interactive();
-    if session.is_unfinished()? {
+    if session.is_any_unfinished()? {
         let (_lock, _) = session.begin_change()?; // also recovers
     }
-    let candidate = install::candidate(args.target.file.as_deref())?; // carries a release at all
+    let candidate = install::candidate(&session, args.target.file.as_deref())?; // carries a release at all
+    if install::claimed_role(&candidate) == Some(Role::Engine) {
+        return Err(plan::Error::NotAServer.into());
+    }
     if !can_ask && session.receipt()?.is_none() {
         return Err(missing(&known, password.is_some())); // before the time is spent on verifying
     }

@@ -154,7 +154,7 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "install",
     "upgrade",
     "rollback",
@@ -167,6 +167,7 @@ const VERBS: [&str; 15] = [
     "repair",
     "uninstall",
     "recover",
+    "engine",
     "snapshot",
     "keys",
     "pack",

@@ -8,6 +8,7 @@ mod approval;
 pub mod ask;
 mod common;
 mod diagnostic;
+mod engine;
 mod exit;
 mod inspect;
 mod install;
@@ -37,6 +38,7 @@ use clap::{Parser, Subcommand};
 use common::Common;
 pub use exit::{CODES, Exit};
 
+use crate::product::Role;
 use crate::{event, sys, unpack, workflow};
 
 /// The signed installer of the Cortex XSOAR (Demisto) server and engine
@@ -77,6 +79,8 @@ enum Command {
     Uninstall(uninstall::Args),
     /// Undo or finish a run that was cut off
     Recover(recover::Args),
+    /// Install and look after engines, which are those of a server elsewhere or here
+    Engine(engine::EngineArgs),
     /// Take, list, put back and remove snapshots of the data
     Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
@@ -138,16 +142,29 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Repair(args)) => repair::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
+        Some(Command::Engine(args)) => engine::run(common, args),
         Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),
     }
 }
 
-/// Without a verb: upgrades what is installed, else installs.
+/// Without a verb: upgrades what is installed, else installs. A file that holds an engine is about the
+/// engine without a name.
 fn guided(common: &Common) -> anyhow::Result<ExitCode> {
     let sink = event::Silent;
     let session = common.session(&common::KeyArgs::default(), &sink)?;
+    let role = crate::source::Candidate::open_self().ok();
+    let role = role.and_then(|candidate| workflow::install::claimed_role(&candidate));
+    if role == Some(Role::Engine) {
+        let place = common::Place::Engine(None);
+        let session = common.session_in(&common::KeyArgs::default(), &sink, place.clone())?;
+        return if workflow::upgrade::is_present(&session)? {
+            upgrade::run_in(common, &upgrade::Args::default(), place)
+        } else {
+            engine::install(common, &engine::Install::guided())
+        };
+    }
     if workflow::upgrade::is_present(&session)? {
         upgrade::run(common, &upgrade::Args::default())
     } else {
@@ -193,6 +210,14 @@ mod tests {
             "uninstall",
             "recover",
             "keys list",
+            "engine install",
+            "engine configure",
+            "engine status",
+            "engine upgrade",
+            "engine rollback",
+            "engine repair",
+            "engine verify",
+            "engine uninstall",
             "snapshot list",
             "snapshot restore x",
             "snapshot prune --keep 1",

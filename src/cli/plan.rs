@@ -37,7 +37,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let known = args.target.known(&session)?;
     check(&known)?;
     install::check_certificate(&options, args.target.passphrase()?.as_ref())?;
-    let offer = install::offer(&session, install::candidate(args.target.file.as_deref())?)?;
+    let offer = install::offer(&session, install::candidate(&session, args.target.file.as_deref())?)?;
     let answers = assumed(&session, &known);
     match plan_of(&session, &offer, &answers, &options)? {
         None => {
@@ -59,7 +59,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
 
 /// What is installed would be upgraded.
 fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCode> {
-    let offer = install::offer(session, install::candidate(args.target.file.as_deref())?)?;
+    let offer = install::offer(session, install::candidate(session, args.target.file.as_deref())?)?;
     let present = workflow::upgrade::present(session)?;
     let options =
         args.choices.options(session, args.target.no_owner, args.target.health, args.target.package)?;
@@ -70,6 +70,6 @@ fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCod
         return Ok(Exit::Done.into());
     };
     args.target.refuse_first_only()?;
-    upgrade::show(common, &planned, args.diff);
+    upgrade::show(common, session, &planned, args.diff);
     Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
 }

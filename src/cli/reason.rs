@@ -24,6 +24,9 @@ fn of_plan(error: &plan::Error) -> Option<&'static str> {
         E::Downgrade { .. } => Some("downgrade"),
         E::Epoch { .. } => Some("epoch"),
         E::OtherSigner { .. } => Some("other-signer"),
+        E::NotAServer | E::NotAnEngine | E::EngineInPlace => Some("other-role"),
+        E::NeedsName => Some("needs-name"),
+        E::EnginesRemain { .. } => Some("engines-remain"),
         E::OtherProduct { .. } => Some("other-product"),
         E::Path { .. } => Some("upgrade-path"),
         E::DataTooNew { .. } | E::NewerData { .. } => Some("data-form"),
@@ -67,6 +70,7 @@ fn of_workflow(error: &workflow::Error) -> Option<&'static str> {
     match error {
         E::Busy(_) => Some("busy"),
         E::Drift { .. } => Some("drift"),
+        E::EngineConfig { .. } => Some("engine-config"),
         E::PlanDiffers { .. } => Some("plan-differs"),
         _ => None,
     }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::approval::Approval;
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use crate::report;
 use crate::workflow::repair;
@@ -23,8 +23,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    run_in(common, args, Place::Unnamed)
+}
+
+pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&args.keys, &*sink)?;
+    let session = common.session_in(&args.keys, &*sink, place)?;
     args.approval.begin(&session)?;
     let source = repair::source(&session, args.from.as_deref())?;
     let Some(prepared) = repair::plan(&session, &source)? else {

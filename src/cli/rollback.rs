@@ -5,7 +5,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::approval::Approval;
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use crate::apply::Recovered;
 use crate::plan::{Action, DataChoice};
@@ -46,9 +46,21 @@ enum Data {
     Restore,
 }
 
+impl Args {
+    /// For an engine, which has no data to go back.
+    pub(super) fn engine(to: Option<String>, connect_seconds: u64, approval: Approval) -> Self {
+        let (data, no_snapshot, snapshot_dir) = (Data::Keep, true, None);
+        Self { to, data, no_snapshot, snapshot_dir, health_timeout: connect_seconds, approval }
+    }
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    run_in(common, args, Place::Unnamed)
+}
+
+pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     if args.approval.begin(&session)? == Recovered::Finished(Action::Rollback) {
         return Ok(done_before(common)); // another one would lead back again
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::approval::Approval;
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use crate::workflow::uninstall;
 
@@ -19,8 +19,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    run_in(common, args, Place::Unnamed)
+}
+
+pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     args.approval.begin(&session)?;
     if session.receipt()?.is_none() {
         common.result("nothing is installed here; nothing to do\n", &json!({ "changed": false }));

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -6,12 +6,11 @@ use serde_json::json;
 
 use super::approval::Approval;
 use super::ask;
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use super::install::HealthArgs;
 use super::package::PackageArgs;
 use crate::config::OnConflict;
-use crate::product;
 use crate::prompt::Partial;
 use crate::report;
 use crate::sys;
@@ -118,30 +117,80 @@ impl Choices {
     }
 }
 
+/// What `engine upgrade` takes of it.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct EngineArgs {
+    /// The file that carries the release; this program itself unless given
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// What happens to configuration keys that both you and the release changed
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    on_conflict: Conflicts,
+    /// Allow a lower version; never a lower security epoch
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Take the answer about the licence agreement from FILE (JSON: accept_eula)
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Show what changes in the configuration
+    #[arg(long)]
+    diff: bool,
+    /// Undo everything unless the log of that start says that the FIPS-CC self-tests passed
+    #[arg(long)]
+    require_fips: bool,
+    #[command(flatten)]
+    package: PackageArgs,
+    #[command(flatten)]
+    approval: Approval,
+}
+
+impl EngineArgs {
+    /// All arguments; the others have no meaning for an engine.
+    pub(super) fn all(&self, connect_seconds: u64) -> Args {
+        let (on_conflict, allow_downgrade) = (self.on_conflict, self.allow_downgrade);
+        Args {
+            file: self.file.clone(),
+            keys: self.keys.clone(),
+            choices: Choices { on_conflict, allow_downgrade, ..Choices::default() },
+            health: HealthArgs { health_timeout: connect_seconds, require_fips: self.require_fips },
+            package: self.package,
+            answers: self.answers.clone(),
+            no_owner: false,
+            diff: self.diff,
+            approval: self.approval.clone(),
+        }
+    }
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    run_in(common, args, Place::Unnamed)
+}
+
+pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&args.keys, &*sink)?;
+    let session = common.session_in(&args.keys, &*sink, place)?;
     args.approval.begin(&session)?;
-    let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
+    let offer = install::offer(&session, install::candidate(&session, args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
     let options = args.choices.options(&session, args.no_owner, args.health, args.package)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
     if args.approval.dry_run {
-        show(common, &planned, args.diff);
+        show(common, &session, &planned, args.diff);
         return Ok(Exit::Done.into());
     }
     args.approval.check(&planned.plan)?;
     let unattended = args.approval.is_unattended();
-    licence(&offer, &present, args, unattended)?;
+    licence(&offer, Some(&present), args.answers.as_deref(), unattended)?;
     if unattended {
         planned.plan.notes.iter().for_each(|note| sink.note(note.clone())); // else the plan shows them
     } else {
         sys::fs::print_error(&printable(&report::plan(&planned.plan)));
     }
     if args.diff {
-        sys::fs::print_error(&diff(&planned, common.color.stderr()));
+        sys::fs::print_error(&diff(&session, &planned, common.color.stderr()));
     }
     args.approval.confirm(("Upgrade now?", true))?;
     let digest = planned.plan.digest();
@@ -156,11 +205,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
 }
 
 /// A licence agreement that was accepted is not shown again; another one has to be accepted.
-fn licence(offer: &Offer, present: &Present, args: &Args, unattended: bool) -> Result<()> {
-    if present.has_licence_of(&offer.release) {
+pub(super) fn licence(
+    offer: &Offer,
+    present: Option<&Present>,
+    answers: Option<&Path>,
+    unattended: bool,
+) -> Result<()> {
+    if present.is_some_and(|present| present.has_licence_of(&offer.release)) {
         return Ok(());
     }
-    let known = match &args.answers {
+    let known = match answers {
         Some(path) => Partial::parse(&sys::fs::read_limited(path, 1 << 20)?)?,
         None => Partial::default(),
     };
@@ -173,7 +227,7 @@ fn licence(offer: &Offer, present: &Present, args: &Args, unattended: bool) -> R
 }
 
 /// Shows a plan that is not carried out.
-pub(super) fn show(common: &Common, planned: &Planned, with_diff: bool) {
+pub(super) fn show(common: &Common, session: &Session, planned: &Planned, with_diff: bool) {
     let plan = &planned.plan;
     let mut value = json!({ "changes": true, "digest": plan.digest(), "plan": plan });
     if let (true, Some(value)) = (with_diff, value.as_object_mut()) {
@@ -181,12 +235,12 @@ pub(super) fn show(common: &Common, planned: &Planned, with_diff: bool) {
     }
     common.result(&report::plan(plan), &value);
     if with_diff && !common.is_json() && !common.quiet {
-        sys::fs::print(&diff(planned, common.color.stdout()));
+        sys::fs::print(&diff(session, planned, common.color.stdout()));
     }
 }
 
-fn diff(planned: &Planned, color: bool) -> String {
-    let path = product::CONFIG_FILE;
+fn diff(session: &Session, planned: &Planned, color: bool) -> String {
+    let path = session.site.config_file();
     if planned.diff.is_empty() {
         return format!("{path} stays as it is\n\n");
     }

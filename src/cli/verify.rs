@@ -5,7 +5,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::common::{Common, KeyArgs};
+use super::common::{Common, KeyArgs, Place};
 use super::diagnostic;
 use super::exit::Exit;
 use crate::verify::Judgement;
@@ -37,6 +37,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let found = workflow::verify::verify(&session, args.file.as_deref())?;
     show(common, report::verdicts(&found), &found, &found.judgement);
     Ok(if found.accepted { Exit::Done.into() } else { Exit::Refused.into() })
+}
+
+/// Checks an installed engine.
+pub(super) fn installed_in(common: &Common, keys: &KeyArgs, place: Place) -> Result<ExitCode> {
+    let sink = common.sink();
+    installed(common, &common.session_in(keys, &*sink, place)?)
 }
 
 fn installed(common: &Common, session: &Session) -> Result<ExitCode> {

@@ -1,5 +1,5 @@
-//! `demisto.conf`: reading and setting single values, merging with the defaults of a new release,
-//! and showing what a merge changes.
+//! `demisto.conf` and `d1.conf`: reading and setting single values, merging with the defaults of a new
+//! release, showing what a merge changes, and judging what is given for an engine.
 //!
 //! In: the text of a JSON file in which nested and dotted keys are mixed and case does not count.
 //! Out: values, or a text in which only what had to change is changed. Never touches files.
@@ -7,6 +7,7 @@
 
 mod diff;
 mod edit;
+mod engine;
 mod mask;
 mod merge;
 mod port;
@@ -16,8 +17,9 @@ mod tree;
 use serde_json::{Map, Value};
 
 pub use diff::{DiffLine, LineKind, diff};
+pub use engine::{DEFAULT_LOG, Engine, Problem, engine, engine_log};
 pub use merge::{Conflict, How, Merged, OnConflict, merge};
-pub use port::{certificate_file, https_port, with_https_port};
+pub use port::{certificate_file, https_port, text, with_https_port};
 
 /// The key of the HTTPS port; its value is a string.
 pub const HTTPS_PORT: &str = "Server.HttpsPort";

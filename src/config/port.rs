@@ -49,6 +49,14 @@ pub fn certificate_file(text: &str) -> Result<Option<String>> {
     Ok(value.filter(|path| !path.is_empty()))
 }
 
+/// The text that a configuration gives a key; nothing where it gives none, or cannot be read.
+#[must_use]
+pub fn text(text: &str, key: &str) -> Option<String> {
+    let mut map = parse(text).ok()?;
+    let value = find(&mut map, key)?.as_str()?;
+    Some(value.to_owned()).filter(|value| !value.is_empty())
+}
+
 /// The text with the HTTPS port set; unchanged to the byte when it is that already. Other keys
 /// keep their order and spelling.
 ///

@@ -6,8 +6,23 @@ use crate::types::Version;
 #[non_exhaustive]
 pub enum Error {
     /// The bundle holds an engine.
-    #[error("this file holds an engine; only a server can be installed this way")]
+    #[error("this file holds an engine, and this verb is for servers")]
     NotAServer,
+    /// The file holds a server.
+    #[error("this file holds a server, and this verb is for engines")]
+    NotAnEngine,
+    /// An engine without a name has the place of a server.
+    #[error("an engine is installed in /usr/local/demisto, where a server would have to be")]
+    EngineInPlace,
+    /// A server has the place of an engine without a name.
+    #[error("a server is installed in /usr/local/demisto; an engine beside it has a name")]
+    NeedsName,
+    /// What would be removed is shared with engines.
+    #[error("--purge would take data and accounts away from the engines {names}")]
+    EnginesRemain {
+        /// Their names.
+        names: String,
+    },
     /// A release is installed already.
     #[error("{installed} is installed, and {offered} is another release or another build of it")]
     Installed {
@@ -90,8 +105,10 @@ pub enum Error {
         pinned: String,
     },
     /// The installation directory holds something that this program did not put there.
-    #[error("/usr/local/demisto is not empty, and no release of this program is installed: it holds {found}")]
+    #[error("{tree} is not empty, and no release of this program is installed: it holds {found}")]
     Occupied {
+        /// The directory.
+        tree: String,
         /// What is in it.
         found: String,
     },

@@ -87,6 +87,9 @@ pub fn paths_of_interest(manifest: &Manifest, site: &Site) -> Vec<String> {
     let mut files: Vec<String> = files_outside(manifest, site).into_iter().map(|file| file.path).collect();
     // the unit is enabled there, wherever it lies itself
     files.extend([site.config_file(), site.stage(), unit_path(&site.unit())]);
+    if !site.is_server() {
+        files.push(site.low_port_file());
+    }
     files.extend(service_dirs(site).map(|(path, _)| path));
     let mut paths: Vec<String> =
         files.iter().flat_map(|file| ancestors(file)).chain(files.iter().cloned()).collect();
@@ -133,14 +136,22 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     if input.manifest.role != Role::Server {
         return Err(Error::NotAServer);
     }
+    if !input.survey.site.is_server() {
+        return Err(Error::EngineInPlace);
+    }
     let floor = input.floor.max(receipt.map_or(0, |receipt| receipt.epoch));
     if input.manifest.epoch < floor {
         return Err(Error::Epoch { floor, offered: input.manifest.epoch });
     }
     if let Some(receipt) = receipt {
-        return installed(input, receipt).map(|()| None);
+        let offered = (input.manifest, input.digest, input.signers);
+        return installed(offered, receipt).map(|()| None);
     }
-    fits(input)?;
+    is_free(input.survey)?;
+    fits(input.manifest, input.survey, input.owners)?;
+    if input.answers.start && !input.facts.systemd {
+        return Err(Error::NoSystemd);
+    }
     let mut plan = Plan {
         schema: 1,
         action: Action::Install,
@@ -172,42 +183,45 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
 }
 
 /// Compares an offered release with the installed one.
-fn installed(input: &Install, receipt: &Receipt) -> Result<()> {
-    let offered = input.manifest;
-    if receipt.manifest == input.digest {
+pub(super) fn installed(
+    (offered, digest, signers): (&Manifest, Digest, &[Signer]),
+    receipt: &Receipt,
+) -> Result<()> {
+    if receipt.manifest == digest {
         return Ok(());
     }
     if offered.version < receipt.version {
         return Err(Error::Downgrade { installed: receipt.release(), offered: offered.release() });
     }
     let pinned: Vec<String> = receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect();
-    if !input.signers.iter().any(|s| pinned.contains(&s.fingerprint.to_string())) {
+    if !signers.iter().any(|s| pinned.contains(&s.fingerprint.to_string())) {
         return Err(Error::OtherSigner { pinned: pinned.join(", ") });
     }
     Err(Error::Installed { installed: receipt.release(), offered: offered.release() })
 }
 
-fn fits(input: &Install) -> Result<()> {
-    match &input.survey.install_dir {
-        Directory::Absent | Directory::Empty => {}
-        Directory::MountPoint => return Err(Error::MountPoint),
-        Directory::NotADirectory => {
-            return Err(Error::Occupied { found: "it is not a directory".to_owned() });
-        }
+/// Whether the place of the tree is free.
+pub(super) fn is_free(survey: &Survey) -> Result<()> {
+    let occupied = |found| Err(Error::Occupied { tree: survey.site.tree(), found });
+    match &survey.install_dir {
+        Directory::Absent | Directory::Empty => Ok(()),
+        Directory::MountPoint => Err(Error::MountPoint),
+        Directory::NotADirectory => occupied("it is not a directory".to_owned()),
         Directory::Occupied(names) => {
             let shown: Vec<&str> = names.iter().take(6).map(String::as_str).collect();
-            return Err(Error::Occupied { found: shown.join(", ") });
+            occupied(shown.join(", "))
         }
     }
-    if input.owners && !input.survey.has_passwd {
-        return Err(Error::NoAccounts { root: input.survey.root.display().to_string() });
+}
+
+/// Whether the host has accounts and room.
+pub(super) fn fits(manifest: &Manifest, survey: &Survey, owners: bool) -> Result<()> {
+    if owners && !survey.has_passwd {
+        return Err(Error::NoAccounts { root: survey.root.display().to_string() });
     }
-    if input.answers.start && !input.facts.systemd {
-        return Err(Error::NoSystemd);
-    }
-    let needed = input.manifest.total_size().saturating_add(64 << 20);
-    if needed > input.survey.free_bytes {
-        return Err(Error::NoSpace { needed, free: input.survey.free_bytes });
+    let needed = manifest.total_size().saturating_add(64 << 20);
+    if needed > survey.free_bytes {
+        return Err(Error::NoSpace { needed, free: survey.free_bytes });
     }
     Ok(())
 }
@@ -325,9 +339,14 @@ fn configuration(input: &Install, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
+/// Files of root outside the tree.
+pub(super) fn outside(manifest: &Manifest, plan: &mut Plan) {
+    files_outside(manifest, &plan.site.clone()).into_iter().for_each(|file| file.write(plan));
+}
+
 fn files(input: &Install, plan: &mut Plan) -> Result<()> {
     configuration(input, plan)?;
-    files_outside(input.manifest, &input.survey.site).into_iter().for_each(|file| file.write(plan));
+    outside(input.manifest, plan);
     let keypass = matches!(input.certificate, Certificate::Given { encrypted: true, .. });
     let user = input.answers.admin_name.clone();
     plan.push(
@@ -339,7 +358,10 @@ fn files(input: &Install, plan: &mut Plan) -> Result<()> {
 
 /// How the running server is told from another version of it, if the release says how.
 pub(super) fn version_check(manifest: &Manifest) -> Option<VersionCheck> {
-    let key = manifest.health.version_key.clone()?;
+    let key = match manifest.role {
+        Role::Server => manifest.health.version_key.clone()?,
+        Role::Engine => String::new(), // its log names the version
+    };
     Some(VersionCheck { key, wanted: manifest.version.to_string() })
 }
 

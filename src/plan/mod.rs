@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod changes;
+mod engine;
 mod error;
 mod install;
 mod outside;
@@ -17,6 +18,7 @@ mod uninstall;
 mod upgrade;
 
 pub use changes::Changes;
+pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
@@ -31,7 +33,7 @@ pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
-use crate::product::Site;
+use crate::product::{Role, Site};
 use crate::types::Digest;
 
 /// What a plan is for.
@@ -53,6 +55,8 @@ pub enum Action {
     Snapshot,
     /// Data are put back from a snapshot.
     Restore,
+    /// An engine gets another configuration, or other keys.
+    Configure,
 }
 
 /// One step, and why it is there.
@@ -103,8 +107,9 @@ impl Plan {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Starts a service and waits until it answers: unit, path to ask for, and version to expect; port,
-    /// seconds to wait, and whether its log has to tell of its self-tests; the reasons of the two steps.
+    /// Starts a service and waits until it answers, or is connected: unit, path to ask for, and version to
+    /// expect; port, seconds to wait, and whether its log has to tell of its self-tests; the reasons of the
+    /// two steps.
     fn start(
         &mut self,
         (unit, path, version): (String, &str, Option<VersionCheck>),
@@ -112,8 +117,14 @@ impl Plan {
         (started, awaited): (&str, &str),
     ) {
         self.push(Step::StartUnit { unit: unit.clone() }, started);
-        let path = path.to_owned();
-        self.push(Step::AwaitHealth { unit, port, path, seconds, version, fips }, awaited);
+        let step = match self.site.role() {
+            Role::Server => Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version, fips },
+            Role::Engine => {
+                let version = version.map(|check| check.wanted);
+                Step::AwaitConnection { unit, seconds, version, fips }
+            }
+        };
+        self.push(step, awaited);
     }
 
     /// Adds a step.

@@ -60,6 +60,14 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         modified: Option<i64>,
     },
+    /// Content that is no part of the plan, since it may be secret, of which this is the digest. The
+    /// service's own.
+    TakeFile {
+        path: String,
+        from: String,
+        sha256: Digest,
+        mode: Mode,
+    },
     SetConfigPort {
         path: String,
         port: u16,
@@ -119,6 +127,15 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<VersionCheck>,
         /// Whether the log of that start has to say that the FIPS-CC self-tests passed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fips: bool,
+    },
+    /// How an engine is waited for: it listens to nobody.
+    AwaitConnection {
+        unit: String,
+        seconds: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         fips: bool,
     },
@@ -230,6 +247,9 @@ impl Step {
             }
             Self::TakeCertificate { chain, .. } => format!("take the certificate {chain} and its key"),
             Self::WriteFile { path, owner, mode, .. } => format!("write {path} ({owner}, {mode})"),
+            Self::TakeFile { path, from, mode, .. } => {
+                format!("take {from} as {path} ({}, {mode})", Owner::Demisto)
+            }
             Self::SetConfigPort { path, port, .. } => format!("set the HTTPS port in {path} to {port}"),
             Self::TakeDir { path, owner, mode } => {
                 format!("set owner and mode of {path} to {owner}, {mode} (not of what it holds)")
@@ -254,6 +274,11 @@ impl Step {
                 let with = version.as_ref().map_or_else(String::new, |v| format!(" as version {}", v.wanted));
                 let and = if *fips { " and its FIPS-CC self-tests have passed" } else { "" };
                 format!("wait until {unit} answers on port {port}{with}{and} (at most {seconds} s)")
+            }
+            Self::AwaitConnection { unit, seconds, version, .. } => {
+                let with =
+                    version.as_ref().map_or_else(String::new, |version| format!(" as version {version}"));
+                format!("wait until {unit} is connected to a server{with} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
             Self::RegisterPackage { name } => format!("enter {name} into rpm's database"),

@@ -1,10 +1,10 @@
 //! The plan of a removal.
 
 use super::install::{host_files, unit_path};
-use super::{Action, Packaging, Plan, Step};
+use super::{Action, Error, Packaging, Plan, Result, Step};
 use crate::certs;
 use crate::host::Survey;
-use crate::product::{self, SERVICE_USER};
+use crate::product::{self, SERVICE_USER, Site};
 use crate::receipt::Receipt;
 
 /// All that the plan of a removal depends on.
@@ -21,6 +21,10 @@ pub struct Uninstall<'a> {
     pub live: bool,
     /// Files outside the tree that a package brought.
     pub packaged: &'a [String],
+    /// Names of other engines on the host: they use the account, too.
+    pub engines: &'a [String],
+    /// Whether there is anything else on the host that uses the account and the files outside the tree.
+    pub shared: bool,
 }
 
 const TRASH: &str = "demisto-install-trash";
@@ -35,10 +39,26 @@ pub(super) fn trash(path: &str) -> String {
     format!("{parent}/.{name}.{TRASH}")
 }
 
+/// Where something of an installation is moved: beside what is there without a name, so that what holds
+/// the things of a named engine is empty then.
+fn own_trash(site: &Site, path: &str) -> String {
+    let above = [product::INSTALL_DIR, product::DATA_DIR, product::LOG_DIR];
+    let inner = above.iter().find_map(|above| Some((above, path.strip_prefix(above)?.strip_prefix('/')?)));
+    match inner {
+        Some((above, inner)) if site.name().is_some() => trash(&format!("{above}.{inner}")),
+        _ => trash(path),
+    }
+}
+
 /// Plans a removal.
-#[must_use]
-pub fn uninstall(input: &Uninstall) -> Plan {
+///
+/// # Errors
+/// When it would take something away from engines that stay.
+pub fn uninstall(input: &Uninstall) -> Result<Plan> {
     let receipt = input.receipt;
+    if input.purge && input.survey.site.name().is_none() && !input.engines.is_empty() {
+        return Err(Error::EnginesRemain { names: input.engines.join(", ") });
+    }
     let mut plan = Plan {
         schema: 1,
         action: Action::Uninstall,
@@ -60,7 +80,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     } else {
         let site = &input.survey.site;
         let mut kept = vec![site.data_dir(), site.log_dir(), site.config_file()];
-        if input.survey.present.contains(product::SNAPSHOT_DIR) {
+        if site.is_server() && input.survey.present.contains(product::SNAPSHOT_DIR) {
             kept.push(product::SNAPSHOT_DIR.to_owned());
         }
         let kept = kept.join(", ");
@@ -70,7 +90,7 @@ pub fn uninstall(input: &Uninstall) -> Plan {
     plan.push(Step::RemoveFile { path: input.survey.site.receipt_file() }, "nothing is installed any more");
     let packaging = Packaging { unregister: receipt.package.clone(), ..Packaging::default() };
     packaging.records(&mut plan);
-    plan
+    Ok(plan)
 }
 
 fn units(input: &Uninstall, plan: &mut Plan) {
@@ -84,13 +104,24 @@ fn units(input: &Uninstall, plan: &mut Plan) {
     for path in input.packaged {
         plan.push(Step::RemoveFile { path: path.clone() }, "the package brought it");
     }
+    let low_port = input.survey.site.low_port_file();
+    if input.survey.present.contains(&low_port) {
+        let dir = low_port.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
+        plan.push(Step::RemoveFile { path: low_port }, "this program wrote it");
+        plan.push(Step::RemoveDir { path: dir }, "it was made for that");
+    }
+    if input.shared {
+        plan.notes.push("the account and the files outside the tree stay: others here use them".to_owned());
+        return;
+    }
     for (path, ..) in host_files() {
         plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
     }
 }
 
 fn removal(input: &Uninstall, plan: &mut Plan) {
-    let self_made = input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
+    let self_made =
+        input.survey.site.is_server() && input.survey.certificate.as_deref().is_some_and(certs::is_self_made);
     if self_made && !input.purge {
         for name in [product::CERTIFICATE, product::CERTIFICATE_KEY] {
             let path = format!("{}/{name}", input.survey.site.tree());
@@ -99,13 +130,19 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     }
     let dir = input.survey.site.tree();
     let step = if input.purge {
-        Step::RemoveTree { trash: trash(&dir), path: dir }
+        Step::RemoveTree { trash: own_trash(&input.survey.site, &dir), path: dir }
     } else {
-        Step::RemoveOwned { trash: trash(&dir), dir }
+        Step::RemoveOwned { trash: own_trash(&input.survey.site, &dir), dir }
     };
     plan.push(step, "the release's files");
     retained(input, plan);
-    plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+    if input.survey.site.is_server() {
+        plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+    }
+    if input.survey.site.name().is_some() && !input.shared {
+        let path = product::INSTALL_DIR.to_owned();
+        plan.push(Step::RemoveDir { path }, "nothing else is installed here");
+    }
 }
 
 /// What was kept for a rollback has nothing to go back to any more.
@@ -123,23 +160,30 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [site.data_dir(), site.log_dir()] {
         let fixed = input.survey.mounts.contains(&path);
         let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
-        plan.push(Step::RemoveTree { trash: aside(&path, fixed), path }, why);
+        let trash = if fixed { aside(&path, fixed) } else { own_trash(site, &path) };
+        plan.push(Step::RemoveTree { trash, path }, why);
+    }
+    if site.name().is_some() && !input.shared {
+        plan.push(Step::RemoveFile { path: product::INSTALL_LOG.to_owned() }, "--purge");
+        for path in [product::DATA_DIR, product::LOG_DIR] {
+            plan.push(Step::RemoveDir { path: path.to_owned() }, "nothing else is installed here");
+        }
     }
     let snapshots = product::SNAPSHOT_DIR;
-    if input.survey.present.contains(snapshots) {
+    if site.name().is_none() && input.survey.present.contains(snapshots) {
         let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
         plan.push(step, "--purge, and they are copies of the data");
     }
     for path in [site.config_file(), site.former_config()] {
         plan.push(Step::RemoveFile { path }, "--purge");
     }
-    if input.receipt.owners && input.receipt.created_user {
+    if !input.shared && input.receipt.owners && input.receipt.created_user {
         plan.push(
             Step::RemoveUser { name: SERVICE_USER.to_owned() },
             "--purge, and the installation made it",
         );
     }
-    if input.receipt.owners && input.receipt.created_group {
+    if !input.shared && input.receipt.owners && input.receipt.created_group {
         plan.push(
             Step::RemoveGroup { name: SERVICE_USER.to_owned() },
             "--purge, and the installation made it",

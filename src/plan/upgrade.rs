@@ -72,6 +72,8 @@ pub enum Snapshots {
     Not(String),
     /// They cannot be, for this reason, and nobody said that this is fine.
     Impossible(String),
+    /// Nothing is lost without: an engine keeps nothing of its own.
+    Unneeded,
 }
 
 /// All that the plan of an upgrade depends on.
@@ -177,8 +179,10 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
 
 fn allowed(input: &Upgrade) -> Result<()> {
     let offered = input.manifest;
-    if offered.role != Role::Server {
-        return Err(Error::NotAServer);
+    match (input.survey.site.role(), offered.role) {
+        (Role::Server, Role::Engine) => return Err(Error::NotAServer),
+        (Role::Engine, Role::Server) => return Err(Error::NotAnEngine),
+        _ => {}
     }
     let floor = match input.installed {
         Installed::Release { receipt, .. } => input.floor.max(receipt.epoch),
@@ -365,14 +369,13 @@ fn configuration(input: &Upgrade, plan: &mut Plan) -> Result<()> {
             );
         }
         _ => {
-            let text = crate::config::with_https_port(&input.manifest.config, input.port)?;
-            let step = Step::WriteFile {
-                path,
-                owner: Owner::Demisto,
-                mode: install::CONFIG_MODE,
-                text,
-                modified: None,
+            let site = &input.survey.site;
+            let text = match site.role() {
+                Role::Server => crate::config::with_https_port(&input.manifest.config, input.port)?,
+                Role::Engine => site.localised(&input.manifest.config),
             };
+            let (owner, mode) = (Owner::Demisto, install::CONFIG_MODE);
+            let step = Step::WriteFile { path, owner, mode, text, modified: None };
             plan.push(step, "there is none yet: the default configuration");
         }
     }

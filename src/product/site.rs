@@ -260,12 +260,14 @@ impl Site {
         }
     }
 
-    /// A text of a release, such as a unit, with the tree's path in place of [`INSTALL_DIR`].
+    /// A text of a release, such as a unit, with the paths that it has here: the tree's in place of
+    /// [`INSTALL_DIR`], and a log of its own.
     #[must_use]
     pub fn localised(&self, text: &str) -> String {
         if self.name.is_none() {
             return text.to_owned();
         }
+        let text = text.replace(&Self::engine(None).log_file(), &self.log_file());
         let mut parts = text.split(INSTALL_DIR);
         let mut new = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -274,6 +276,12 @@ impl Site {
             new.push_str(part);
         }
         new
+    }
+
+    /// The drop-in that lets its service use a port below 1024 (systemd.unit(5)).
+    #[must_use]
+    pub fn low_port_file(&self) -> String {
+        format!("{UNIT_DIR}/{}.d/10-low-port.conf", self.unit())
     }
 
     /// The file of a unit.
@@ -341,5 +349,7 @@ mod tests {
         let here = "A=/usr/local/demisto/d1_x-1\nB=/usr/local/demisto/d1_x-1/d1 /usr/local/demistox /var/lib/demisto";
         assert_eq!(site.localised(text), here);
         assert_eq!(Site::engine(None).localised(text), text);
+        let conf = r#"{"LogFile": "/var/log/demisto/d1.log"}"#;
+        assert_eq!(site.localised(conf), r#"{"LogFile": "/var/log/demisto/d1_x-1/d1.log"}"#);
     }
 }

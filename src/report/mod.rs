@@ -20,6 +20,7 @@ use crate::trust::expiry::RunsOut;
 use crate::types::{counted, human_bytes};
 use crate::verify::Judgement;
 use crate::workflow::drift::Drift;
+use crate::workflow::engine::Installed as Engine;
 use crate::workflow::inspect::Inspected;
 use crate::workflow::install::Installed;
 use crate::workflow::repair::Repaired;
@@ -34,10 +35,50 @@ pub use log::log_facts;
 pub use package::package_json;
 pub use wrapper::wrapper;
 
+/// The summary at the end of an engine's installation.
+#[must_use]
+pub fn engine_installed(installed: &Engine, root: &Path) -> String {
+    let mut text = format!("\n{} {} is installed.\n\n", installed.title, installed.release);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<14} {value}");
+    };
+    let name = installed.name.as_ref().map_or_else(String::new, |name| format!(" --name {name}"));
+    line("Service", &format!("{}: {}", installed.unit, engine_state(installed.started, installed.connected)));
+    line("Binaries", &installed.binaries);
+    line("Configuration", &installed.config);
+    line("Engine's log", &installed.engine_log);
+    line("Log", &installed.log);
+    if !installed.configured {
+        let next = command(&format!("engine configure{name} --conf FILE"), root);
+        line("Next", &format!("{next}, with the file that the server made for it"));
+    }
+    text
+}
+
+/// How an engine is after a change.
+#[must_use]
+pub fn engine_state(started: bool, connected: bool) -> &'static str {
+    match (started, connected) {
+        (true, true) => "is connected",
+        (true, false) => "runs; its log hides whether it is connected",
+        (false, _) => "was not started",
+    }
+}
+
+/// All engines of a host.
+#[must_use]
+pub fn engines(all: &[Status]) -> String {
+    if all.is_empty() {
+        return "No engine is installed here.\n".to_owned();
+    }
+    all.iter().map(|one| format!("{}:\n{}", one.site, status(one))).collect()
+}
+
 /// A plan, step by step with reasons.
 #[must_use]
 pub fn plan(plan: &Plan) -> String {
-    let mut text = format!("Plan: {} {}\n\n", plan.title, plan.release);
+    let name = plan.site.name().map_or_else(String::new, |name| format!(", engine {name}"));
+    let mut text = format!("Plan: {} {}{name}\n\n", plan.title, plan.release);
     for (number, planned) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "  {:>2}. {}", number + 1, planned.step.describe());
         let _ = writeln!(text, "      {}", planned.reason);
@@ -393,6 +434,10 @@ pub fn status(status: &Status) -> String {
                 counted(state.restarts, "restart", "restarts")
             ),
         );
+    }
+    if let Some(line_of_log) = &status.connection {
+        let word = if status.connected == Some(true) { "yes" } else { "no" };
+        line("Connected", format!("{word}: {line_of_log}"));
     }
     if let Some(port) = status.port {
         let answer = match &status.answers {

@@ -215,7 +215,7 @@ pub struct Healthy {
 }
 
 /// How often in a row waiting must seem to be in vain until it is given up.
-const IN_VAIN: u32 = 3;
+pub(super) const IN_VAIN: u32 = 3;
 
 /// Waits until the server works: unit active, HTTPS answers, with the right version if one is
 /// wanted, one-time configuration consumed.
@@ -280,14 +280,10 @@ fn look(wanted: &Wanted) -> Look {
 fn service(wanted: &Wanted) -> Look {
     let mut pid = None;
     if let Some(unit) = wanted.unit {
-        let state = match systemd::state(unit) {
+        let state = match systemd::up(unit) {
             Ok(state) => state,
-            Err(e) => return Look::InVain(format!("{e}: {}", e.source)),
+            Err(why) => return Look::InVain(why),
         };
-        if state.active == "failed" || state.restarts > 2 {
-            let (active, restarts) = (state.active, state.restarts);
-            return Look::InVain(format!("{unit} does not stay up: {active} ({restarts} restarts)"));
-        }
         if !state.is_active() {
             return Look::Missing(format!("{unit} is {} ({})", state.active, state.sub));
         }

@@ -3,10 +3,12 @@
 //! In: unit names. Out: their state. Never edits a unit's text.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod health;
 mod http;
 pub mod logs;
 mod systemd;
 
+pub use connection::{CONNECTED, Engine, LOST, Log, STARTED, await_connection, last_word};
 pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id};
 pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

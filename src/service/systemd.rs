@@ -62,6 +62,18 @@ pub fn state(unit: &str) -> Result<State> {
     })
 }
 
+/// As [`state`], of a unit that may come up yet.
+///
+/// # Errors
+/// Why it will not, in words.
+pub(super) fn up(unit: &str) -> std::result::Result<State, String> {
+    let state = state(unit).map_err(|e| format!("{e}: {}", e.source))?;
+    if state.active == "failed" || state.restarts > 2 {
+        return Err(format!("{unit} does not stay up: {} ({} restarts)", state.active, state.restarts));
+    }
+    Ok(state)
+}
+
 /// Makes systemd read its units again.
 ///
 /// # Errors

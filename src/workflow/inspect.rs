@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::wrapper::{self, Opened};
-use super::{Error, Session, install};
+use super::{Error, Session};
 use crate::manifest::{Manifest, Unverified};
 use crate::release::Release;
 use crate::rpmfile::Package;
@@ -91,7 +91,7 @@ pub fn open(session: &Session, file: Option<&Path>) -> Result<Inspection> {
     let Some(path) = file else {
         return Ok(Inspection {
             wrapper: None,
-            inner: Some(inspect(session, &|| install::candidate(None))?),
+            inner: Some(inspect(session, &|| Ok(Candidate::open_self()?))?),
         });
     };
     match wrapper::look(session, path, true)? {

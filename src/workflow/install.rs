@@ -6,16 +6,18 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::log::Recorder;
-use super::{Error, Session, drift, package, require_approved};
+use super::{Error, Session, drift, package, require_approved, wrapper};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
 use crate::host::{self, Facts};
+use crate::manifest::Unverified;
 use crate::plan::{self, Certificate, Install, Plan};
-use crate::product::{self, Site, under};
+use crate::product::{self, Role, Site, under};
 use crate::prompt::{self, Answers};
 use crate::receipt::{self, Receipt};
 use crate::release::{Release, Throughput};
+use crate::rpmfile::Package;
 use crate::source::Candidate;
 use crate::sys;
 use crate::types::{Digest, Secret};
@@ -86,12 +88,32 @@ pub struct Installed {
     pub data: String,
 }
 
-/// Opens a file, or the running program, as something that says it holds a release.
+/// Opens a file, or the running program, as something that says it holds a release. Of a makeself archive it is
+/// what is inside.
 ///
 /// # Errors
-/// When it cannot be opened or carries none.
-pub fn candidate(file: Option<&Path>) -> Result<Candidate> {
-    Ok(file.map_or_else(Candidate::open_self, Candidate::open)?)
+/// When it cannot be opened, carries none, or is an archive that is refused.
+pub fn candidate(session: &Session, file: Option<&Path>) -> Result<Candidate> {
+    let Some(path) = file else { return Ok(Candidate::open_self()?) };
+    let (file, name, wrapper) = wrapper::open(session, path)?;
+    if wrapper.is_some() {
+        session.sink.note(format!(
+            "{} is a makeself archive; what counts is {}",
+            path.display(),
+            name.display()
+        ));
+    }
+    Ok(Candidate::of_file(file, name)?)
+}
+
+/// What a candidate says that it is for. It may be a lie, so it only chooses what is asked next.
+#[must_use]
+pub fn claimed_role(candidate: &Candidate) -> Option<Role> {
+    let manifest = match candidate.package() {
+        Some(envelope) => Unverified::of_header(&Package::parse(envelope.header()).ok()?),
+        None => Unverified::parse(candidate.signed()),
+    };
+    manifest.ok().map(|manifest| manifest.look().role)
 }
 
 /// Opens a release and compares all of it with what was signed.
@@ -181,7 +203,7 @@ fn is_host_name(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
-fn read_key(path: &Path) -> Result<Zeroizing<String>> {
+pub(super) fn read_key(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
     let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
     Ok(Zeroizing::new(text.to_owned()))
@@ -294,7 +316,7 @@ pub(super) fn new_receipt(offer: &Offer, plan: &Plan, site: &Site) -> Receipt {
             plan::Step::RegisterPackage { name } => Some(name.clone()),
             _ => None,
         }),
-        config_base: manifest.config.clone(),
+        config_base: site.localised(&manifest.config),
     }
 }
 

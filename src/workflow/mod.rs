@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drift;
+pub mod engine;
 pub mod facts;
 pub mod inspect;
 pub mod install;

@@ -78,7 +78,7 @@ pub fn source(session: &Session, from: Option<&Path>) -> Result<Source> {
         };
         return Ok(Source { release, given: false });
     };
-    let release = session.open(Candidate::open(from)?)?;
+    let release = session.open(install::candidate(session, Some(from))?)?;
     if release.digest() != receipt.manifest {
         let name = |release: String, digest: Digest| {
             format!("{release} (manifest {})", digest.to_string().get(..16).unwrap_or_default())

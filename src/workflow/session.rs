@@ -117,6 +117,17 @@ pub enum Error {
     /// The product has written no log, or not there.
     #[error("there is no log {}", .0.display())]
     NoLog(PathBuf),
+    /// What an engine should be given cannot be used.
+    #[error("{} cannot be used: {}", file.display(), problems.join("; "))]
+    EngineConfig {
+        /// The file.
+        file: PathBuf,
+        /// All that is wrong with it.
+        problems: Vec<String>,
+    },
+    /// An engine still has the release's default configuration.
+    #[error("{} is the release's default, which leads to no server", .0.display())]
+    NotConfigured(PathBuf),
     /// A service did not become ready.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -224,6 +235,33 @@ impl<'a> Session<'a> {
     pub fn about(mut self, site: Site) -> Self {
         self.site = site;
         self
+    }
+
+    /// Whether a server has the place of the installation without a name; one that another installer
+    /// made, too.
+    #[must_use]
+    pub fn has_server(&self) -> bool {
+        let server = Site::default();
+        match receipt::read(&self.root, &server) {
+            Ok(Some(receipt)) => receipt.role == Role::Server,
+            _ => sys::fs::is_file(&under(&self.root, &server.program())),
+        }
+    }
+
+    /// Names of the engines that are installed with a name, besides this one.
+    ///
+    /// # Errors
+    /// When a receipt exists but cannot be read.
+    pub fn other_engines(&self) -> Result<Vec<String>, anyhow::Error> {
+        let mut names = Vec::new();
+        for site in self.sites()?.iter().filter(|site| **site != self.site) {
+            if let Some(name) = site.name()
+                && receipt::read(&self.root, site)?.is_some()
+            {
+                names.push(name.to_string());
+            }
+        }
+        Ok(names)
     }
 
     /// The root, and which installation of it.

@@ -18,6 +18,9 @@ use crate::types::error_chain;
 /// What is installed and how it is.
 #[derive(Debug, Serialize)]
 pub struct Status {
+    /// Which installation of the host.
+    #[serde(skip_serializing_if = "Site::is_server")]
+    pub site: Site,
     /// Whether something is installed.
     pub installed: bool,
     /// Whether an earlier run was cut off.
@@ -50,6 +53,12 @@ pub struct Status {
     pub keys_running_out: Vec<RunsOut>,
     /// Why the trusted keys or the policy cannot be used, if so.
     pub trust_problem: Option<String>,
+    /// Whether an engine is connected, as its log says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+    /// The last line of that log about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
     /// The release that `rollback` leads to.
     pub retained: Option<String>,
     /// The snapshot of its data.
@@ -74,6 +83,7 @@ pub fn status(session: &Session) -> Result<Status> {
 fn look(session: &Session) -> Result<Status> {
     let busy = session.is_busy();
     let mut status = Status {
+        site: session.site.clone(),
         installed: false,
         unfinished: !busy && session.is_unfinished()?,
         busy,
@@ -90,6 +100,8 @@ fn look(session: &Session) -> Result<Status> {
         log_problem: None,
         keys_running_out: Vec::new(),
         trust_problem: None,
+        connected: None,
+        connection: None,
         retained: None,
         retained_snapshot: None,
         drift: Vec::new(),
@@ -118,7 +130,11 @@ fn look(session: &Session) -> Result<Status> {
         Err(error) if matches!(error.downcast_ref(), Some(Error::NoLog(_))) => {}
         Err(error) => status.log_problem = Some(error_chain(&*error)),
     }
-    status.port = install::configured_port(session).or(Some(receipt.port));
+    if session.site.is_server() {
+        status.port = install::configured_port(session).or(Some(receipt.port));
+    } else if let Some((connected, line)) = last_word(session) {
+        (status.connected, status.connection) = (Some(connected), Some(line));
+    }
     let manifest = match apply::installed(&session.root, &session.site) {
         // between the receipt and the manifest: that they differ says nothing more
         Err(_) if status.unfinished || busy => None,
@@ -129,18 +145,30 @@ fn look(session: &Session) -> Result<Status> {
             status.drift = drift::of(&session.root, &session.site, manifest.get(), receipt.owners)?;
         }
         if session.is_live() && crate::host::facts().systemd {
-            service(&mut status, &session.site, &manifest.get().health);
+            service(&mut status, &manifest.get().health);
         }
     }
     Ok(status)
 }
 
-fn service(status: &mut Status, site: &Site, health: &Health) {
-    let unit = site.unit();
+/// What an engine's log says about its connection.
+fn last_word(session: &Session) -> Option<(bool, String)> {
+    let config = sys::fs::read_beneath(&session.root, &session.site.config_file(), 4 << 20).ok()?;
+    let text = String::from_utf8_lossy(&config);
+    let log = crate::config::engine_log(&text, &session.site.log_dir()).0;
+    service::last_word(&session.root, log.as_deref().unwrap_or(crate::config::DEFAULT_LOG))
+}
+
+fn service(status: &mut Status, health: &Health) {
+    let unit = status.site.unit();
     status.service = service::state(&unit).ok();
     let pid = status.service.as_ref().map_or(0, |state| state.pid);
     if pid != 0 {
         status.listening = sys::net::ports_of(pid);
+    }
+    if status.connected.is_some() {
+        let up = status.service.as_ref().is_some_and(State::is_active);
+        status.connected = status.connected.map(|connected| connected && up);
     }
     status.answers =
         status.port.map(|port| service::probe(port, &health.path, health.version_key.as_deref()));

@@ -6,7 +6,8 @@ use super::{Recorder, Session, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::plan::{self, Plan, Uninstall};
-use crate::product;
+use crate::product::{self, Role, Site};
+use crate::receipt;
 use crate::types::Digest;
 
 /// Plans a removal.
@@ -16,11 +17,17 @@ use crate::types::Digest;
 pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let site = &session.site;
-    let wanted = [site.retained_tree(), site.retained_state(), product::SNAPSHOT_DIR.to_owned()];
+    let wanted =
+        [site.retained_tree(), site.retained_state(), product::SNAPSHOT_DIR.to_owned(), site.low_port_file()];
     let survey = host::survey(&session.root, site, &wanted)?;
     let live = session.is_live() && host::facts().systemd;
-    let packaged = packaged(session);
-    Ok(plan::uninstall(&Uninstall { receipt: &receipt, survey: &survey, purge, live, packaged: &packaged }))
+    let engines = session.other_engines()?;
+    let unnamed = Site::unnamed(Role::Server);
+    let beside =
+        site.name().is_some() && (session.has_server() || receipt::read(&session.root, &unnamed)?.is_some());
+    let shared = beside || !engines.is_empty();
+    let (receipt, survey, packaged) = (&receipt, &survey, &packaged(session));
+    Ok(plan::uninstall(&Uninstall { receipt, survey, purge, live, packaged, engines: &engines, shared })?)
 }
 
 /// What a package brought; nothing where its record cannot be read, which must not keep it from being removed.

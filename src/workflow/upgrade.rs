@@ -235,7 +235,8 @@ fn merge(
 ) -> Result<Option<Merged>> {
     let Some(mine) = &survey.config else { return Ok(None) };
     let base = present.receipt().map(|receipt| receipt.config_base.as_str());
-    Ok(Some(config::merge(base, mine, &new.config, on_conflict)?))
+    let theirs = survey.site.localised(&new.config);
+    Ok(Some(config::merge(base, mine, &theirs, on_conflict)?))
 }
 
 /// The texts of those small files that exist.
@@ -295,6 +296,9 @@ fn pin(session: &Session, offer: &Offer, present: &Present) -> Result<String> {
 
 /// Decides whether the data are kept. Reasons hold no numbers that change while the service runs.
 fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Options) -> Result<Snapshots> {
+    if !session.site.is_server() {
+        return Ok(Snapshots::Unneeded);
+    }
     if options.snapshot == SnapshotMode::Never {
         return Ok(Snapshots::Not("--snapshot never; what the new release does to them stays".to_owned()));
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::Session;
 use super::drift::{self, Drift};
 use super::wrapper::{self, Opened};
-use super::{Session, install};
 use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
 use crate::rpmfile::{self, Covers, DigestKind, Envelope};
@@ -53,7 +53,7 @@ pub struct Report {
 /// # Errors
 /// When the file or the keys cannot be read.
 pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
-    let Some(path) = file else { return candidate(session, install::candidate(None)?) };
+    let Some(path) = file else { return candidate(session, Candidate::open_self()?) };
     match wrapper::look(session, path, false)? {
         Opened::Plain(file) => candidate(session, Candidate::of_file(file, path.to_owned())?),
         Opened::Wrapped(unwrapped) => {

@@ -444,6 +444,18 @@ fn steps_of_installations() -> Vec<Step> {
             fips: true,
         },
         Step::AwaitHealth { unit: unit.clone(), port, path, seconds: 120, version: None, fips: false },
+        Step::TakeFile {
+            path: text("/usr/local/demisto/d1_x/d1.conf"),
+            from: text("/root/d1.conf"),
+            sha256: Digest::of(b"{}"),
+            mode: Mode::new(0o640),
+        },
+        Step::AwaitConnection {
+            unit: text("d1.service"),
+            seconds: 120,
+            version: Some(text("6.14.0")),
+            fips: true,
+        },
         Step::WriteReceipt { path: Site::default().receipt_file() },
         Step::StopUnit { unit: unit.clone() },
         Step::DisableUnit { unit },

@@ -18,6 +18,7 @@ mod crash_snapshot;
 mod crash_upgrade;
 mod docs;
 mod e2e;
+mod engine;
 mod floors;
 mod fuzz;
 mod golden;

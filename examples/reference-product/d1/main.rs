@@ -26,7 +26,7 @@ use anyhow::bail;
 use clap::Parser;
 
 use common::log::{Level, Log};
-use common::release::{Fault, Release};
+use common::release::{Fault, HOME, Release};
 use common::signals::{self, Wake};
 use common::under;
 use settings::Settings;
@@ -38,9 +38,10 @@ struct Args {
     /// Prefix for every path
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
-    /// The configuration; an absolute name lies below the prefix
-    #[arg(long, value_name = "FILE", default_value = "/usr/local/demisto/d1.conf")]
-    conf: PathBuf,
+    /// The configuration; an absolute name lies below the prefix. Unless given, d1.conf beside the
+    /// program, or else /usr/local/demisto/d1.conf
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
     /// Print what this release is
     #[arg(long)]
     version: bool,
@@ -62,7 +63,11 @@ fn main() -> ExitCode {
     }
     // The configuration names the log, so a broken one can only be told in the default log.
     // A relative name is meant from where the caller stands, whatever the prefix.
-    let conf = if args.conf.is_absolute() { under(&args.root, &args.conf) } else { args.conf };
+    let conf = match args.conf {
+        Some(conf) if conf.is_absolute() => under(&args.root, &conf),
+        Some(conf) => conf,
+        None => beside_the_program().unwrap_or_else(|| under(&args.root, HOME).join("d1.conf")),
+    };
     let settings = Settings::load(&args.root, &conf);
     let log = match &settings {
         Ok(settings) => &settings.log,
@@ -76,6 +81,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Engines with names have a directory each.
+fn beside_the_program() -> Option<PathBuf> {
+    let conf = std::env::current_exe().ok()?.with_file_name("d1.conf");
+    conf.exists().then_some(conf)
 }
 
 fn run(root: &Path, settings: Settings, log: &Arc<Log>) -> anyhow::Result<()> {

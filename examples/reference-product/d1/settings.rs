@@ -6,7 +6,6 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use crate::common::conf::Conf;
-use crate::common::release::HOME;
 use crate::common::under;
 
 /// The configuration with its defaults filled in.
@@ -56,7 +55,7 @@ impl Settings {
             servers,
             engine_id: engine_id.to_owned(),
             trust_any_certificate: flag(&conf, "engine.connection.trust_any_certificate", true),
-            client: client(root, &conf),
+            client: client(root, path, &conf),
             log: PathBuf::from(conf.text("logfile").unwrap_or("/var/log/demisto/d1.log")),
             log_level: conf.text("loglevel").unwrap_or("info").to_owned(),
             bind_address: conf.text("bindaddress").unwrap_or(":443").to_owned(),
@@ -82,13 +81,14 @@ fn flag(conf: &Conf, key: &str, default: bool) -> bool {
     conf.value(key).and_then(Value::as_bool).unwrap_or(default)
 }
 
-fn client(root: &Path, conf: &Conf) -> Option<Client> {
+/// Unless the configuration names them, certificate and key lie beside it.
+fn client(root: &Path, beside: &Path, conf: &Conf) -> Option<Client> {
+    let place = |key: &str, name: &str| {
+        conf.text(key).map_or_else(|| beside.with_file_name(name), |path| under(root, path))
+    };
     flag(conf, "security.client.enabled", false).then(|| Client {
-        certificates: under(
-            root,
-            conf.text("security.client.certfile").unwrap_or(&format!("{HOME}/client.pem")),
-        ),
-        key: under(root, conf.text("security.client.keyfile").unwrap_or(&format!("{HOME}/client.key"))),
+        certificates: place("security.client.certfile", "client.pem"),
+        key: place("security.client.keyfile", "client.key"),
         passphrase: conf.text("security.certificate.client.keypass").map(str::to_owned),
     })
 }

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod container;
+mod engine;
 mod logs;
 mod package;
 mod repair;

@@ -167,6 +167,31 @@ impl Tree {
         tree
     }
 
+    /// An engine, whose unit grants no low port.
+    pub(crate) fn engine(version: &str, build: u32, config: &str) -> Self {
+        let tree = Self { dir: tempfile::tempdir().unwrap() };
+        for dir in ["tree", "tree/lib"] {
+            fs::create_dir(tree.path(dir)).unwrap();
+        }
+        tree.put("d1", b"#!/bin/sh\nexec sleep 1000\n");
+        fs::set_permissions(tree.path("tree/d1"), Permissions::from_mode(0o755)).unwrap();
+        tree.put("EULA.txt", b"1. Use it.\n");
+        tree.put("version.json", format!("{{\"version\": \"{version}\"}}\n").as_bytes());
+        tree.put("lib/module", b"the same in all releases\n");
+        fs::write(tree.path("d1.conf"), config).unwrap();
+        let unit = "[Service]\nWorkingDirectory=/usr/local/demisto\nExecStart=/usr/local/demisto/d1\n\n\
+                    [Install]\nWantedBy=multi-user.target\n";
+        fs::write(tree.path("d1.service"), unit).unwrap();
+        let text = format!(
+            "format = 1\nproduct = \"demisto\"\ntitle = \"Small engine\"\nrole = \"engine\"\nversion = \"{version}\"\n\
+             build = {build}\nepoch = 1\nschema = 1\neula = \"EULA.txt\"\nconfig = \"d1.conf\"\n\
+             units = [\"d1.service\"]\n[upgrades]\nfrom = \"6.12\"\nto = \"6.14\"\n\
+             [requirements]\ncpus = 1\nmemory_mib = 1\ndisk_mib = 1\n"
+        );
+        fs::write(tree.path("product.toml"), text).unwrap();
+        tree
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

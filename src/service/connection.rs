@@ -1,0 +1,334 @@
+//! Whether an engine works: its unit is up, and its log says that it is connected to a server.
+//!
+//! An engine listens to nobody, so its log is asked, as the guide does ("Viewing the System Logs"). Only
+//! lines count that were written since the start. The log belongs to the service: no link is followed.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::health::{Healthy, IN_VAIN};
+use super::systemd::{self, State};
+use crate::product::{LOG_DIR, under};
+use crate::sys::clock::{self, Watch};
+use crate::sys::dir::{self, Dir};
+use crate::sys::signal;
+use crate::types::{RelPath, Version, printable_line};
+
+/// What an engine's log says, followed by an address, when it has connected.
+pub const CONNECTED: [&str; 1] = ["connected to wss://"];
+/// What it says when the connection was lost.
+pub const LOST: [&str; 1] = ["connection to wss://"];
+/// What is before the version in the line that each start writes.
+pub const STARTED: &str = "d1 server, version ";
+/// Longest part of a line that is kept.
+const LINE: usize = 8 << 10;
+/// Most bytes that one look reads.
+const PIECE: u64 = 1 << 20;
+/// As long an engine has to stay up when its log hides whether it is connected.
+const STAYS: Duration = Duration::from_secs(10);
+
+/// A log that is followed over its rotation: by a new file in its place, or by cutting it short.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    held: Option<Held>,
+    rest: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Held {
+    file: File,
+    inode: u64,
+    offset: u64,
+}
+
+impl Log {
+    /// Follows the log `path`, absolute as the installed system sees it, from its present end.
+    #[must_use]
+    pub fn at_end(root: &Path, path: &str) -> Self {
+        let mut log = Self { path: under(root, path), held: None, rest: Vec::new() };
+        if let Some((file, inode)) = log.open() {
+            let offset = file.metadata().map_or(0, |meta| meta.len());
+            log.held = Some(Held { file, inode, offset });
+        }
+        log
+    }
+
+    /// Only what lies in the product's directory of logs is opened.
+    fn open(&self) -> Option<(File, u64)> {
+        let name = self.path.file_name()?.to_str()?;
+        let parent = self.path.parent()?;
+        let top = parent.ancestors().find(|above| above.ends_with(LOG_DIR.trim_start_matches('/')))?;
+        let dir = Dir::open(top).ok()?;
+        let inner = parent.strip_prefix(top).ok()?.to_str()?;
+        let dir =
+            if inner.is_empty() { dir } else { dir.open_beneath(&inner.parse::<RelPath>().ok()?).ok()? };
+        let file = dir.open_file(name).ok()?;
+        let inode = dir::stat_file(&file, &self.path).ok()?.ino;
+        Some((file, inode))
+    }
+
+    /// The lines that were completed since the last time.
+    fn lines(&mut self) -> Vec<String> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        if let Some(held) = &mut self.held {
+            held.read(&mut bytes);
+        }
+        if let Some((file, inode)) = self.open().filter(|(_, inode)| !self.holds(*inode)) {
+            let mut held = Held { file, inode, offset: 0 };
+            held.read(&mut bytes);
+            self.held = Some(held);
+        }
+        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at.saturating_add(1));
+        self.rest = bytes.split_off(end);
+        if self.rest.len() > LINE {
+            self.rest.clear(); // no line of an engine's is as long
+        }
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+
+    fn holds(&self, inode: u64) -> bool {
+        self.held.as_ref().is_some_and(|held| held.inode == inode)
+    }
+}
+
+impl Held {
+    fn read(&mut self, bytes: &mut Vec<u8>) {
+        let length = self.file.metadata().map_or(0, |meta| meta.len());
+        if length < self.offset {
+            self.offset = 0; // it was cut short
+        }
+        if self.file.seek(SeekFrom::Start(self.offset)).is_ok() {
+            let count = (&mut self.file).take(PIECE).read_to_end(bytes).unwrap_or(0);
+            self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+/// What to wait for.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    /// The unit.
+    pub unit: &'a str,
+    /// The version that its log should name.
+    pub version: Option<Version>,
+    /// Whether the log tells about connections at all; if not, it only has to stay up.
+    pub logged: bool,
+    /// How long to wait.
+    pub limit: Duration,
+}
+
+/// What the log has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    version: Option<Version>,
+    connected: bool,
+    last: String,
+}
+
+impl Said {
+    fn hear(&mut self, line: &str) {
+        if let Some((_, rest)) = line.split_once(STARTED) {
+            self.version = version(rest);
+            self.connected = false; // what an earlier start did
+        } else if says(line, &CONNECTED) {
+            self.connected = true;
+        } else if says(line, &LOST) {
+            self.connected = false;
+        }
+        self.last = printable_line(line);
+    }
+}
+
+/// Whether one of the marks stands in a line where a word begins.
+fn says(line: &str, marks: &[&str]) -> bool {
+    let begins =
+        |at: usize| line.get(..at).is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric()));
+    marks.iter().any(|mark| line.match_indices(mark).any(|(at, _)| begins(at)))
+}
+
+/// The version at the beginning of a text, whatever follows it; `None` when there is none.
+fn version(text: &str) -> Option<Version> {
+    let text = text.trim_start_matches('v');
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text.get(..end)?.trim_end_matches('.').parse().ok()
+}
+
+/// The last line of a log about the engine's connection since its last start, and whether it says that
+/// there is one.
+#[must_use]
+pub fn last_word(root: &Path, path: &str) -> Option<(bool, String)> {
+    let log = Log { path: under(root, path), held: None, rest: Vec::new() };
+    let (file, inode) = log.open()?;
+    let offset = file.metadata().ok()?.len().saturating_sub(PIECE);
+    let mut bytes = Vec::new();
+    Held { file, inode, offset }.read(&mut bytes);
+    let mut found = None;
+    for line in String::from_utf8_lossy(&bytes).lines() {
+        if line.contains(STARTED) {
+            found = None;
+        } else if says(line, &CONNECTED) {
+            found = Some((true, printable_line(line)));
+        } else if says(line, &LOST) || line.contains("cannot connect") {
+            found = Some((false, printable_line(line)));
+        }
+    }
+    found
+}
+
+/// Waits until the engine is connected.
+///
+/// # Errors
+/// With what is still missing when the time is over, or at once when the unit has failed or another
+/// version has started.
+pub fn await_connection(wanted: &Engine, log: &mut Log) -> Result<Healthy, String> {
+    let watch = Watch::start();
+    let (mut said, mut failures, mut up_since) = (Said::default(), 0, None);
+    loop {
+        log.lines().iter().for_each(|line| said.hear(line));
+        let missing = match look(wanted, &said) {
+            Ok((pid, None)) if !wanted.logged => {
+                match up_since {
+                    Some((since, same)) if same == pid && watch.elapsed().saturating_sub(since) >= STAYS => {
+                        return Ok(Healthy { took: watch.elapsed(), version: None });
+                    }
+                    Some((_, same)) if same == pid => {}
+                    _ => up_since = Some((watch.elapsed(), pid)),
+                }
+                "it has not stayed up long enough".to_owned()
+            }
+            Ok((_, None)) => {
+                let version = said.version.map(|version| version.to_string());
+                return Ok(Healthy { took: watch.elapsed(), version });
+            }
+            Ok((_, Some(missing))) => {
+                failures = 0;
+                missing
+            }
+            Err(why) => {
+                failures += 1;
+                if failures >= IN_VAIN {
+                    return Err(why);
+                }
+                why
+            }
+        };
+        if let Some(signal) = signal::pending() {
+            return Err(format!("ended by signal {signal}; {missing}"));
+        }
+        if watch.elapsed() >= wanted.limit {
+            return Err(format!("after {} s {missing}", wanted.limit.as_secs()));
+        }
+        clock::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The process, and what is missing yet.
+fn look(wanted: &Engine, said: &Said) -> Result<(u32, Option<String>), String> {
+    let state: State = systemd::up(wanted.unit)?;
+    if !state.is_active() {
+        return Ok((state.pid, Some(format!("{} is {} ({})", wanted.unit, state.active, state.sub))));
+    }
+    if let (Some(found), Some(version)) = (said.version, wanted.version)
+        && found != version
+    {
+        return Err(format!("{} says that it is version {found}, not {version}", wanted.unit));
+    }
+    if said.connected || !wanted.logged {
+        return Ok((state.pid, None));
+    }
+    let last = if said.last.is_empty() { String::new() } else { format!("; it says: {}", said.last) };
+    Ok((state.pid, Some(format!("{} is not connected to a server{last}", wanted.unit))))
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test writes and rotates the logs")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Written(tempfile::TempDir);
+
+    impl Written {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir_all(root.path().join("var/log/demisto/d1_x")).unwrap();
+            Self(root)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("var/log/demisto/d1_x/d1.log")
+        }
+
+        fn log(&self) -> Log {
+            Log::at_end(self.0.path(), "/var/log/demisto/d1_x/d1.log")
+        }
+
+        fn add(&self, text: &str) {
+            use std::io::Write as _;
+            let file = fs::OpenOptions::new().append(true).create(true).open(self.path());
+            file.unwrap().write_all(text.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_what_is_new_is_read_over_every_rotation() {
+        let written = Written::new();
+        written.add("old\n");
+        let mut log = written.log();
+        assert_eq!(log.lines(), [""; 0]);
+        written.add("one\ntw");
+        assert_eq!(log.lines(), ["one"]);
+        written.add("o\n");
+        assert_eq!(log.lines(), ["two"]);
+        written.add("last\n");
+        fs::rename(written.path(), written.path().with_extension("1")).unwrap();
+        written.add("first\n");
+        assert_eq!(log.lines(), ["last", "first"]);
+        fs::write(written.path(), "cut\n").unwrap();
+        assert_eq!(log.lines(), ["cut"]);
+        fs::remove_file(written.path()).unwrap();
+        assert_eq!(log.lines(), [""; 0]);
+        written.add("again\n");
+        assert_eq!(log.lines(), ["again"]);
+    }
+
+    #[test]
+    fn a_log_that_comes_later_is_read_from_its_beginning() {
+        let written = Written::new();
+        let mut log = written.log();
+        written.add("first\n");
+        assert_eq!(log.lines(), ["first"]);
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let written = Written::new();
+        let secret = written.0.path().join("secret");
+        fs::write(&secret, "x\n").unwrap();
+        std::os::unix::fs::symlink(&secret, written.path()).unwrap();
+        assert!(written.log().open().is_none());
+        let mut outside = Log::at_end(written.0.path(), "/secret");
+        fs::write(&secret, "x\ny\n").unwrap();
+        assert_eq!(outside.lines(), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_start_counts() {
+        let mut said = Said::default();
+        said.hear("t info Starting d1 server, version 6.14.0-200 run id: x ");
+        assert_eq!(said.version, Some("6.14.0".parse().unwrap()));
+        said.hear("t info connected to wss://server:443/d1ws");
+        assert!(said.connected);
+        said.hear("t warning connection to wss://server:443/d1ws ended");
+        assert!(!said.connected);
+        said.hear("t info connected to wss://server:443/d1ws");
+        said.hear("t info Starting d1 server, version unknown run id: x ");
+        assert!(!said.connected && said.version.is_none());
+        said.hear("t info disconnected to wss://server:443/d1ws");
+        assert!(!said.connected);
+    }
+}

@@ -1,0 +1,189 @@
+//! Engines on a booted systemd: connected over TLS to a server of the same host or of another one.
+
+use super::bundle::Bundle;
+use super::service::{EVERY_BYTE, UNATTENDED};
+use super::upgrade::{V1, V2};
+use crate::support::container::Container;
+
+/// Packs the reference engine.
+fn engine(version: &[&str], fault: Option<&str>) -> Bundle {
+    let mut options = vec!["--role", "engine"];
+    options.extend_from_slice(version);
+    options.extend(fault.iter().flat_map(|fault| ["--fault", fault]));
+    Bundle::with(&options)
+}
+
+/// Writes a configuration as the server's page "Engines" does, for an engine with a name.
+fn conf(host: &Container, path: &str, server: &str, level: &str, log: &str) {
+    host.sh(&format!(
+        "test -e /root/public || openssl genrsa 2048 2>/dev/null | openssl rsa -pubout -outform DER 2>/dev/null | \
+             base64 -w0 > /root/public
+         cat > {path} <<END\n{{\n  \"EngineURLs\": [\"wss://{server}/d1ws\"],\n  \"BindAddress\": \":0\",\n  \
+         \"EngineID\": \"ff1dea73-8b22-437a-adb8-391514c05cfa\",\n  \"ServerPublic\": \"$(cat /root/public)\",\n  \
+         \"LogFile\": \"{log}\",\n  \"LogLevel\": \"{level}\",\n  \"engine.connection.trust_any_certificate\": true\n}}\nEND"
+    ));
+}
+
+const LOG: &str = "/var/log/demisto/d1_x/d1.log";
+const INSTALL: &str = "engine install --name x --conf /root/d1.conf --answers /root/answers.json --yes";
+
+/// A server and an engine, both of the first release; further ones lie in `/root`.
+fn both(name: &str) -> Container {
+    let host = Container::up(name);
+    Bundle::with(&V1).put(&host);
+    host.sh(UNATTENDED);
+    host.put(engine(&V1, None).path(), "/root/engine");
+    conf(&host, "/root/d1.conf", "localhost:443", "info", LOG);
+    let told = host.sh(&format!("/root/engine {INSTALL}"));
+    assert!(told.contains("d1_x.service: is connected"), "{told}");
+    host
+}
+
+fn pid(host: &Container) -> String {
+    host.sh("systemctl show -p MainPID --value d1_x")
+}
+
+/// The engine is whole, and connected.
+fn is_well(host: &Container, release: &str) {
+    let told = host.sh("/root/demisto-install engine status --name x");
+    assert!(told.contains(release) && told.contains("Connected  yes"), "{told}");
+    host.sh("/root/demisto-install engine verify --name x");
+}
+
+fn fails(host: &Container, command: &str, code: i32, words: &[&str]) -> String {
+    let output = host.run(&["bash", "-c", command]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{command}: {word}: {said}");
+    }
+    said
+}
+
+#[test]
+fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
+    let host = both("beside");
+    is_well(&host, "6.12.0-100");
+    assert_eq!(
+        host.sh("readlink /proc/$(systemctl show -p MainPID --value d1_x)/cwd"),
+        "/usr/local/demisto/d1_x"
+    );
+    assert_eq!(
+        host.sh(
+            "stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/demisto/d1_x"
+        ),
+        "640 demisto:demisto\n750 demisto:demisto\n750 demisto:demisto"
+    );
+    let before = pid(&host);
+    host.put(Bundle::with(&V2).path(), "/root/v2");
+    for change in ["/root/v2 upgrade --yes", "/root/demisto-install rollback --yes", "/root/v2 upgrade --yes"]
+    {
+        host.sh(change);
+        assert_eq!(pid(&host), before, "{change}");
+        // it connects again by itself when the server is back
+        host.sh("for i in $(seq 100); do /root/demisto-install engine status | grep -q 'Connected  yes' && exit; sleep 0.2; done; exit 1");
+        is_well(&host, "6.12.0-100");
+    }
+    host.sh("systemctl restart d1_x && sleep 2");
+    is_well(&host, "6.12.0-100");
+    host.put(engine(&V2, None).path(), "/root/engine2");
+    assert!(host.sh("/root/engine2 engine upgrade --name x --yes").contains("6.14.0-200 is installed"));
+    is_well(&host, "6.14.0-200");
+    host.sh("/root/demisto-install engine rollback --name x --yes");
+    is_well(&host, "6.12.0-100");
+    fails(&host, "/root/demisto-install uninstall --yes --purge", 4, &["engines x"]);
+    host.sh("/root/demisto-install uninstall --yes");
+    host.sh("id demisto; systemctl is-active d1_x; test -f /etc/logrotate.d/demisto");
+    host.sh("/root/demisto-install engine verify --name x");
+    host.sh("/root/demisto-install engine uninstall --name x --yes --purge");
+    host.sh("test ! -e /usr/local/demisto/d1_x; test ! -e /etc/systemd/system/d1_x.service; test ! -e /var/log/demisto/d1_x");
+}
+
+#[test]
+fn an_engine_that_does_not_connect_goes_back() {
+    let host = both("goes-back");
+    for (fault, words) in [
+        ("hang", "is not connected to a server"),
+        ("crash", "does not stay up"),
+        ("wrong-version", "says that it is version 0.0.0, not 6.14.0"),
+    ] {
+        host.put(engine(&V2, Some(fault)).path(), "/root/bad");
+        let said = fails(
+            &host,
+            "/root/bad engine upgrade --name x --yes --connect-timeout 12",
+            1,
+            &["everything is as it was before", "last log lines", words],
+        );
+        assert!(said.contains("d1_x.service is connected"), "{fault}: {said}");
+        is_well(&host, "6.12.0-100");
+    }
+    // a first installation leaves nothing
+    let nothing = "cd /; find etc usr/local var/lib/demisto var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
+    host.sh("sed s/d1_x/d1_y/ /root/d1.conf > /root/d1_y.conf");
+    fails(
+        &host,
+        "/root/bad engine install --name y --conf /root/d1_y.conf --answers /root/answers.json --yes --connect-timeout 5",
+        1,
+        &["everything is as it was before"],
+    );
+    assert_eq!(host.sh(nothing), "");
+}
+
+#[test]
+fn another_configuration_counts_only_when_it_connects() {
+    let host = both("configure");
+    let before = host.sh(EVERY_BYTE);
+    let process = pid(&host);
+    conf(&host, "/root/bad.conf", "localhost:443", "loud", LOG);
+    fails(
+        &host,
+        "/root/engine engine configure --name x --yes --conf /root/bad.conf",
+        2,
+        &["LogLevel is \"loud\""],
+    );
+    assert_eq!((host.sh(EVERY_BYTE), pid(&host)), (before, process));
+    conf(&host, "/root/away.conf", "localhost:9", "info", LOG);
+    let old = host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf");
+    fails(
+        &host,
+        "/root/engine engine configure --name x --yes --conf /root/away.conf --connect-timeout 4",
+        1,
+        &["is not connected to a server", "cannot connect to wss://localhost:9", "d1_x.service is connected"],
+    );
+    assert_eq!(host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"), old);
+    is_well(&host, "6.12.0-100");
+    // a log that hides the connection is not waited for in vain
+    conf(&host, "/root/quiet.conf", "localhost:443", "error", LOG);
+    let told = host.sh("/root/engine engine configure --name x --yes --conf /root/quiet.conf 2>&1");
+    assert!(told.contains("only looked at whether it stays up"), "{told}");
+    // the same log, rotated: the way that logrotate(8) does it
+    conf(&host, "/root/d1.conf", "localhost:443", "debug", LOG);
+    host.sh(
+        "logrotate -f /etc/logrotate.d/demisto 2>/dev/null || truncate -s 0 /var/log/demisto/d1_x/d1.log",
+    );
+    host.sh("/root/engine engine configure --name x --yes --conf /root/d1.conf");
+    is_well(&host, "6.12.0-100");
+}
+
+#[test]
+fn an_engine_alone_connects_to_another_host_and_again_after_a_reboot() {
+    let server = Container::up_at("server", "10.77.0.111");
+    Bundle::with(&V1).put(&server);
+    server.sh(UNATTENDED);
+    let host = Container::up_at("alone", "10.77.0.112");
+    engine(&V1, None).put(&host);
+    let told = host.sh("/root/demisto-install engine install --answers /root/answers.json --yes");
+    assert!(told.contains("engine configure --conf FILE"), "{told}");
+    assert_eq!(host.sh("systemctl is-active d1 || true"), "inactive");
+    conf(&host, "/root/d1.conf", "10.77.0.111:443", "info", "/var/log/demisto/d1.log");
+    host.sh("/root/demisto-install engine configure --conf /root/d1.conf --yes");
+    let status = || host.sh("/root/demisto-install status");
+    assert!(status().contains("Connected  yes"), "{}", status());
+    host.reboot();
+    host.sh("for i in $(seq 100); do /root/demisto-install status | grep -q 'Connected  yes' && exit; sleep 0.2; done; exit 1");
+    host.put(engine(&V2, None).path(), "/root/v2");
+    host.sh("/root/v2 engine upgrade --yes");
+    assert!(status().contains("6.14.0-200") && status().contains("Connected  yes"), "{}", status());
+    host.sh("/root/v2 engine uninstall --yes --purge; test ! -e /usr/local/demisto");
+    assert_eq!(host.sh("id demisto 2>/dev/null || echo gone"), "gone");
+}
