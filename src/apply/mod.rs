@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod finish;
 mod keep;
+mod package;
 mod perform;
 mod prepare;
 mod remove;
@@ -29,6 +30,7 @@ use std::sync::OnceLock;
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
+pub use package::rpm_manages;
 pub use repair::kept_content;
 use zeroize::Zeroizing;
 

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, keep, remove, repair, snapshot, stage, switch,
+    Context, Error, Result, accounts, carry, configuration, keep, package, remove, repair, snapshot, stage,
+    switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
@@ -98,7 +99,9 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveDir { path } => remove::dir(context, path),
         Step::StageFiles { path, paths } => repair::stage(context, path, paths),
         Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
-        Step::DropSnapshot { .. } => Ok(()), // after the commit
+        Step::RunScript { .. } => package::script(context, step),
+        // after the commit
+        Step::DropSnapshot { .. } | Step::RegisterPackage { .. } | Step::UnregisterPackage { .. } => Ok(()),
         Step::TakeSnapshot { .. } => snapshot::take(context, step),
         Step::RestoreData { snapshot: from, path, aside } => {
             snapshot::restore(context, from, (path, aside), before)

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::ask::{self, Question};
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use super::package::PackageArgs;
 use super::password::{self, PasswordArgs};
 use crate::plan::Plan;
 use crate::prompt::{self, Answers, Partial};
@@ -46,6 +47,8 @@ pub(super) struct Target {
     pub(super) external_address: Vec<String>,
     #[command(flatten)]
     pub(super) health: HealthArgs,
+    #[command(flatten)]
+    pub(super) package: PackageArgs,
 }
 
 pub(super) const HEALTH_SECONDS: u64 = 120;
@@ -92,6 +95,7 @@ impl Target {
             names: self.external_address.clone(),
             health_seconds: self.health.health_timeout,
             require_fips: self.health.require_fips,
+            package: self.package.options(),
         })
     }
 

@@ -16,6 +16,7 @@ pub mod legacy;
 mod log;
 mod mask;
 mod pack;
+mod package;
 pub mod password;
 mod plan;
 pub mod progress;
@@ -80,7 +81,7 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
     Keys(keys::KeysArgs),
-    /// Make a signed self-extracting installer from a directory tree
+    /// Make a signed self-extracting installer or RPM package from a directory tree
     Pack(pack::Args),
 }
 

@@ -9,6 +9,7 @@ use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use super::install::HealthArgs;
+use super::package::PackageArgs;
 use crate::config::OnConflict;
 use crate::product;
 use crate::prompt::Partial;
@@ -80,11 +81,19 @@ pub(super) struct Args {
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
+    package: PackageArgs,
+    #[command(flatten)]
     approval: Approval,
 }
 
 impl Choices {
-    pub(super) fn options(&self, session: &Session, no_owner: bool, health: HealthArgs) -> Result<Options> {
+    pub(super) fn options(
+        &self,
+        session: &Session,
+        no_owner: bool,
+        health: HealthArgs,
+        package: PackageArgs,
+    ) -> Result<Options> {
         if no_owner && session.is_live() {
             return Err(Error::OwnersNeeded.into());
         }
@@ -104,6 +113,7 @@ impl Choices {
             owners: !no_owner && sys::env::is_root(),
             health_seconds: health.health_timeout,
             require_fips: health.require_fips,
+            package: package.options(),
         })
     }
 }
@@ -114,7 +124,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     args.approval.begin(&session)?;
     let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
-    let options = args.choices.options(&session, args.no_owner, args.health)?;
+    let options = args.choices.options(&session, args.no_owner, args.health, args.package)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };

@@ -1,7 +1,7 @@
 //! The plan of a first installation.
 
 use super::outside::files_outside;
-use super::{Action, Error, Old, Plan, Result, Step, VersionCheck};
+use super::{Action, Error, Old, Packaging, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -51,6 +51,8 @@ pub struct Install<'a> {
     pub health_seconds: u64,
     /// Whether its log has to say that its FIPS-CC self-tests passed.
     pub require_fips: bool,
+    /// What is done for a package besides laying it out.
+    pub packaging: &'a Packaging,
 }
 
 pub(super) const DIR_MODE: Mode = Mode::new(0o755);
@@ -156,13 +158,16 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     requirements(input.manifest, input.facts, &mut plan);
     accounts(input.survey, input.owners, &mut plan);
     directories(input.manifest, input.survey, input.owners, &mut plan);
+    input.packaging.begin(&mut plan);
     tree(input, &mut plan);
     files(input, &mut plan)?;
+    input.packaging.placed(&mut plan);
     service(input, &mut plan)?;
     plan.push(
         Step::WriteReceipt { path: input.survey.site.receipt_file() },
         "so that later runs know what is installed and who signed it",
     );
+    input.packaging.records(&mut plan);
     Ok(Some(plan))
 }
 

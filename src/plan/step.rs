@@ -125,6 +125,20 @@ pub enum Step {
     WriteReceipt {
         path: String,
     },
+    /// Done after the commit, from the record of what is installed then.
+    RegisterPackage {
+        name: String,
+    },
+    /// Done after the commit.
+    UnregisterPackage {
+        name: String,
+    },
+    RunScript {
+        when: String,
+        interpreter: Vec<String>,
+        body: String,
+        argument: u8,
+    },
     StopUnit {
         unit: String,
     },
@@ -242,6 +256,11 @@ impl Step {
                 format!("wait until {unit} answers on port {port}{with}{and} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
+            Self::RegisterPackage { name } => format!("enter {name} into rpm's database"),
+            Self::UnregisterPackage { name } => format!("take {name} out of rpm's database"),
+            Self::RunScript { when, interpreter, argument, .. } => {
+                format!("run the package's {when} with {} (argument {argument})", interpreter.join(" "))
+            }
             Self::StopUnit { unit } => format!("stop {unit}"),
             Self::DisableUnit { unit } => format!("disable {unit}"),
             Self::RemoveFile { path } => format!("remove {path}"),

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod bare;
 mod cpio;
 mod envelope;
 mod error;
@@ -26,6 +27,7 @@ mod package;
 mod scriptlets;
 mod tags;
 
+pub use bare::without_payload;
 pub use cpio::{Cpio, Member};
 pub use envelope::{Covers, DigestKind, Envelope, ReadAt, Signature, StoredDigest};
 pub use error::{Error, Result};
@@ -33,3 +35,13 @@ pub use files::{File, Flags, Kind, carrier, content_limit};
 pub use header::{MAX_HEADER, MAX_SIGNATURE_HEADER};
 pub use package::{Package, Payload};
 pub use scriptlets::{Dependency, Scriptlet, When};
+
+#[cfg(test)]
+#[path = "crafted_tests.rs"]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests change bytes by position"
+)]
+mod tests;

@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod install;
 pub mod keys;
 mod log;
+pub mod package;
 pub mod repair;
 pub mod rollback;
 mod session;

@@ -37,13 +37,20 @@ const HOUSE: &[Room] = &[
             "types", "verify",
         ],
     ),
-    (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
+    (
+        6,
+        "pack",
+        &[
+            "archive", "bundle", "event", "manifest", "product", "rpmfile", "source", "sys", "trust",
+            "types", "verify",
+        ],
+    ),
     (
         5,
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "retained", "service", "snapshot", "sys", "types", "verify",
+            "receipt", "release", "retained", "rpmfile", "service", "snapshot", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
@@ -52,8 +59,8 @@ const HOUSE: &[Room] = &[
         4,
         "plan",
         &[
-            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "types",
-            "verify",
+            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "rpmfile",
+            "types", "verify",
         ],
     ),
     (
