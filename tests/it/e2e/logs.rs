@@ -41,6 +41,10 @@ fn the_running_build_and_its_self_tests_are_told() {
     assert_eq!(rotated["start"], second["start"]);
     assert_eq!(rotated["files"], serde_json::json!(["server.log", "server.log.1.gz"]));
 
+    host.sh("cd /var/log/demisto; zcat server.log.1.gz | sed 's/6.14.0-3036535/6.13.0-1/' > server.log");
+    let status = host.sh("/root/demisto-install status");
+    assert!(status.contains("that is not the installed 6.14.0-3036535"), "{status}");
+
     // the service's account may put anything in its place, and say anything in it
     host.sh("cd /var/log/demisto; rm server.log*; ln -s /etc/shadow server.log");
     let output = host.run(&["/root/demisto-install", "log", "facts"]);
