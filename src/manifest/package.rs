@@ -358,10 +358,26 @@ impl Found {
         }
     }
 
+    /// What the name says; that of a package with a description may be any, which matters only where the texts
+    /// are not known.
+    fn role(&self, package: &Package) -> Result<Role> {
+        let name = package.name.as_str();
+        let described = || self.entries.keys().any(|path| path.as_str() == product::RELEASE_FILE);
+        if name.starts_with("demisto") {
+            Ok(Role::Server)
+        } else if name == "d1" || name.starts_with("d1_") || name.starts_with("d1-") {
+            Ok(Role::Engine)
+        } else if described() {
+            Ok(if self.engine_config.is_some() { Role::Engine } else { Role::Server })
+        } else {
+            unfit(name, "it is neither the server's package nor an engine's")
+        }
+    }
+
     fn into_manifest(self, package: &Package) -> Result<Manifest> {
         let said = match self.description {
             Some(description) => description,
-            None => guess(package, &self.licences)?,
+            None => guess(package, &self.licences, self.role(package)?)?,
         };
         let (version, build) = numbers(package)?;
         if (said.version, said.build) != (version, build) {
@@ -452,15 +468,8 @@ fn numbers(package: &Package) -> Result<(Version, u64)> {
 /// What a package of the vendor's own making does not say. The upgrade path is the vendor's rule of at most two
 /// releases forward ("Upgrade the Cortex XSOAR Server"); engines have none. The requirements are those of the
 /// guide's table "Prerequisites".
-fn guess(package: &Package, licences: &[RelPath]) -> Result<Description> {
+fn guess(package: &Package, licences: &[RelPath], role: Role) -> Result<Description> {
     let name = package.name.as_str();
-    let role = if name.starts_with("demisto") {
-        Role::Server
-    } else if name == "d1" || name.starts_with("d1_") || name.starts_with("d1-") {
-        Role::Engine
-    } else {
-        return unfit(name, "it is neither the server's package nor an engine's");
-    };
     let (version, build) = numbers(package)?;
     let (major, minor) = version.line();
     let from = match role {

@@ -139,6 +139,8 @@ fn the_header_says_what_the_description_does() {
         rpm.query(&full, format),
         "my_server-6.14.0-1.x86_64|LicenseRef-EULA|Example GmbH|A server|A server"
     );
+    let looked = Command::new(PROGRAM).arg("inspect").arg(&full).output().unwrap();
+    assert!(looked.status.success() && said(&looked).contains("server"), "{}", said(&looked));
 }
 
 /// Path, then what rpm makes of it.
