@@ -2,6 +2,7 @@
 //! must neither panic nor break the promise that it checks. `fuzz_targets/` hands them to libFuzzer,
 //! `tests/it/fuzz.rs` replays the corpus.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use demisto_install::bundle::Trailer;
@@ -9,8 +10,11 @@ use demisto_install::config;
 use demisto_install::journal::{self, Journal};
 use demisto_install::makeself::Header;
 use demisto_install::manifest::Unverified;
+use demisto_install::productlog::Facts;
 use demisto_install::prompt::Partial;
+use demisto_install::rpmfile::{Cpio, Envelope, File, Flags, Kind, Package};
 use demisto_install::trust::{Origin, Policy, TrustStore};
+use demisto_install::types::{Digest, is_printable_char};
 use demisto_install::verify;
 
 /// The last 80 bytes are a trailer, what is before them the rest of the file.
@@ -85,6 +89,86 @@ pub(crate) fn keys(bytes: &[u8]) {
     let mut store = TrustStore::empty();
     let added = store.add(bytes, Origin::ThisRun(PathBuf::from("fuzz")));
     assert_eq!(added.is_ok(), !store.is_empty());
+}
+
+/// A package, or a main header alone. What is accepted lies inside the file, and no path leads out.
+pub(crate) fn rpm(bytes: &[u8]) {
+    let read = |buffer: &mut [u8], at: u64| {
+        buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+        Ok(())
+    };
+    let mut packages = vec![Package::parse(bytes)];
+    if let Ok(envelope) = Envelope::read(bytes.len() as u64, &read) {
+        assert_eq!(envelope.payload_offset() + envelope.payload_length(), bytes.len() as u64);
+        assert!(bytes[envelope.header_offset() as usize..].starts_with(envelope.header()));
+        assert!(bytes.starts_with(&envelope.header_only()));
+        packages.push(Package::parse(envelope.header()));
+    }
+    for package in packages.into_iter().flatten() {
+        let mut paths: Vec<&str> = package.files.iter().map(|file| file.path.as_str()).collect();
+        assert!(paths.iter().all(|path| path.starts_with('/') && !format!("{path}/").contains("/../")));
+        paths.sort_unstable();
+        assert!(paths.windows(2).all(|pair| pair[0] != pair[1]), "no path comes twice");
+    }
+}
+
+/// The archive of a few files; the first byte says in which form. What is accepted has all of them.
+pub(crate) fn cpio(bytes: &[u8]) {
+    let Some((form, archive)) = bytes.split_first() else { return };
+    let files = archived();
+    let mut cpio = Cpio::new(archive, &files, form % 2 == 1);
+    let mut seen = 0;
+    while let Ok(Some(member)) = cpio.next() {
+        seen += 1;
+        let mut content = Vec::new();
+        match (&mut cpio).take(3).read_to_end(&mut content) {
+            Ok(read) => assert!(read as u64 <= member.size),
+            Err(_) => break,
+        }
+    }
+    if cpio.next().is_ok() {
+        assert_eq!(seen, files.len());
+    }
+}
+
+/// A directory, a file, a link, and a file of two names.
+fn archived() -> Vec<File> {
+    let content = |bytes: &[u8]| Kind::File { size: bytes.len() as u64, sha256: Digest::of(bytes) };
+    let file = |path: &str, kind, mode, hard_link| File {
+        path: path.to_owned(),
+        kind,
+        mode,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime: 0,
+        flags: Flags::default(),
+        capabilities: None,
+        hard_link,
+        verify_flags: 0,
+    };
+    vec![
+        file("/opt/d", Kind::Dir, 0o755, None),
+        file("/opt/d/a", content(b"hello"), 0o644, None),
+        file("/opt/d/l", Kind::Symlink { target: "a".to_owned() }, 0o777, None),
+        file("/opt/x", content(b"same"), 0o644, Some(4)),
+        file("/opt/y", content(b"same"), 0o644, Some(4)),
+    ]
+}
+
+/// The product's log: what is told of it is fit for a terminal, short, and the whole of a line.
+pub(crate) fn log(bytes: &[u8]) {
+    let mut facts = Facts::default();
+    facts.read(&mut &*bytes).expect("memory can be read");
+    let problem = facts.fips.problem.iter();
+    for text in facts.errors.iter().map(|error| &error.text).chain(problem) {
+        assert!(text.chars().count() <= 301 && text.chars().all(is_printable_char), "{text:?}");
+    }
+    if let Some(start) = facts.start {
+        let text = String::from_utf8_lossy(bytes);
+        let begin = format!("{} info Starting {}, version {}", start.at, start.program, start.version);
+        assert!(text.split('\n').any(|line| line.starts_with(&begin)), "{begin}");
+        assert!(begin.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{begin:?}");
+    }
 }
 
 /// A makeself archive. What is accepted has its archives one behind the other, to the file's end.

@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod pack;
 pub mod plan;
 pub mod product;
+pub mod productlog;
 pub mod prompt;
 pub mod receipt;
 pub mod release;

@@ -57,6 +57,9 @@ pub struct Receipt {
     pub created_user: bool,
     /// Whether the group did not exist before.
     pub created_group: bool,
+    /// The package that rpm's database holds because of this installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
     /// The default configuration that came with the release: the base of later merges.
     pub config_base: String,
 }

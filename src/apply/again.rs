@@ -26,11 +26,14 @@ pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
     let (Some(unit), Some((port, path, seconds))) = (stopped.filter(|_| context.is_live()), asked) else {
         return;
     };
+    let log = context.site.log_file();
     let wanted = Wanted {
         unit: Some(unit),
         port,
         path,
         one_time: &context.at(product::ONE_TIME_FILE),
+        log: context.run_log(&log),
+        fips: false, // the release that is back was let in without or with it, as was asked then
         limit: LIMIT.min(Duration::from_secs(seconds)),
         version: None,
     };

@@ -34,6 +34,14 @@ pub enum Error {
         /// The last lines of its log.
         log: Vec<String>,
     },
+    /// A script of a package failed before anything was changed.
+    #[error("the package's {when} failed: {said}")]
+    Script {
+        /// When it ran.
+        when: String,
+        /// What it said.
+        said: String,
+    },
     /// Something is there that was not when the plan was made.
     #[error("{} is not as it was when the plan was made", .0.display())]
     Appeared(PathBuf),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::open;
-use super::{Context, Result, carry, remove};
+use super::{Context, Result, carry, package, remove};
 use crate::manifest::Manifest;
 use crate::plan::{Old, Plan, Step};
 use crate::product::{self, Site};
@@ -38,6 +38,8 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
                     context.sink.warn(format!("the snapshot {dir}/{id} is not needed and stays: {error}"));
                 }
             }
+            Step::RegisterPackage { name } => tell(context, name, package::register(context)),
+            Step::UnregisterPackage { name } => tell(context, name, package::unregister(context, name)),
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {
                 remove::prune(context, dir, trash)?;
@@ -52,6 +54,14 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
     }
     raise_floor(context)?;
     drop_orphans(context)
+}
+
+/// A database that cannot be written must not keep later runs from their work.
+fn tell(context: &Context, name: &str, result: Result<()>) {
+    if let Err(error) = result {
+        let error = crate::types::error_chain(&error);
+        context.sink.warn(format!("rpm's database says something else of {name} than is installed: {error}"));
+    }
 }
 
 /// The highest security epoch that was ever installed here. It outlives an uninstallation: to go

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod finish;
 mod keep;
+mod package;
 mod perform;
 mod prepare;
 mod remove;
@@ -29,6 +30,7 @@ use std::sync::OnceLock;
 pub use carry::count as count_host_things;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
+pub use package::rpm_manages;
 pub use repair::kept_content;
 use zeroize::Zeroizing;
 
@@ -39,7 +41,8 @@ use crate::plan::{Action, Plan, Planned, Step};
 use crate::product::{self, Owner, Site, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
-use crate::service;
+use crate::service::logs::Place;
+use crate::service::{self, RunLog};
 use crate::sys::dir::{Ids, Stamp};
 use crate::sys::{clock, signal};
 use crate::types::{Digest, Secret, error_chain};
@@ -76,6 +79,8 @@ pub struct Context<'a> {
     pub known: Option<&'a Known>,
     /// The manifest of what is live, read once: reading it takes longer than the service may be away.
     pub live: OnceLock<Option<Verified<Manifest>>>,
+    /// The id of the run that the service's log told of before it was started.
+    pub run_before: OnceLock<Option<String>>,
     /// Whether this is the recovery of a run that was cut off: what happened since is not known.
     pub recovering: bool,
     /// Who is told.
@@ -101,7 +106,8 @@ impl<'a> Context<'a> {
         sink: &'a dyn EventSink,
     ) -> Self {
         let (release, receipt, known, live) = (None, None, None, OnceLock::new());
-        Self { root, site, owners, release, secrets, receipt, known, live, recovering: false, sink }
+        let (run_before, recovering) = (OnceLock::new(), false);
+        Self { root, site, owners, release, secrets, receipt, known, live, run_before, recovering, sink }
     }
 }
 
@@ -117,6 +123,12 @@ impl Context<'_> {
             let _ = self.live.set(finish::installed(self.root, self.site)?);
         }
         Ok(self.live.get().and_then(Option::as_ref).map(Verified::get))
+    }
+
+    /// The service's log, for what the run says that this context started.
+    fn run_log<'b>(&'b self, log: &'b str) -> RunLog<'b> {
+        let before = self.run_before.get().and_then(Option::as_deref);
+        RunLog { place: Place::Product(self.root, log), before }
     }
 
     /// Whether the root is the running system, so that its service manager can be used.

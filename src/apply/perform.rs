@@ -8,11 +8,13 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, keep, remove, repair, snapshot, stage, switch,
+    Context, Error, Result, accounts, carry, configuration, keep, package, remove, repair, snapshot, stage,
+    switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
+use crate::service::logs::Place;
 use crate::service::{self, Wanted};
 use crate::sys;
 use crate::sys::process::Tool;
@@ -75,11 +77,13 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         }
         Step::StartUnit { unit } => start(context, unit),
         Step::StopUnit { unit } => Ok(service::stop(unit)?),
-        Step::AwaitHealth { unit, port, path, seconds, version } => {
+        Step::AwaitHealth { unit, port, path, seconds, version, fips } => {
             let version = version.as_ref().map(|check| (check.key.as_str(), check.wanted.as_str()));
             let (one_time, limit) = (context.at(product::ONE_TIME_FILE), Duration::from_secs(*seconds));
-            let unit = Some(unit.as_str());
-            await_health(context, &Wanted { unit, port: *port, path, version, one_time: &one_time, limit })
+            let (log, fips) = (context.site.log_file(), *fips);
+            let (unit, port, one_time) = (Some(unit.as_str()), *port, one_time.as_path());
+            let log = context.run_log(&log);
+            await_health(context, &Wanted { unit, port, path, version, one_time, log, fips, limit })
         }
         Step::WriteReceipt { path } => write_receipt(context, path),
         Step::RemoveFile { path } if *before == Before::Kept => {
@@ -95,7 +99,9 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveDir { path } => remove::dir(context, path),
         Step::StageFiles { path, paths } => repair::stage(context, path, paths),
         Step::ReplaceEntries { from, to, trash, paths } => repair::replace(context, (from, to, trash), paths),
-        Step::DropSnapshot { .. } => Ok(()), // after the commit
+        Step::RunScript { .. } => package::script(context, step),
+        // after the commit
+        Step::DropSnapshot { .. } | Step::RegisterPackage { .. } | Step::UnregisterPackage { .. } => Ok(()),
         Step::TakeSnapshot { .. } => snapshot::take(context, step),
         Step::RestoreData { snapshot: from, path, aside } => {
             snapshot::restore(context, from, (path, aside), before)
@@ -203,6 +209,8 @@ fn restore_labels(paths: &[String]) -> Result<()> {
 }
 
 fn start(context: &Context, unit: &str) -> Result<()> {
+    let log = context.site.log_file();
+    let _ = context.run_before.set(service::run_id(Place::Product(context.root, &log)));
     let started = service::start(unit);
     started.map_err(|e| unhealthy(context, unit, format!("it did not start: {}", e.source)))
 }
@@ -225,7 +233,8 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
     }
     let version = healthy.version.map_or_else(String::new, |version| format!(" as version {version}"));
     let millis = healthy.took.as_millis();
-    context.sink.note(format!("{unit} answers on port {port}{version} after {millis} ms"));
+    let tested = if wanted.fips { "; its FIPS-CC self-tests passed" } else { "" };
+    context.sink.note(format!("{unit} answers on port {port}{version} after {millis} ms{tested}"));
     Ok(())
 }
 

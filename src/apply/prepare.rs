@@ -58,6 +58,9 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         }
         Step::RemoveOwned { .. }
         | Step::DropSnapshot { .. }
+        | Step::RegisterPackage { .. }
+        | Step::UnregisterPackage { .. }
+        | Step::RunScript { .. }
         | Step::MakeCertificate { .. }
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }

@@ -105,7 +105,7 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "tests cut streams by position")]
+#[allow(clippy::indexing_slicing, reason = "a test cuts bytes by position")]
 mod tests {
     use std::io::Write as _;
 

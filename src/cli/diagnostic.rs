@@ -12,6 +12,7 @@ use super::reason::reason;
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
+use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
 use crate::{
     apply, bundle, certs, config, journal, makeself, pack, plan, prompt, receipt, release, retained,
@@ -99,7 +100,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_source))
         .or_else(|| error.downcast_ref().map(of_bundle))
         .or_else(|| error.downcast_ref().map(|e: &prompt::Error| of_prompt(e)))
-        .or_else(|| error.downcast_ref().map(|_: &verify::Error| refused()))
+        .or_else(|| error.downcast_ref().map(|e: &verify::Error| refused_by(e)))
         .or_else(|| error.downcast_ref().map(of_pin))
         .or_else(|| error.downcast_ref().map(|_: &trust::Error| untrusted()))
         .or_else(|| error.downcast_ref().map(of_journal))
@@ -140,11 +141,55 @@ fn of_certs(error: &certs::Error) -> Diagnosis {
     }
 }
 
-fn refused() -> Diagnosis {
+/// What to do for a key that has run out, or is about to. The vendor's public key is valid for six months
+/// (Administrator Guide, "Install a Signed Engine").
+pub(super) const RENEW: &str = "get the vendor's current public key from the download page of the release, or open a \
+                                Support ticket; compare its fingerprint by a second way; then `demisto-install keys \
+                                import KEY.asc`";
+
+fn refused(judgement: Option<&Judgement>) -> Diagnosis {
     let mut found =
         diagnosis(Exit::Refused, "`demisto-install verify FILE` shows the verdict on every signature");
-    found.hints.push("a release key is trusted after `demisto-install keys import KEY.asc`".to_owned());
+    found.hints.extend(judgement.map_or_else(Vec::new, hints));
     found
+}
+
+fn refused_by(error: &verify::Error) -> Diagnosis {
+    match error {
+        verify::Error::Refused(judgement) => refused(Some(judgement)),
+        _ => refused(None),
+    }
+}
+
+/// What to do about signatures that do not suffice.
+pub(super) fn hints(judgement: &Judgement) -> Vec<String> {
+    use verify::VerdictCode as Code;
+
+    if judgement.accepted {
+        return Vec::new();
+    }
+    let has = |wanted: &[Code]| judgement.verdicts.iter().any(|v| !v.accepted && wanted.contains(&v.code));
+    let mut hints: Vec<String> = Vec::new();
+    if judgement.verdicts.is_empty() {
+        hints.push("a release key is trusted after `demisto-install keys import KEY.asc`".to_owned());
+    }
+    if has(&[Code::BadSignature]) {
+        hints.push("download the file again; if that does not help, keep it and tell the vendor".to_owned());
+    }
+    if has(&[Code::Expired, Code::GoodExpiredSince, Code::RetiredByIssuer]) {
+        hints.push(format!("the key, as this host knows it, was not valid then: {RENEW}"));
+    }
+    if has(&[Code::Revoked]) {
+        hints.push("ask the vendor for a release that is signed by a key that was not revoked".to_owned());
+    }
+    if has(&[Code::UnknownSigner]) {
+        hints.push(format!("if the vendor has changed its key since yours was imported: {RENEW}"));
+        hints.push(
+            "an upgrade also wants the former key's word for the new one: ask for a release that carries it"
+                .to_owned(),
+        );
+    }
+    hints
 }
 
 fn of_pin(error: &verify::PinError) -> Diagnosis {
@@ -207,9 +252,11 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
         }
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
-        E::NotVerified => refused(),
+        E::NotVerified => refused(None),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
         E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
+        E::ScriptsElsewhere | E::Script(_) => diagnosis(Exit::Usage, "leave --run-scriptlets out"),
+        E::NoRpm => diagnosis(Exit::Usage, "leave --register-rpm out"),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),
         E::NoWayBack { .. } => diagnosis(
             Exit::Blocked,
@@ -249,6 +296,10 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             apply::Error::Receipt(inner) => of_receipt(inner, Exit::NotRestored),
             _ => diagnosis(Exit::NotRestored, "run `demisto-install recover` when the cause is gone"),
         },
+        E::NoLog(_) => diagnosis(
+            Exit::Failed,
+            "the service writes it at its start; --role and --name tell whose, --log FILE reads another file",
+        ),
         E::NotReady(_) => {
             diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
         }
@@ -323,6 +374,10 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
         }
         E::NoAccounts { .. } => diagnosis(Exit::Blocked, "--no-owner leaves all files to whoever runs this"),
         E::NoSpace { .. } => diagnosis(Exit::Blocked, "make room on the file system of /usr/local"),
+        E::NotTested => diagnosis(
+            Exit::Blocked,
+            "leave out --no-start, or start the service before an upgrade; without --require-fips, `demisto-install log facts` tells later",
+        ),
         E::NoSystemd => diagnosis(Exit::Blocked, "--no-start installs without starting the service"),
         E::Config(_) => diagnosis(Exit::Blocked, CONFIG),
         E::OtherProduct { .. } => {
@@ -400,7 +455,7 @@ fn of_prompt(error: &prompt::Error) -> Diagnosis {
 fn of_release(error: &release::Error) -> Diagnosis {
     use release::Error as E;
     match error {
-        E::Refused(_) => refused(),
+        E::Refused(inner) => refused_by(inner),
         E::Manifest(_) => diagnosis(Exit::Refused, "use a newer demisto-install"),
         E::Shape | E::Damaged { .. } | E::NoFile(_) => damaged_file(),
         E::NoPayloadDigest | E::NoHeaderSignature => {
@@ -432,7 +487,7 @@ fn of_source(error: &source::Error) -> Diagnosis {
 fn of_wrapper(error: &wrapper::Error) -> Diagnosis {
     use wrapper::Error as E;
     match error {
-        E::Outer { .. } => refused(),
+        E::Outer { source, .. } => refused_by(source),
         E::Nothing { .. } | E::Several { .. } => diagnosis(
             Exit::Refused,
             "`demisto-install inspect` lists what is inside; ask the vendor for a signed RPM package or installer",

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::ask::{self, Question};
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use super::package::PackageArgs;
 use super::password::{self, PasswordArgs};
 use crate::plan::Plan;
 use crate::prompt::{self, Answers, Partial};
@@ -17,7 +18,7 @@ use crate::workflow::install::{self, Agreement, Next, Offer, Options};
 use crate::workflow::{Error, Session, require_approved};
 
 /// What `install` and `plan` have in common.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Target {
     /// The file that carries the release; this program itself unless given
     pub(super) file: Option<PathBuf>,
@@ -44,27 +45,28 @@ pub(super) struct Target {
     /// Name or address that the self-signed certificate gets besides the host's own
     #[arg(long, value_name = "NAME")]
     pub(super) external_address: Vec<String>,
-    /// How long the service may take to answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = HEALTH_SECONDS)]
-    pub(super) health_timeout: u64,
+    #[command(flatten)]
+    pub(super) health: HealthArgs,
+    #[command(flatten)]
+    pub(super) package: PackageArgs,
 }
 
 pub(super) const HEALTH_SECONDS: u64 = 120;
 
-impl Default for Target {
+/// What a service has to show that was started.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct HealthArgs {
+    /// How long the service may take to answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = HEALTH_SECONDS)]
+    pub(super) health_timeout: u64,
+    /// Undo everything unless the log of that start says that the FIPS-CC self-tests passed
+    #[arg(long)]
+    pub(super) require_fips: bool,
+}
+
+impl Default for HealthArgs {
     fn default() -> Self {
-        Self {
-            file: None,
-            keys: KeyArgs::default(),
-            answers: None,
-            no_start: false,
-            no_owner: false,
-            cert: None,
-            cert_key: None,
-            cert_passphrase_file: None,
-            external_address: Vec::new(),
-            health_timeout: HEALTH_SECONDS,
-        }
+        Self { health_timeout: HEALTH_SECONDS, require_fips: false }
     }
 }
 
@@ -91,7 +93,9 @@ impl Target {
             owners: !self.no_owner && !scratch,
             certificate,
             names: self.external_address.clone(),
-            health_seconds: self.health_timeout,
+            health_seconds: self.health.health_timeout,
+            require_fips: self.health.require_fips,
+            package: self.package.options(),
         })
     }
 

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::ask;
 use super::common::{Common, KeyArgs};
+use super::diagnostic;
 use super::exit::Exit;
 use crate::sys;
 use crate::trust::lint;
@@ -159,6 +160,9 @@ fn describe(key: &KeyReport) -> String {
     }
     let end = key.expires.map_or_else(|| "does not expire".to_owned(), |end| format!("expires {}", day(end)));
     let _ = writeln!(text, "    made {}, {end}; {}", day(key.created), key.origin);
+    if let Some(warning) = &key.warning {
+        let _ = writeln!(text, "    warning: it {warning}: {}", diagnostic::RENEW);
+    }
     if let Some(problem) = &key.problem {
         let _ = writeln!(text, "    not usable: {problem}");
     }
@@ -193,6 +197,10 @@ fn describe_import(report: &ImportReport) -> String {
             Outcome::Unfit { why } => format!("not fit to be trusted: {why}"),
         };
         let _ = writeln!(text, "{} {name}: {said}", key.candidate.key.fingerprint);
+        let trusted = !matches!(key.outcome, Outcome::Declined | Outcome::Unfit { .. });
+        if let Some(warning) = key.candidate.key.warning.as_ref().filter(|_| trusted) {
+            let _ = writeln!(text, "    warning: it {warning}: {}", diagnostic::RENEW);
+        }
     }
     text
 }

@@ -13,8 +13,10 @@ mod inspect;
 mod install;
 pub mod keys;
 pub mod legacy;
+mod log;
 mod mask;
 mod pack;
+mod package;
 pub mod password;
 mod plan;
 pub mod progress;
@@ -65,6 +67,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
+    /// Tell what the product's log says of its version and its FIPS-CC mode
+    Log(log::LogArgs),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),
     /// Put right what was changed since the installation
@@ -77,7 +81,7 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
     Keys(keys::KeysArgs),
-    /// Make a signed self-extracting installer from a directory tree
+    /// Make a signed self-extracting installer or RPM package from a directory tree
     Pack(pack::Args),
 }
 
@@ -129,6 +133,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
+        Some(Command::Log(args)) => log::run(common, args),
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
         Some(Command::Repair(args)) => repair::run(common, args),
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
@@ -182,6 +187,7 @@ mod tests {
             "verify",
             "inspect",
             "status",
+            "log facts",
             "wait-ready",
             "repair",
             "uninstall",

@@ -61,7 +61,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
 fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCode> {
     let offer = install::offer(session, install::candidate(args.target.file.as_deref())?)?;
     let present = workflow::upgrade::present(session)?;
-    let options = args.choices.options(session, args.target.no_owner, args.target.health_timeout)?;
+    let options =
+        args.choices.options(session, args.target.no_owner, args.target.health, args.target.package)?;
     let Some(planned) = workflow::upgrade::plan(session, &offer, &present, &options)? else {
         let release = offer.release.manifest().release();
         let text = format!("{release} is installed and unchanged; nothing to do\n");

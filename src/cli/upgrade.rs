@@ -8,6 +8,8 @@ use super::approval::Approval;
 use super::ask;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
+use super::install::HealthArgs;
+use super::package::PackageArgs;
 use crate::config::OnConflict;
 use crate::product;
 use crate::prompt::Partial;
@@ -59,7 +61,7 @@ enum Snapshot {
 }
 
 /// Arguments of `upgrade`
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Args {
     /// The file that carries the release; this program itself unless given
     file: Option<PathBuf>,
@@ -67,9 +69,8 @@ pub(super) struct Args {
     keys: KeyArgs,
     #[command(flatten)]
     choices: Choices,
-    /// How long the service may take to answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = super::install::HEALTH_SECONDS)]
-    health_timeout: u64,
+    #[command(flatten)]
+    health: HealthArgs,
     /// Take the answer about the licence agreement from FILE (JSON: accept_eula)
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
@@ -80,26 +81,19 @@ pub(super) struct Args {
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
+    package: PackageArgs,
+    #[command(flatten)]
     approval: Approval,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self {
-            file: None,
-            keys: KeyArgs::default(),
-            choices: Choices::default(),
-            health_timeout: super::install::HEALTH_SECONDS,
-            answers: None,
-            no_owner: false,
-            diff: false,
-            approval: Approval::default(),
-        }
-    }
-}
-
 impl Choices {
-    pub(super) fn options(&self, session: &Session, no_owner: bool, health_seconds: u64) -> Result<Options> {
+    pub(super) fn options(
+        &self,
+        session: &Session,
+        no_owner: bool,
+        health: HealthArgs,
+        package: PackageArgs,
+    ) -> Result<Options> {
         if no_owner && session.is_live() {
             return Err(Error::OwnersNeeded.into());
         }
@@ -117,7 +111,9 @@ impl Choices {
             },
             snapshot_dir: self.snapshot_dir.clone(),
             owners: !no_owner && sys::env::is_root(),
-            health_seconds,
+            health_seconds: health.health_timeout,
+            require_fips: health.require_fips,
+            package: package.options(),
         })
     }
 }
@@ -128,7 +124,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     args.approval.begin(&session)?;
     let offer = install::offer(&session, install::candidate(args.file.as_deref())?)?;
     let present = upgrade::present(&session)?;
-    let options = args.choices.options(&session, args.no_owner, args.health_timeout)?;
+    let options = args.choices.options(&session, args.no_owner, args.health, args.package)?;
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };

@@ -14,7 +14,7 @@ mod schema;
 pub use check::content as check_content;
 pub use description::Description;
 pub use error::{Error, Result};
-pub use package::{Texts, signed_part, texts_of};
+pub use package::{Texts, package_of, signed_part, texts_of};
 pub use schema::{
     Container, Entry, Health, Kind, Manifest, Outside, Packaged, Payload, Place, Requirements, Stub, Unit,
     Upgrades,
@@ -84,6 +84,14 @@ impl Unverified {
     /// When it cannot be laid out as a release.
     pub fn of_header(package: &Package) -> Result<Self> {
         Manifest::of_header(package).map(Self)
+    }
+
+    /// What a package says together with the texts of its files.
+    ///
+    /// # Errors
+    /// As [`Manifest::of_package`].
+    pub fn of_package(package: &Package, texts: &Texts) -> Result<Self> {
+        Manifest::of_texts(package, texts).map(Self)
     }
 
     /// The content, to be shown together with a warning.

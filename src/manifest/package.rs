@@ -86,6 +86,14 @@ pub fn signed_part(kept: &[u8]) -> Result<Cow<'_, [u8]>> {
     if is_record(kept) { Ok(Cow::Owned(Record::parse(kept)?.header()?)) } else { Ok(Cow::Borrowed(kept)) }
 }
 
+/// What the header of a package says, of which the record was kept on a host; `None` for the manifest of a bundle.
+///
+/// # Errors
+/// When the record is damaged.
+pub fn package_of(kept: &[u8]) -> Result<Option<Package>> {
+    if is_record(kept) { Ok(Some(Package::parse(&Record::parse(kept)?.header()?)?)) } else { Ok(None) }
+}
+
 /// The indices of the files whose text is needed, in the order of the header.
 ///
 /// # Errors
@@ -141,6 +149,11 @@ impl Manifest {
             let record = Record::parse(bytes)?;
             derive(&Package::parse(&record.header()?)?, Some(&record.texts()?))
         })
+    }
+
+    /// What a package says that nobody vouches for.
+    pub(super) fn of_texts(package: &Package, texts: &Texts) -> Result<Self> {
+        derive(package, Some(texts))
     }
 
     /// What a header says that nobody vouches for; without the texts of files.

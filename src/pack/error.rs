@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{bundle, manifest, sys, trust, types};
+use crate::{bundle, manifest, rpmfile, sys, trust, types};
 
 /// A release that cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// Hosts would refuse the package.
+    #[error("the package that was built is unfit")]
+    Unfit(#[from] rpmfile::Error),
     /// The keys for statements cannot be read.
     #[error(transparent)]
     Trust(#[from] trust::Error),

@@ -117,6 +117,9 @@ pub enum Error {
     /// The host has no systemd, so a service cannot be started.
     #[error("systemd does not run here, so the service cannot be started")]
     NoSystemd,
+    /// Self-tests are run by a start, and nothing is started.
+    #[error("the service is not started, so its FIPS-CC self-tests cannot be required")]
+    NotTested,
     /// The configuration cannot be used.
     #[error("the configuration /etc/demisto.conf cannot be used")]
     Config(#[from] config::Error),

@@ -1,7 +1,7 @@
 //! The plan of a first installation.
 
 use super::outside::files_outside;
-use super::{Action, Error, Old, Plan, Result, Step, VersionCheck};
+use super::{Action, Error, Old, Packaging, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -49,6 +49,10 @@ pub struct Install<'a> {
     pub floor: u64,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
+    /// What is done for a package besides laying it out.
+    pub packaging: &'a Packaging,
 }
 
 pub(super) const DIR_MODE: Mode = Mode::new(0o755);
@@ -154,13 +158,16 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     requirements(input.manifest, input.facts, &mut plan);
     accounts(input.survey, input.owners, &mut plan);
     directories(input.manifest, input.survey, input.owners, &mut plan);
+    input.packaging.begin(&mut plan);
     tree(input, &mut plan);
     files(input, &mut plan)?;
-    service(input, &mut plan);
+    input.packaging.placed(&mut plan);
+    service(input, &mut plan)?;
     plan.push(
         Step::WriteReceipt { path: input.survey.site.receipt_file() },
         "so that later runs know what is installed and who signed it",
     );
+    input.packaging.records(&mut plan);
     Ok(Some(plan))
 }
 
@@ -336,12 +343,16 @@ pub(super) fn version_check(manifest: &Manifest) -> Option<VersionCheck> {
     Some(VersionCheck { key, wanted: manifest.version.to_string() })
 }
 
-fn service(input: &Install, plan: &mut Plan) {
+fn service(input: &Install, plan: &mut Plan) -> Result<()> {
     labels(input.facts, input.survey, plan);
     let unit = input.survey.site.unit();
-    if !units(input.manifest, &input.survey.site).iter().any(|u| u.name == unit) {
+    let brings = units(input.manifest, &input.survey.site).iter().any(|u| u.name == unit);
+    if input.require_fips && !(brings && input.answers.start) {
+        return Err(Error::NotTested);
+    }
+    if !brings {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
-        return;
+        return Ok(());
     }
     let enable = Step::EnableUnit { unit: unit.clone() };
     if input.answers.start {
@@ -352,6 +363,7 @@ fn service(input: &Install, plan: &mut Plan) {
             path: input.manifest.health.path.clone(),
             seconds: input.health_seconds,
             version: version_check(input.manifest),
+            fips: input.require_fips,
         };
         plan.push(health, "an installation counts only when the service answers; otherwise all is undone");
     } else {
@@ -359,6 +371,7 @@ fn service(input: &Install, plan: &mut Plan) {
     }
     // last: a host that loses power before the commit must not start what will be undone
     plan.push(enable, "so that it starts with the host");
+    Ok(())
 }
 
 /// Labels follow the system's own rules, where SELinux is on.

@@ -8,6 +8,7 @@ mod changes;
 mod error;
 mod install;
 mod outside;
+mod package;
 mod repair;
 mod rollback;
 mod snapshot;
@@ -19,6 +20,7 @@ pub use changes::Changes;
 pub use error::{Error, Result};
 pub use install::{Certificate, Install, install, paths_of_interest};
 pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
+pub use package::{Packaging, Script, script, word};
 pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
 use serde::{Deserialize, Serialize};
@@ -101,16 +103,17 @@ impl Plan {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Starts a service and waits until it answers: unit, path to ask for, and version to expect; port
-    /// and seconds to wait; the reasons of the two steps.
+    /// Starts a service and waits until it answers: unit, path to ask for, and version to expect; port,
+    /// seconds to wait, and whether its log has to tell of its self-tests; the reasons of the two steps.
     fn start(
         &mut self,
         (unit, path, version): (String, &str, Option<VersionCheck>),
-        (port, seconds): (u16, u64),
+        (port, seconds, fips): (u16, u64, bool),
         (started, awaited): (&str, &str),
     ) {
         self.push(Step::StartUnit { unit: unit.clone() }, started);
-        self.push(Step::AwaitHealth { unit, port, path: path.to_owned(), seconds, version }, awaited);
+        let path = path.to_owned();
+        self.push(Step::AwaitHealth { unit, port, path, seconds, version, fips }, awaited);
     }
 
     /// Adds a step.

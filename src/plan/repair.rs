@@ -218,7 +218,7 @@ fn service(input: &Repair, restart: Option<String>, plan: &mut Plan) {
     if let Some(unit) = restart {
         let version = super::install::version_check(input.manifest);
         let why = "a repair counts only when the service answers; otherwise all is undone";
-        let limits = (input.port, input.health_seconds);
+        let limits = (input.port, input.health_seconds, false);
         plan.start((unit, &input.manifest.health.path, version), limits, ("it ran before", why));
     }
     if let Some(unit) = unit_of(input.manifest, input.site)

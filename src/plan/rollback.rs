@@ -7,7 +7,7 @@ use super::install::{self, unit_path};
 use super::outside::packaged as packaged_of;
 use super::snapshot::{Restored, replace_data};
 use super::upgrade::{STARTED, take_snapshot};
-use super::{Action, Error, Old, Plan, Result, Service, Step};
+use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
 use crate::product::SnapshotReason;
@@ -64,6 +64,8 @@ pub struct Rollback<'a> {
     pub present: Option<(String, String)>,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// What is done for packages besides laying them out.
+    pub packaging: &'a Packaging,
 }
 
 /// Plans a rollback.
@@ -107,6 +109,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     install::labels(input.facts, input.survey, &mut plan);
     service(input, &mut plan);
     records(input, &mut plan);
+    input.packaging.records(&mut plan);
     Ok(plan)
 }
 
@@ -299,7 +302,8 @@ fn service(input: &Rollback, plan: &mut Plan) {
     }
     let unit = input.survey.site.unit();
     let version = input.back.and_then(|(_, back)| install::version_check(back));
-    plan.start((unit, &manifest.health.path, version), (input.port, input.health_seconds), STARTED);
+    let limits = (input.port, input.health_seconds, false);
+    plan.start((unit, &manifest.health.path, version), limits, STARTED);
 }
 
 fn records(input: &Rollback, plan: &mut Plan) {

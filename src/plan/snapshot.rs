@@ -133,7 +133,7 @@ impl Current<'_> {
         let Some(service) = service else { return };
         let version = super::install::version_check(self.manifest);
         let why = "the change counts only when the service answers; otherwise all is undone";
-        let limits = (service.port, service.seconds);
+        let limits = (service.port, service.seconds, false);
         let asked = (service.unit.clone(), self.manifest.health.path.as_str(), version);
         plan.start(asked, limits, ("it was at work before", why));
     }

@@ -118,9 +118,26 @@ pub enum Step {
         seconds: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<VersionCheck>,
+        /// Whether the log of that start has to say that the FIPS-CC self-tests passed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fips: bool,
     },
     WriteReceipt {
         path: String,
+    },
+    /// Done after the commit, from the record of what is installed then.
+    RegisterPackage {
+        name: String,
+    },
+    /// Done after the commit.
+    UnregisterPackage {
+        name: String,
+    },
+    RunScript {
+        when: String,
+        interpreter: Vec<String>,
+        body: String,
+        argument: u8,
     },
     StopUnit {
         unit: String,
@@ -233,11 +250,17 @@ impl Step {
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),
-            Self::AwaitHealth { unit, port, seconds, version, .. } => {
+            Self::AwaitHealth { unit, port, seconds, version, fips, .. } => {
                 let with = version.as_ref().map_or_else(String::new, |v| format!(" as version {}", v.wanted));
-                format!("wait until {unit} answers on port {port}{with} (at most {seconds} s)")
+                let and = if *fips { " and its FIPS-CC self-tests have passed" } else { "" };
+                format!("wait until {unit} answers on port {port}{with}{and} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
+            Self::RegisterPackage { name } => format!("enter {name} into rpm's database"),
+            Self::UnregisterPackage { name } => format!("take {name} out of rpm's database"),
+            Self::RunScript { when, interpreter, argument, .. } => {
+                format!("run the package's {when} with {} (argument {argument})", interpreter.join(" "))
+            }
             Self::StopUnit { unit } => format!("stop {unit}"),
             Self::DisableUnit { unit } => format!("disable {unit}"),
             Self::RemoveFile { path } => format!("remove {path}"),

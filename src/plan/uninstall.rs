@@ -1,7 +1,7 @@
 //! The plan of a removal.
 
 use super::install::{host_files, unit_path};
-use super::{Action, Plan, Step};
+use super::{Action, Packaging, Plan, Step};
 use crate::certs;
 use crate::host::Survey;
 use crate::product::{self, SERVICE_USER};
@@ -68,6 +68,8 @@ pub fn uninstall(input: &Uninstall) -> Plan {
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
     }
     plan.push(Step::RemoveFile { path: input.survey.site.receipt_file() }, "nothing is installed any more");
+    let packaging = Packaging { unregister: receipt.package.clone(), ..Packaging::default() };
+    packaging.records(&mut plan);
     plan
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::install;
 use super::outside::{HostFile, files_outside, of_release};
-use super::{Action, Changes, Error, Old, Plan, Result, Step};
+use super::{Action, Changes, Error, Old, Packaging, Plan, Result, Step};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -121,6 +121,10 @@ pub struct Upgrade<'a> {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
+    /// What is done for packages besides laying them out.
+    pub packaging: &'a Packaging,
 }
 
 /// Paths whose existence or text decides steps.
@@ -158,13 +162,16 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
     install::directories(input.manifest, input.survey, input.owners, &mut plan);
+    input.packaging.begin(&mut plan);
     before_the_stop(input, &changes, &mut plan);
     stopped(input, &mut plan);
     configuration(input, &mut plan)?;
     files(input, &mut plan);
+    input.packaging.placed(&mut plan);
     install::labels(input.facts, input.survey, &mut plan);
-    started(input, &mut plan);
+    started(input, &mut plan)?;
     records(input, &mut plan);
+    input.packaging.records(&mut plan);
     Ok(plan)
 }
 
@@ -411,15 +418,19 @@ fn remove_old(old: &[HostFile], new: &[HostFile], live: bool, plan: &mut Plan) {
     }
 }
 
-fn started(input: &Upgrade, plan: &mut Plan) {
+fn started(input: &Upgrade, plan: &mut Plan) -> Result<()> {
     let unit = input.survey.site.unit();
     if !(input.service.live && input.service.active) {
+        if input.require_fips {
+            return Err(Error::NotTested);
+        }
         plan.notes.push("the service does not run now and is not started".to_owned());
-        return;
+        return Ok(());
     }
     let version = install::version_check(input.manifest);
-    let limits = (input.port, input.health_seconds);
+    let limits = (input.port, input.health_seconds, input.require_fips);
     plan.start((unit, &input.manifest.health.path, version), limits, STARTED);
+    Ok(())
 }
 
 fn records(input: &Upgrade, plan: &mut Plan) {

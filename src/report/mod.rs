@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod log;
 mod package;
 mod wrapper;
 
@@ -15,6 +16,7 @@ use crate::manifest::{Kind, Manifest};
 use crate::pack::{Packed, PackedRpm};
 use crate::plan::Plan;
 use crate::snapshot::About;
+use crate::trust::expiry::RunsOut;
 use crate::types::{counted, human_bytes};
 use crate::verify::Judgement;
 use crate::workflow::drift::Drift;
@@ -28,6 +30,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use config::config_diff;
+pub use log::log_facts;
 pub use package::package_json;
 pub use wrapper::wrapper;
 
@@ -190,7 +193,12 @@ pub fn installed(installed: &Installed, root: &Path) -> String {
 pub fn verdicts(report: &Report) -> String {
     let mut text = report.wrapper.as_ref().map(wrapper).unwrap_or_default();
     let _ = writeln!(text, "{}", report.file);
-    signatures(&report.judgement, &mut text);
+    if report.wrapper.as_ref().is_none_or(|wrapper| wrapper.problem.is_none()) {
+        signatures(&report.judgement, &mut text); // else it is among those of the wrapper
+    }
+    for warning in running_out(&report.keys_running_out) {
+        let _ = writeln!(text, "  warning   {warning}");
+    }
     package::digests(&report.digests, &mut text);
     if let (Some(release), Some(title)) = (&report.release, &report.title) {
         let _ = writeln!(text, "  release   {title} {release}");
@@ -209,6 +217,14 @@ pub fn verdicts(report: &Report) -> String {
         }
     }
     text
+}
+
+/// What there is to say of each trusted key whose end is near.
+fn running_out(keys: &[RunsOut]) -> impl Iterator<Item = String> {
+    keys.iter().map(|key| {
+        let act = if key.urgent { "import its successor now" } else { "import its successor in time" };
+        format!("the key {} ({}) {}: {act}", key.fingerprint, key.user_id, key.when())
+    })
 }
 
 /// One line or more for each signature.
@@ -235,6 +251,9 @@ fn signatures(judgement: &Judgement, text: &mut String) {
 pub fn verified_installation(found: &verify::Installed) -> String {
     let mut text = format!("{} {}\n", found.title, found.release);
     signatures(&found.judgement, &mut text);
+    for warning in running_out(&found.keys_running_out) {
+        let _ = writeln!(text, "  warning   {warning}");
+    }
     if let Some(problem) = &found.problem {
         let _ = writeln!(text, "NOT VERIFIED: {problem}");
         return text;
@@ -379,6 +398,7 @@ pub fn status(status: &Status) -> String {
     }
     if let Some(port) = status.port {
         let answer = match &status.answers {
+            Some(probe) if probe.wants_certificate => "answers clients with a certificate only".to_owned(),
             Some(probe) if probe.answers => {
                 let version = probe.version.as_ref().map(|version| format!("answers as version {version}"));
                 version.unwrap_or_else(|| "answers".to_owned())
@@ -388,11 +408,26 @@ pub fn status(status: &Status) -> String {
         };
         line("Port", format!("{port}: {answer}"));
     }
+    if let Some(told) = &status.log {
+        log::rows(told).into_iter().for_each(|(name, value)| line(name, value));
+        let running = told.facts.start.as_ref().map(|start| start.version.as_str());
+        let installed = status.release.as_deref().unwrap_or_default();
+        if running.is_some_and(|version| !installed.starts_with(version)) {
+            line("", format!("that is not the installed {installed}"));
+        }
+    }
+    if let Some(problem) = &status.log_problem {
+        line("Log", format!("not read: {problem}"));
+    }
+    if let Some(problem) = &status.trust_problem {
+        line("Keys", format!("cannot be used: {problem}"));
+    }
     if let Some(retained) = &status.retained {
         let data =
             status.retained_snapshot.as_ref().map(|path| format!(", data: {path}")).unwrap_or_default();
         line("Retained", format!("{retained} (`rollback` leads to it{data})"));
     }
+    running_out(&status.keys_running_out).for_each(|warning| line("Warning", warning));
     if status.busy {
         line("Drift", "not looked at while a run is at work".to_owned());
         return text;

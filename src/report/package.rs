@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::rpmfile::{Dependency, Package, Scriptlet, When};
+use crate::plan::word;
+use crate::rpmfile::{Dependency, Package, Scriptlet};
 use crate::workflow::verify::StoredDigest;
 
 /// Most lines of a script that are shown.
@@ -47,24 +48,6 @@ pub(super) fn scriptlets(package: &Package) -> String {
         }
     }
     text
-}
-
-/// rpm's word for the time at which a script runs.
-pub(super) fn word(when: When) -> &'static str {
-    match when {
-        When::PreTrans => "%pretrans",
-        When::Pre => "%pre",
-        When::Post => "%post",
-        When::PreUn => "%preun",
-        When::PostUn => "%postun",
-        When::PostTrans => "%posttrans",
-        When::PreUnTrans => "%preuntrans",
-        When::PostUnTrans => "%postuntrans",
-        When::Verify => "%verifyscript",
-        When::Trigger => "trigger",
-        When::FileTrigger => "file trigger",
-        When::TransFileTrigger => "transaction file trigger",
-    }
 }
 
 /// The same for machines.

@@ -259,3 +259,13 @@ fn ended(error: io::Error) -> Error {
     }
     Error::Read(error)
 }
+
+#[cfg(test)]
+#[path = "cpio_tests.rs"]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests change bytes by position"
+)]
+mod tests;

@@ -324,6 +324,9 @@ impl<'a> Paths<'a> {
             return Err(refused(&path, "its name and its directory do not go together"));
         }
         let relative = path.strip_prefix('/').ok_or_else(|| refused(&path, "it is not absolute"))?;
+        if relative.starts_with('/') {
+            return Err(refused(&path, "it has an empty component"));
+        }
         match relative.parse::<RelPath>() {
             Ok(_) => Ok(path),
             Err(types::Error::RelPath { why, .. }) => Err(refused(&path, why)),

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::as_conversions)]
 
+mod bare;
 mod cpio;
 mod envelope;
 mod error;
@@ -26,6 +27,7 @@ mod package;
 mod scriptlets;
 mod tags;
 
+pub use bare::without_payload;
 pub use cpio::{Cpio, Member};
 pub use envelope::{Covers, DigestKind, Envelope, ReadAt, Signature, StoredDigest};
 pub use error::{Error, Result};
@@ -36,3 +38,13 @@ pub use scriptlets::{Dependency, Scriptlet, When};
 
 /// How every package begins: the first bytes of its lead.
 pub const LEAD: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
+
+#[cfg(test)]
+#[path = "crafted_tests.rs"]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests change bytes by position"
+)]
+mod tests;

@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{self, HandshakeError, SslConnector, SslMethod, SslRef, SslVerifyMode, SslVersion};
 use serde::Serialize;
 
+use super::logs::{self, Place, Reach};
 use super::{http, systemd};
+use crate::productlog::{Facts, Fips, SelfTests};
 use crate::sys::clock::{self, Watch};
 use crate::sys::{self, signal};
 use crate::types::Digest;
@@ -19,8 +21,11 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What one look at a server found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probe {
-    /// Whether it answered an HTTPS request.
+    /// Whether it answered an HTTPS request, or would have if it had been shown a client's certificate.
     pub answers: bool,
+    /// Whether it turned us away because it wants a client's certificate (`clientauthpolicy` of the
+    /// configuration), which this program has none of.
+    pub wants_certificate: bool,
     /// The HTTP status, if it did.
     pub status: Option<u16>,
     /// SHA-256 of the certificate that it showed.
@@ -33,7 +38,16 @@ pub struct Probe {
 
 impl Probe {
     fn problem(text: impl Into<String>) -> Self {
-        Self { answers: false, status: None, certificate: None, version: None, problem: Some(text.into()) }
+        let problem = Some(text.into());
+        let (answers, wants_certificate) = (false, false);
+        Self { answers, wants_certificate, status: None, certificate: None, version: None, problem }
+    }
+
+    /// A server that is there, showed its certificate, and wants one of its client.
+    fn turned_away(tls: &SslRef) -> Self {
+        let (status, version, problem) = (None, None, None);
+        let certificate = certificate(tls);
+        Self { answers: true, wants_certificate: true, status, certificate, version, problem }
     }
 }
 
@@ -96,20 +110,49 @@ fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Res
     builder.set_verify(SslVerifyMode::NONE);
     builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(tls)?;
     let config = builder.build().configure().map_err(tls)?.verify_hostname(false);
-    let handshake = format!("port {port} is open but the TLS handshake fails");
-    let mut stream = config.connect("localhost", tcp).map_err(|_| handshake)?;
-    let certificate =
-        stream.ssl().peer_certificate().and_then(|c| c.to_der().ok()).map(|der| Digest::of(&der));
+    let mut stream = match config.connect("localhost", tcp) {
+        Ok(stream) => stream,
+        Err(HandshakeError::Failure(failed)) if is_refusal(failed.error(), failed.ssl()) => {
+            return Ok(Probe::turned_away(failed.ssl()));
+        }
+        Err(_) => return Err(format!("port {port} is open but the TLS handshake fails")),
+    };
+    let certificate = certificate(stream.ssl());
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(|e| format!("port {port}: {e}"))?;
-    let answer =
-        http::read(&mut stream, version_key.is_some()).map_err(|e| format!("port {port}: no answer: {e}"))?;
+    // one that turns us away may be gone by now; what it said is still there to be read
+    let sent = stream.write_all(request.as_bytes());
+    let answer = match http::read(&mut stream, version_key.is_some()) {
+        Ok(answer) => answer,
+        // in TLS 1.3 the handshake is over for us before the server has looked at our certificate
+        Err(error) if is_refusal_in(&error, stream.ssl()) => return Ok(Probe::turned_away(stream.ssl())),
+        Err(error) => return Err(format!("port {port}: no answer: {}", sent.err().unwrap_or(error))),
+    };
     let version = version_key.zip(answer.body).and_then(|(key, body)| http::version(&body, key));
     let status = answer.status;
     let answers = status.is_some_and(|code: u16| code < 500);
     let problem =
         if answers { None } else { Some(format!("port {port} answers, but not with a good HTTP status")) };
-    Ok(Probe { answers, status, certificate, version, problem })
+    Ok(Probe { answers, wants_certificate: false, status, certificate, version, problem })
+}
+
+fn certificate(tls: &SslRef) -> Option<Digest> {
+    tls.peer_certificate().and_then(|c| c.to_der().ok()).map(|der| Digest::of(&der))
+}
+
+/// How OpenSSL numbers an alert of the other side: 1000 and the alert.
+const ALERT: i32 = 1000;
+/// What servers say to a client that shows no certificate: handshake_failure and bad_certificate before
+/// TLS 1.3 (RFC 5246, 7.2.2 and 7.4.6), certificate_required since (RFC 8446, 6.2).
+const REFUSALS: [i32; 3] = [ALERT + 40, ALERT + 42, ALERT + 116];
+
+/// Whether a server that has shown its own certificate turned us away for want of ours.
+fn is_refusal(error: &ssl::Error, tls: &SslRef) -> bool {
+    let reason = error.ssl_error().and_then(|stack| stack.errors().first());
+    tls.peer_certificate().is_some() && reason.is_some_and(|e| REFUSALS.contains(&e.reason_code()))
+}
+
+fn is_refusal_in(error: &io::Error, tls: &SslRef) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|inner| is_refusal(inner, tls))
 }
 
 /// What to wait for.
@@ -125,8 +168,41 @@ pub struct Wanted<'a> {
     pub version: Option<(&'a str, &'a str)>,
     /// The one-time configuration, which it has to consume.
     pub one_time: &'a Path,
+    /// Its log, for what no answer tells.
+    pub log: RunLog<'a>,
+    /// Whether the log has to say that its FIPS-CC self-tests passed at this start.
+    pub fips: bool,
     /// How long to wait.
     pub limit: Duration,
+}
+
+/// The log of one run of the product.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLog<'a> {
+    /// Where it is.
+    pub place: Place<'a>,
+    /// The id of the run before it, from [`run_id`]: what that one logged does not count.
+    pub before: Option<&'a str>,
+}
+
+impl RunLog<'_> {
+    /// What it says of this run; nothing when it says nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read, in words.
+    pub fn facts(&self) -> Result<Facts, String> {
+        let told = logs::read(self.place, Reach::Near).map_err(|e| format!("{e}: {}", e.source))?;
+        let facts = told.map(|told| told.facts).unwrap_or_default();
+        let ours = facts.start.as_ref().is_some_and(|start| Some(start.run_id.as_str()) != self.before);
+        Ok(if ours { facts } else { Facts::default() })
+    }
+}
+
+/// The id of the run that is logged last; what comes after it belongs to another.
+#[must_use]
+pub fn run_id(log: Place) -> Option<String> {
+    let told = logs::read(log, Reach::Near).ok().flatten()?;
+    told.facts.start.map(|start| start.run_id)
 }
 
 /// A server that works.
@@ -186,6 +262,22 @@ enum Look {
 }
 
 fn look(wanted: &Wanted) -> Look {
+    let facts = if wanted.fips { wanted.log.facts() } else { Ok(Facts::default()) };
+    // whose self-tests failed does not start; that says more than what follows from it
+    if let Ok(Facts { fips: Fips { self_tests: SelfTests::Failed, problem, .. }, .. }) = &facts {
+        return Look::InVain(problem.clone().unwrap_or_default());
+    }
+    let works = service(wanted);
+    match (&works, facts) {
+        (Look::Works(_), Err(why)) => Look::InVain(why),
+        (Look::Works(_), Ok(facts)) if wanted.fips && facts.fips.self_tests != SelfTests::Passed => {
+            Look::Missing("its log does not say that its FIPS-CC self-tests passed".to_owned())
+        }
+        _ => works,
+    }
+}
+
+fn service(wanted: &Wanted) -> Look {
     let mut pid = None;
     if let Some(unit) = wanted.unit {
         let state = match systemd::state(unit) {
@@ -211,9 +303,18 @@ fn look(wanted: &Wanted) -> Look {
         }
         return Look::Missing(problem);
     }
+    let mut version_of_it = probe.version;
     if let Some((key, version)) = wanted.version {
         let port = wanted.port;
-        match &probe.version {
+        if probe.wants_certificate {
+            match logged_version(&wanted.log) {
+                Ok(found) => version_of_it = Some(found),
+                Err(why) => {
+                    return Look::Missing(format!("port {port} wants a client's certificate, and {why}"));
+                }
+            }
+        }
+        match &version_of_it {
             None => return Look::Missing(format!("port {port} answers without a version ({key:?} in JSON)")),
             Some(found) if found != version => {
                 return Look::InVain(format!("port {port} is answered by version {found}, not {version}"));
@@ -224,7 +325,15 @@ fn look(wanted: &Wanted) -> Look {
     if sys::fs::exists(wanted.one_time) {
         return Look::Missing(format!("{} was not consumed", wanted.one_time.display()));
     }
-    Look::Works(probe.version)
+    Look::Works(version_of_it)
+}
+
+/// The version that the log names, for a server that tells it nobody without a certificate. A build
+/// behind it is left out.
+fn logged_version(log: &RunLog) -> Result<String, String> {
+    let start = log.facts()?.start.ok_or("its log does not tell its version")?;
+    let build = start.build.map(|build| format!("-{build}")).unwrap_or_default();
+    Ok(start.version.strip_suffix(&build).unwrap_or(&start.version).to_owned())
 }
 
 #[cfg(test)]

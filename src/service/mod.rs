@@ -5,7 +5,8 @@
 
 mod health;
 mod http;
+pub mod logs;
 mod systemd;
 
-pub use health::{Healthy, Probe, Wanted, await_health, probe};
+pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id};
 pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

@@ -11,6 +11,7 @@ use openpgp::packet::Signature;
 use openpgp::types::Curve;
 use serde::Serialize;
 
+use super::expiry::{SOON, days_left};
 use super::rules::{self, Fault};
 use super::{Anchor, Error, Origin, keyring};
 use crate::types::Fingerprint;
@@ -163,6 +164,10 @@ fn signing_keys(cert: &Cert, at: Timestamp, later: Timestamp, found: &mut Vec<Fi
         Some(end) if end <= later => {
             let what = format!("it expires on {}", rules::date(end));
             found.push(Finding { id: "expires-soon", what, ..expiry() });
+        }
+        Some(end) if days_left(end, at) <= SOON => {
+            let what = format!("it expires on {}", rules::date(end));
+            found.push(Finding { id: "runs-out", severity: Severity::Warning, what, ..expiry() });
         }
         _ => {}
     }

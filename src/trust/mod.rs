@@ -7,6 +7,7 @@
 
 mod anchor;
 mod error;
+pub mod expiry;
 mod keyring;
 pub mod lint;
 mod policy;

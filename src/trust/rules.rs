@@ -213,6 +213,14 @@ pub(crate) fn certificate(cert: &Cert, at: Timestamp) -> Result<(), Fault> {
     }
 }
 
+/// When the last key of the certificate that can sign at `at`, expiry apart, runs out; the inner `None`
+/// is never, the outer that none can.
+pub(crate) fn signs_until(cert: &Cert, at: Timestamp) -> Option<Option<Timestamp>> {
+    let lives = cert.keys().filter_map(|ka| signing_key(cert, &ka.key().fingerprint(), at).ok());
+    let last = lives.map(|life| life.expires.unwrap_or(Timestamp::MAX)).max()?;
+    Some((last != Timestamp::MAX).then_some(last))
+}
+
 /// What keeps a certificate from counting at `at`: a fault, its expiry, or no key that signs.
 pub(crate) fn fault_of(cert: &Cert, at: Timestamp) -> Option<String> {
     if let Err(fault) = certificate(cert, at) {

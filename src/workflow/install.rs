@@ -6,7 +6,7 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::log::Recorder;
-use super::{Error, Session, drift, require_approved};
+use super::{Error, Session, drift, package, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
@@ -31,6 +31,10 @@ pub struct Options {
     pub names: Vec<String>,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
+    /// What is done for a package besides laying it out.
+    pub package: package::Options,
 }
 
 /// A release that was verified as a whole, and the host that it is offered to.
@@ -143,6 +147,8 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         floor: apply::epoch_floor(&session.root, &session.site)?,
         owners: options.owners,
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
+        packaging: &package::packaging(session, options.package, &offer.release, None)?,
     };
     let plan = plan::install(&input, offer.receipt.as_ref())?;
     Ok(plan.map_or(Next::Nothing, |plan| Next::Change(Box::new(plan))))
@@ -284,6 +290,10 @@ pub(super) fn new_receipt(offer: &Offer, plan: &Plan, site: &Site) -> Receipt {
         owners: true,
         created_user: creates(|step| matches!(step, plan::Step::CreateUser { .. })),
         created_group: creates(|step| matches!(step, plan::Step::CreateGroup { .. })),
+        package: plan.steps.iter().find_map(|planned| match &planned.step {
+            plan::Step::RegisterPackage { name } => Some(name.clone()),
+            _ => None,
+        }),
         config_base: manifest.config.clone(),
     }
 }

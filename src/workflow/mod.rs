@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod drift;
+pub mod facts;
 pub mod inspect;
 pub mod install;
 pub mod keys;
 mod log;
+pub mod package;
 pub mod repair;
 pub mod rollback;
 mod session;

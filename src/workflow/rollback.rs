@@ -10,7 +10,7 @@ use super::{Error, Recorder, Session, drift, install, require_approved, upgrade}
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
-use crate::plan::{self, DataChoice, Plan, Rollback, Taking};
+use crate::plan::{self, DataChoice, Packaging, Plan, Rollback, Taking};
 use crate::product::{self, Site, under};
 use crate::prompt;
 use crate::receipt::Receipt;
@@ -79,6 +79,9 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         Some(found) => Some(super::snapshot::restored(session, found, taking.as_ref())?),
         None => None,
     };
+    let registered = |side: Option<&Release>| side.and_then(|(receipt, _)| receipt.package.clone());
+    let (register, unregister) = (registered(back.as_ref()), registered(now.as_ref()));
+    let packaging = Packaging { register, unregister, ..Packaging::default() };
     let input = Rollback {
         retained: &retained,
         back: borrowed(back.as_ref()),
@@ -97,6 +100,7 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         fixed: snapshot::is_fixed(&session.root)?,
         present: taking.map(|taking| (taking.dir, taking.id)),
         health_seconds: options.health_seconds,
+        packaging: &packaging,
     };
     Ok(plan::rollback(&input)?)
 }

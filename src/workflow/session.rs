@@ -50,6 +50,15 @@ pub enum Error {
         #[source]
         cause: Box<crate::snapshot::Error>,
     },
+    /// Scripts of a package were asked for in another root, where they would change this host.
+    #[error("the scripts of a package run on the running system only")]
+    ScriptsElsewhere,
+    /// A script of a package cannot be run.
+    #[error("a script of the package cannot be run: {0}")]
+    Script(String),
+    /// rpm's database was asked for where there is none.
+    #[error("there is no rpm here whose database could be told")]
+    NoRpm,
     /// Nobody can be asked whether the plan is right.
     #[error("cannot ask whether to go on: this is not a terminal")]
     Unconfirmed,
@@ -105,6 +114,9 @@ pub enum Error {
     /// An earlier run was cut off, and its recovery failed.
     #[error("an earlier run was cut off and could not be recovered")]
     Unrecovered(#[source] Box<apply::Error>),
+    /// The product has written no log, or not there.
+    #[error("there is no log {}", .0.display())]
+    NoLog(PathBuf),
     /// A service did not become ready.
     #[error("not ready: {0}")]
     NotReady(String),

@@ -4,13 +4,16 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::drift::{self, Drift};
-use super::{Session, install};
+use super::facts::{self, Told};
+use super::{Error, Session, install};
 use crate::apply;
 use crate::manifest::Health;
 use crate::product::Site;
 use crate::retained;
 use crate::service::{self, Probe, State};
 use crate::sys;
+use crate::trust::expiry::RunsOut;
+use crate::types::error_chain;
 
 /// What is installed and how it is.
 #[derive(Debug, Serialize)]
@@ -39,6 +42,14 @@ pub struct Status {
     pub listening: Vec<u16>,
     /// Whether it answers.
     pub answers: Option<Probe>,
+    /// What its log says of the newest start.
+    pub log: Option<Told>,
+    /// Why its log could not be read.
+    pub log_problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
+    /// Why the trusted keys or the policy cannot be used, if so.
+    pub trust_problem: Option<String>,
     /// The release that `rollback` leads to.
     pub retained: Option<String>,
     /// The snapshot of its data.
@@ -75,6 +86,10 @@ fn look(session: &Session) -> Result<Status> {
         service: None,
         listening: Vec::new(),
         answers: None,
+        log: None,
+        log_problem: None,
+        keys_running_out: Vec::new(),
+        trust_problem: None,
         retained: None,
         retained_snapshot: None,
         drift: Vec::new(),
@@ -94,6 +109,15 @@ fn look(session: &Session) -> Result<Status> {
     status.epoch = Some(receipt.epoch);
     status.installed_at = Some(receipt.installed_at.to_string());
     status.signers = receipt.signers.iter().map(|s| format!("{} {}", s.fingerprint, s.user_id)).collect();
+    match session.trust() {
+        Ok((store, _)) => status.keys_running_out = store.running_out(session.now),
+        Err(error) => status.trust_problem = Some(error_chain(&error)),
+    }
+    match facts::facts(session, None) {
+        Ok(told) => status.log = Some(told),
+        Err(error) if matches!(error.downcast_ref(), Some(Error::NoLog(_))) => {}
+        Err(error) => status.log_problem = Some(error_chain(&*error)),
+    }
     status.port = install::configured_port(session).or(Some(receipt.port));
     let manifest = match apply::installed(&session.root, &session.site) {
         // between the receipt and the manifest: that they differ says nothing more

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::install::{self, Offer};
-use super::{Error, Recorder, Session, drift, require_approved};
+use super::{Error, Recorder, Session, drift, package, require_approved};
 use crate::apply::{self, Context, Secrets};
 use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
@@ -51,6 +51,10 @@ pub struct Options {
     pub owners: bool,
     /// How long the service may take to become healthy, in seconds.
     pub health_seconds: u64,
+    /// Whether its log has to say that its FIPS-CC self-tests passed.
+    pub require_fips: bool,
+    /// What is done for packages besides laying them out.
+    pub package: package::Options,
 }
 
 /// What is installed.
@@ -207,6 +211,8 @@ pub fn plan(
         allow_downgrade: options.allow_downgrade,
         owners: owners(present, options),
         health_seconds: options.health_seconds,
+        require_fips: options.require_fips,
+        packaging: &package::packaging(session, options.package, &offer.release, present.receipt())?,
     };
     let plan = plan::upgrade(&input)?;
     let diff = match (&survey.config, &merged) {

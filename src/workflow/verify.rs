@@ -12,6 +12,7 @@ use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
 use crate::rpmfile::{self, Covers, DigestKind, Envelope};
 use crate::source::Candidate;
+use crate::trust::expiry::RunsOut;
 use crate::types::Digest;
 use crate::verify::{self, Judgement};
 use crate::{apply, plan, sys};
@@ -42,6 +43,8 @@ pub struct Report {
     pub accepted: bool,
     /// Why not.
     pub problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
 }
 
 /// Judges the signatures, then compares every byte of the file with what was signed. A refusal is
@@ -65,18 +68,24 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
     }
 }
 
-/// The report on a file of which no signature could be judged.
+/// The report on a makeself archive out of which nothing was taken; the judgement is that of the outer signature
+/// that does not hold, if that is why.
 fn refused(session: &Session, path: &Path, refusal: &wrapper::Error) -> Result<Report> {
     let reason = crate::types::error_chain(refusal);
-    let (_, policy) = session.trust()?;
-    let judgement = Judgement {
-        verdicts: Vec::new(),
-        accepted: false,
-        reason: reason.clone(),
-        threshold: policy.threshold,
-        signers: Vec::new(),
+    let (store, policy) = session.trust()?;
+    let judgement = match refusal {
+        wrapper::Error::Outer { source: verify::Error::Refused(judgement), .. } => (**judgement).clone(),
+        _ => Judgement {
+            verdicts: Vec::new(),
+            accepted: false,
+            reason: reason.clone(),
+            threshold: policy.threshold,
+            signers: Vec::new(),
+        },
     };
-    Ok(Report::new(path.display().to_string(), judgement, reason))
+    let mut report = Report::new(path.display().to_string(), judgement, reason);
+    report.keys_running_out = store.running_out(session.now);
+    Ok(report)
 }
 
 impl Report {
@@ -93,6 +102,7 @@ impl Report {
             frames: 0,
             files: 0,
             digests: Vec::new(),
+            keys_running_out: Vec::new(),
             throughput: None,
         }
     }
@@ -104,6 +114,7 @@ fn candidate(session: &Session, candidate: Candidate) -> Result<Report> {
     let judgement = release::judge(&candidate, &by)?;
     let (name, reason) = (candidate.path().display().to_string(), judgement.reason.clone());
     let mut report = Report::new(name, judgement, reason);
+    report.keys_running_out = store.running_out(session.now);
     report.digests = candidate.package().map_or_else(Vec::new, digests);
     if !report.judgement.accepted {
         return Ok(report);
@@ -168,6 +179,8 @@ pub struct Installed {
     pub accepted: bool,
     /// Why not.
     pub problem: Option<String>,
+    /// Trusted keys that run out soon.
+    pub keys_running_out: Vec<RunsOut>,
     /// How many entries and files were compared.
     pub compared: usize,
     /// What differs.
@@ -197,6 +210,7 @@ pub fn installed(session: &Session) -> Result<Installed> {
         title: receipt.title.clone(),
         accepted: false,
         problem: Some(judgement.reason.clone()),
+        keys_running_out: store.running_out(session.now),
         judgement,
         compared: 0,
         drift: Vec::new(),

@@ -8,7 +8,8 @@ use super::{Error, Session, install};
 use crate::apply;
 use crate::plan;
 use crate::product::{self, under};
-use crate::service::{self, Healthy, Wanted};
+use crate::service::logs::Place;
+use crate::service::{self, Healthy, RunLog, Wanted};
 
 /// Waits until the installed service works, at most `limit`; gives how long it took, and the
 /// version that it reports if the release says where.
@@ -23,12 +24,15 @@ pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let health = manifest.as_ref().map(|manifest| &manifest.get().health);
     let version = receipt.version.to_string();
     let one_time = under(&session.root, product::ONE_TIME_FILE);
+    let log = session.site.log_file();
     let wanted = Wanted {
         unit: managed.then_some(unit.as_str()),
         port: install::configured_port(session).unwrap_or(receipt.port),
         path: health.map_or("/", |health| health.path.as_str()),
         version: health.and_then(|health| Some((health.version_key.as_deref()?, version.as_str()))),
         one_time: &one_time,
+        log: RunLog { place: Place::Product(&session.root, &log), before: None },
+        fips: false,
         limit,
     };
     Ok(service::await_health(&wanted).map_err(Error::NotReady)?)

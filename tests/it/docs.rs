@@ -290,7 +290,7 @@ fn anchors(page: &Path) -> BTreeSet<String> {
 }
 
 /// The rows of the tables whose head begins so: cells without the space around them.
-fn rows(text: &str, head: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(text: &str, head: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut inside = false;
     for line in prose(text) {

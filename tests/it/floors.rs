@@ -24,8 +24,8 @@ const HOUSE: &[Room] = &[
         7,
         "report",
         &[
-            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "types", "unpack",
-            "verify", "workflow",
+            "bundle", "config", "manifest", "pack", "plan", "rpmfile", "snapshot", "trust", "types",
+            "unpack", "verify", "workflow",
         ],
     ),
     (
@@ -37,23 +37,30 @@ const HOUSE: &[Room] = &[
             "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
-    (6, "pack", &["bundle", "event", "manifest", "product", "source", "sys", "trust", "types", "verify"]),
+    (
+        6,
+        "pack",
+        &[
+            "archive", "bundle", "event", "manifest", "product", "rpmfile", "source", "sys", "trust",
+            "types", "verify",
+        ],
+    ),
     (
         5,
         "apply",
         &[
             "bundle", "certs", "config", "event", "host", "journal", "manifest", "plan", "product",
-            "receipt", "release", "retained", "service", "snapshot", "sys", "types", "verify",
+            "receipt", "release", "retained", "rpmfile", "service", "snapshot", "sys", "types", "verify",
         ],
     ),
     (5, "journal", &["plan", "sys", "types"]),
-    (5, "service", &["product", "sys", "types"]),
+    (5, "service", &["archive", "product", "productlog", "sys", "types"]),
     (
         4,
         "plan",
         &[
-            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "types",
-            "verify",
+            "certs", "config", "host", "manifest", "product", "prompt", "receipt", "retained", "rpmfile",
+            "types", "verify",
         ],
     ),
     (
@@ -77,6 +84,7 @@ const HOUSE: &[Room] = &[
     (1, "rpmfile", &["archive", "types"]),
     (1, "makeself", &["archive", "types"]),
     (1, "archive", &[]),
+    (1, "productlog", &["types"]),
     (1, "product", &[]),
     (1, "sys", &["types"]),
     (0, "types", &[]),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 12] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -17,6 +17,9 @@ const TARGETS: [Target; 9] = [
     ("merge", targets::merge),
     ("signatures", targets::signatures),
     ("keys", targets::keys),
+    ("rpm", targets::rpm),
+    ("cpio", targets::cpio),
+    ("log", targets::log),
     ("makeself", targets::makeself),
 ];
 

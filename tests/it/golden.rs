@@ -408,6 +408,14 @@ fn steps_of_installations() -> Vec<Step> {
     let (port, path) = (8443, text("/health"));
     vec![
         Step::CreateGroup { name: name.clone() },
+        Step::RegisterPackage { name: name.clone() },
+        Step::UnregisterPackage { name: name.clone() },
+        Step::RunScript {
+            when: text("%post"),
+            interpreter: vec![text("/bin/sh")],
+            body: text("exit 0\n"),
+            argument: 1,
+        },
         Step::CreateUser { name: name.clone(), group: name.clone(), home: text("/var/lib/demisto") },
         Step::CreateDir { path: text("/var/lib/demisto"), owner, mode },
         Step::StageTree { path: stage.clone(), files: 10, bytes: 5_242_880, reused: 0 },
@@ -433,8 +441,9 @@ fn steps_of_installations() -> Vec<Step> {
             path: path.clone(),
             seconds: 120,
             version: Some(check),
+            fips: true,
         },
-        Step::AwaitHealth { unit: unit.clone(), port, path, seconds: 120, version: None },
+        Step::AwaitHealth { unit: unit.clone(), port, path, seconds: 120, version: None, fips: false },
         Step::WriteReceipt { path: Site::default().receipt_file() },
         Step::StopUnit { unit: unit.clone() },
         Step::DisableUnit { unit },

@@ -10,6 +10,7 @@ use demisto_install::trust::{self, Policy, TrustStore};
 use demisto_install::verify;
 use demisto_install::workflow::keys::{self, Candidate, Consent, Error, Outcome};
 
+use crate::support::installer::Vendor;
 use crate::support::pgp::{Gpg, NOW, bytes, fingerprint, store, time};
 
 const DATA: &[u8] = b"the manifest of a release\n";
@@ -292,6 +293,160 @@ fn lint_finds_what_tools_will_refuse() {
     }
     let file = gpg.file("late.pgp", &gpg.export(&late));
     assert!(keys::lint(&[file], time(NOW), 24).unwrap()[0].failed());
+}
+
+#[test]
+fn a_key_that_runs_out_soon_is_told_of_in_time() {
+    let case = Case::new();
+    let gpg = &case.gpg;
+    let last = |key: &str, at: &str| {
+        let listed = keys::list(case.root(), time(at)).unwrap();
+        let found = listed.into_iter().find(|found| found.fingerprint.as_str() == key).unwrap();
+        (found.days_left, found.warning)
+    };
+    assert!(matches!(case.import(&case.key), Outcome::Imported { .. }));
+    assert_eq!(last(&case.key, NOW), (None, None));
+    keys::remove(case.root(), &fingerprint(&case.key)).unwrap();
+
+    // half a year, as the vendor's; the signing subkey may end before the rest
+    let short = gpg.key("2026-04-01", "Short <release@example.org>", "rsa3072", "sign", "2026-10-01");
+    let subkey = gpg.key("2026-04-01", "Subkey", "rsa3072", "cert", "never");
+    gpg.run("2026-04-01", &["--quick-add-key", &subkey, "rsa3072", "sign", "2026-09-01"]);
+    for key in [&short, &subkey] {
+        assert!(matches!(case.import(key), Outcome::Imported { .. }), "{key}");
+    }
+    for (at, days, words) in [
+        ("2026-06-01", 122, None),
+        ("2026-07-03", 90, Some("runs out on 2026-10-01, in 90 days")),
+        ("2026-09-30", 1, Some("runs out on 2026-10-01, in 1 day")),
+        ("2026-09-30T13:00:00Z", 0, Some("runs out on 2026-10-01, within a day")),
+        ("2026-10-02", -1, None),
+    ] {
+        assert_eq!(last(&short, at), (Some(days), words.map(str::to_owned)), "{at}");
+    }
+    assert_eq!(last(&subkey, "2026-06-03").0, Some(90));
+    assert!(last(&subkey, "2026-06-03").1.is_some());
+
+    let told = |at: &str| {
+        let store = TrustStore::load(case.root(), &[]).unwrap();
+        let keys = store.running_out(time(at));
+        keys.into_iter()
+            .map(|key| (key.fingerprint.to_string(), key.days_left, key.urgent))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("2026-06-02"), []);
+    assert_eq!(told("2026-08-05"), [(subkey.clone(), 27, true), (short.clone(), 57, false)]);
+    // one that is over is told of only when nothing is left
+    assert_eq!(told("2026-09-02"), [(short.clone(), 29, true)]);
+    assert_eq!(told("2026-10-02"), [(subkey, -31, true), (short.clone(), -1, true)]);
+    // and none whose successor is here
+    let next = gpg.run(
+        "2026-08-01",
+        &["--quick-gen-key", "--yes", "Short <release@example.org>", "ed25519", "sign", "2027-02-01"],
+    );
+    drop(next);
+    let next = gpg.fingerprints("Short <release@example.org>").into_iter().find(|key| *key != short).unwrap();
+    let wanted = [fingerprint(&next)];
+    let consent = Consent::Fingerprints(&wanted);
+    keys::import(case.root(), &case.file(&next), consent, time("2026-08-02")).unwrap();
+    assert_eq!(told("2026-09-02"), []);
+    assert!(last(&short, "2026-09-02").1.is_some(), "the list shows it all the same");
+
+    let lint = |at: &str, months| {
+        let file = gpg.file("lint.pgp", &gpg.export(&short));
+        let report = keys::lint(&[file], time(at), months).unwrap().remove(0);
+        report.findings.first().map(|finding| (finding.id, finding.severity))
+    };
+    assert_eq!(lint("2026-07-04", 0), Some(("runs-out", Severity::Warning)));
+    assert_eq!(lint("2026-07-04", 6), Some(("expires-soon", Severity::Error)));
+    assert_eq!(lint("2026-06-01", 0), None);
+}
+
+#[test]
+fn the_command_line_tells_of_keys_that_run_out() {
+    let case = Case::new();
+    let gpg = &case.gpg;
+    let now = jiff::Timestamp::now().to_string();
+    let key = gpg.key(&now, "Soon <release@example.org>", "rsa3072", "sign", "20d");
+    let file = gpg.file("soon.asc", &gpg.run(&now, &["--armor", "--export", &key]));
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+        command.arg("--root").arg(case.root()).arg("keys").args(args).arg("--output").arg("text");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    for said in [run(&["import", file.to_str().unwrap(), "--fingerprint", &key]), run(&["list"])] {
+        for words in ["in 19 days", "compare its fingerprint by a second way", "keys import KEY.asc"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+    assert!(run(&["lint", file.to_str().unwrap(), "--months", "0"]).contains("warning[runs-out]"));
+
+    let vendor = Vendor::get();
+    let output = vendor.install(case.root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ask = |verb: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+        command.args(verb).arg("--root").arg(case.root());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let warning = format!("the key {key} (Soon <release@example.org>) runs out on ");
+    let (bundle, release) = (vendor.small(), vendor.file("release.asc"));
+    let verify = ["verify", bundle.to_str().unwrap(), "--key", release.to_str().unwrap()];
+    for said in [ask(&["status"]), ask(&verify)] {
+        assert!(said.contains(&warning) && said.contains(", in 19 days: import its successor now"), "{said}");
+    }
+    let status: serde_json::Value = serde_json::from_str(&ask(&["status", "--output", "json"])).unwrap();
+    assert_eq!(status["keys_running_out"][0]["days_left"], 19, "{status}");
+    assert_eq!(
+        (&status["trust_problem"], &status["log"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn a_refusal_tells_how_to_get_the_current_key() {
+    let vendor = Vendor::get();
+    let gpg = Gpg::new();
+    let root = tempfile::tempdir().unwrap();
+    let verify = |key: &Path, format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demisto-install"));
+        command.arg("verify").arg(vendor.small()).arg("--root").arg(root.path()).arg("--key").arg(key);
+        let output = command.args(["--output", format]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = verify(&vendor.file("release.asc"), "text");
+    assert!(code == Some(0) && !said.contains("hint: ") && said.ends_with("VERIFIED\n"), "{said}");
+
+    let stranger = gpg.key(MADE, "Stranger", "ed25519", "sign", "never");
+    let stranger = gpg.file("stranger.asc", &gpg.export(&stranger));
+    // the vendor's own key as a host knows it that has an old copy
+    gpg.run(NOW, &["--import", vendor.file("release.key").to_str().unwrap()]);
+    let key = gpg.fingerprints("release@example.org").remove(0);
+    gpg.run("2025-02-01", &["--quick-set-expire", &key, "2025-07-01"]);
+    let old = gpg.file("old.asc", &gpg.export(&key));
+    gpg.revoke("2025-03-01", &key, 2, "superseded");
+    let revoked = gpg.file("revoked.asc", &gpg.export(&key));
+    const CURRENT: &str =
+        "get the vendor's current public key from the download page of the release, or open a Support ticket";
+    for (file, word, hints) in [
+        (&stranger, "unknown-signer", &[CURRENT, "ask for a release that carries it"][..]),
+        (&old, "expired", &[CURRENT, "compare its fingerprint by a second way"]),
+        (&revoked, "revoked", &["signed by a key that was not revoked"]),
+    ] {
+        let (code, text) = verify(file, "text");
+        assert_eq!(code, Some(3), "{text}");
+        let (_, json) = verify(file, "json");
+        let json: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+        assert_eq!(json["judgement"]["verdicts"][0]["code"], word, "{json}");
+        let listed: Vec<&str> = json["hints"].as_array().unwrap().iter().filter_map(|h| h.as_str()).collect();
+        for hint in hints {
+            assert!(
+                text.lines().any(|line| line.starts_with("hint: ") && line.contains(hint)),
+                "{hint}: {text}"
+            );
+            assert!(listed.iter().any(|line| line.contains(hint)), "{hint}: {listed:?}");
+        }
+    }
 }
 
 /// Whether the real sqv accepts the signature.

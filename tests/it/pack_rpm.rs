@@ -10,7 +10,7 @@ use std::process::Command;
 use demisto_install::manifest::Description;
 use demisto_install::product::Role;
 
-use crate::support::installer::{Tree, Vendor, said};
+use crate::support::installer::{PROGRAM, Tree, Vendor, said};
 use crate::support::package::Rpm;
 use crate::support::pgp::{Gpg, NOW, need};
 
@@ -50,6 +50,37 @@ fn rpm_accepts_every_compression() {
         assert_eq!(rpm.query(&package, "%{PAYLOADCOMPRESSOR} %{FILEDIGESTALGO}"), format!("{compression} 8"));
         assert!(rpm.of(&package, &["-qp", "--requires"]).contains(&format!("rpmlib({demand})")));
     }
+}
+
+/// This program on a package.
+fn verify(package: &Path) -> String {
+    let mut command = Command::new(PROGRAM);
+    command.arg("verify").arg(package).arg("--key").arg(Vendor::get().file("release.asc"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+#[test]
+fn this_program_accepts_what_it_made() {
+    for compression in ["zstd", "gzip", "xz"] {
+        let package = package(&format!("own-{compression}.rpm"), &["--compression", compression]);
+        assert!(verify(&package).contains("VERIFIED"), "{compression}");
+    }
+}
+
+#[test]
+fn hard_links_stay_hard_links() {
+    let tree = Tree::new();
+    tree.hard_link("lib/module-5", "lib/module-1");
+    let package = tree.pack("links.rpm", RPM);
+    let rpm = Rpm::with(&[&Vendor::get().file("release.asc")]);
+    rpm.of(&package, STRICT);
+    let told = rpm.query(&package, "[%{FILEINODES} %{FILENAMES}\n]");
+    let inode = |name: &str| told.lines().find(|line| line.ends_with(name)).unwrap().split(' ').next();
+    assert_eq!(inode("lib/module-1"), inode("lib/module-5"));
+    assert_ne!(inode("lib/module-1"), inode("lib/module-2"));
+    assert!(verify(&package).contains("VERIFIED"));
 }
 
 #[test]

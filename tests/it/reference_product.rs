@@ -39,6 +39,10 @@ fn a_bare_server_answers_and_stops_when_told() {
     let log = host.read("var/log/demisto/server.log");
     assert!(log.contains(" info Starting server, version 6.14.0-7 run id: "), "{log}");
     assert!(log.contains(" info FIPS-CC self-tests passed. FIPS-CC mode enabled successfully."), "{log}");
+    let first = log.lines().next().unwrap();
+    let (id, source) = first.split_once(" run id: ").unwrap().1.split_once(' ').unwrap();
+    assert!(id.len() == 36 && id.split('-').map(str::len).eq([8, 4, 4, 4, 12]), "{first}");
+    assert!(source.starts_with("(source: ") && source.ends_with(')') && source.contains(".rs:"), "{first}");
     let (status, text) =
         run(example("reference-server").to_str().unwrap(), &["--version", "--root", "."], host.root.path());
     assert!(status.success() && text.contains("6.14.0"), "{text}");
@@ -189,6 +193,13 @@ fn releases_fail_as_they_were_made_to() {
     assert_eq!(host.health()["version"], "0.0.0");
     server.stop();
 
+    let before = host.lines("FIPS-CC self-tests passed");
+    host.release("6.15.0", 2, "fips-fail");
+    assert!(host.refusal().contains("FIPS-CC self-tests failed: SHA-256. FIPS error state"));
+    host.release("6.15.0", 2, "fips-silent");
+    host.serve().stop();
+    assert_eq!(host.lines("FIPS-CC self-tests passed"), before);
+
     host.release("6.15.0", 2, "slow-start");
     let start = Instant::now();
     let server = host.serve();
@@ -258,6 +269,121 @@ fn the_engine_connects_and_reconnects() {
     until("the engine to connect", || log().matches("connected to wss://").count() == 3);
     engine.stop();
     server.stop();
+}
+
+#[test]
+fn the_certificates_of_clients_are_asked_for_and_verified() {
+    let host = Host::new();
+    host.certificate();
+    host.openssl("rsa -in plain.key -out cert.key");
+    clients(&host);
+    fs::copy(host.path("usr/local/demisto/ca.pem"), host.path("etc/ssl/certs/ca-certificates.crt")).unwrap();
+    let conf = |policy: &str, switch: Value| {
+        let conf = json!({"Server": {"HttpsPort": host.port.to_string()},
+            "server.certificate.clientauthpolicy": policy,
+            "security.server.certificate.donotverifyclientcertificates": switch});
+        host.write("etc/demisto.conf", &conf.to_string());
+    };
+    let answers = |who: &str| {
+        let (cert, key) = (format!("usr/local/demisto/{who}.pem"), format!("usr/local/demisto/{who}.key"));
+        let shown: &[&str] = if who.is_empty() { &[] } else { &["--cert", &cert, "--key", &key] };
+        ["1.2", "1.3"].map(|version| {
+            let tls = ["--tls-max", version, "--tlsv1.2"];
+            host.status("/health", &[shown, &tls].concat()) == "200"
+        })
+    };
+    let both = |answer: bool| [answer, answer];
+    for (policy, switch, none, stranger) in [
+        ("", json!(false), true, true),
+        ("reqire", json!(false), true, true),
+        ("require", json!(false), false, true),
+        ("verify", json!(false), true, false),
+        ("verify", json!("false"), true, true),
+        ("requireandverify", json!(true), false, true),
+        ("requireandverify", json!(false), false, false),
+    ] {
+        conf(policy, switch.clone());
+        let server = host.serve();
+        let case = format!("{policy} {switch}");
+        assert_eq!(answers(""), both(none), "{case}: nobody");
+        assert_eq!(answers("stranger"), both(stranger), "{case}: a stranger");
+        assert_eq!(answers("client"), both(true), "{case}: a client of ours");
+        server.stop();
+    }
+    assert!(host.lines("TLS handshake error: client certificate signed by unknown authority") > 0);
+    assert!(host.lines("client certificate 'CN=stranger' (not verified)") > 0);
+    assert!(host.lines("client certificate 'CN=client' (verified)") > 0);
+    assert_eq!(host.lines("client certificate 'CN=stranger' (verified)"), 0);
+
+    // The guide's other spelling means the same; an engine shows the certificate that it was given.
+    let conf = json!({"Server": {"HttpsPort": host.port.to_string()},
+        "server.certificate.clientauthpolicy": "requireandverify",
+        "security.certificate.override.donotverifyclientcertificates": false});
+    host.write("etc/demisto.conf", &conf.to_string());
+    let _server = host.serve();
+    let engine = |enabled: bool, who: &str| {
+        let conf = json!({"EngineURLs": [format!("wss://localhost:{}/d1ws", host.port)], "EngineID": who,
+            "security.client.enabled": enabled,
+            "security.client.certfile": format!("/usr/local/demisto/{who}.pem"),
+            "security.client.keyfile": format!("/usr/local/demisto/{who}.key")});
+        host.write("usr/local/demisto/d1.conf", &conf.to_string());
+        host.start("reference-d1")
+    };
+    let verified = host.lines("(verified)");
+    let good = engine(true, "client");
+    until("the engine to connect", || host.lines("engine 'client' connected") == 1);
+    assert_eq!(host.lines("(verified)"), verified + 1);
+    drop(good);
+    let refused = || host.lines("TLS handshake error");
+    for enabled in [false, true] {
+        let before = refused();
+        let _engine = engine(enabled, "stranger");
+        until("the engine to be refused", || refused() > before);
+    }
+    assert_eq!(host.lines("engine 'stranger' connected"), 0);
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_counts_as_one_that_answers() {
+    let host = Host::new();
+    host.certificate();
+    host.openssl("rsa -in plain.key -out cert.key");
+    let conf = json!({"Server": {"HttpsPort": host.port.to_string()},
+        "server.certificate.clientauthpolicy": "require"});
+    host.write("etc/demisto.conf", &conf.to_string());
+    let server = host.serve();
+    let probe = || demisto_install::service::probe(host.port, "/health", Some("version"));
+    let modern = probe();
+    assert!(modern.answers && modern.wants_certificate && modern.certificate.is_some(), "{modern:?}");
+    assert_eq!((modern.status, modern.version), (None, None));
+    server.stop();
+
+    // before TLS 1.3 it is the handshake that fails
+    let home = host.path("usr/local/demisto");
+    let port = host.port.to_string();
+    let mut command = std::process::Command::new("openssl");
+    command.args(["s_server", "-accept", &port, "-cert", "cert.pem", "-key", "cert.key", "-tls1_2", "-www"]);
+    command.current_dir(home).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    for (wanted, options) in [(false, &[][..]), (true, &["-Verify", "1"])] {
+        let mut old = command.args(options).spawn().unwrap();
+        until("the server to answer", || probe().certificate.is_some());
+        let answer = probe();
+        old.kill().unwrap();
+        old.wait().unwrap();
+        assert_eq!((answer.answers, answer.wants_certificate), (true, wanted), "{answer:?}");
+        assert_eq!(answer.certificate, modern.certificate);
+    }
+}
+
+/// Makes an authority (ca.pem), a client of it (client.pem) and one of nobody's (stranger.pem).
+fn clients(host: &Host) {
+    host.openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca");
+    let client = "-newkey rsa:2048 -nodes -days 2 -addext extendedKeyUsage=clientAuth";
+    host.openssl(&format!("req -x509 {client} -keyout stranger.key -out stranger.pem -subj /CN=stranger"));
+    host.openssl(&format!(
+        "req -x509 {client} -keyout client.key -out client.pem -subj /CN=client -CA ca.pem -CAkey ca.key"
+    ));
 }
 
 /// Makes the host trust somebody, but not its server.

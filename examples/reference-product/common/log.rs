@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::Location;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -60,27 +61,34 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).least = least;
     }
 
+    #[track_caller]
     pub(crate) fn debug(&self, text: impl Display) {
         self.line(Level::Debug, &text.to_string());
     }
 
+    #[track_caller]
     pub(crate) fn info(&self, text: impl Display) {
         self.line(Level::Info, &text.to_string());
     }
 
+    #[track_caller]
     pub(crate) fn warning(&self, text: impl Display) {
         self.line(Level::Warning, &text.to_string());
     }
 
+    #[track_caller]
     pub(crate) fn error(&self, text: impl Display) {
         self.line(Level::Error, &text.to_string());
     }
 
+    #[track_caller]
     fn line(&self, level: Level, text: &str) {
         // Names come from the network: one that holds a line break must not forge a line.
         let text: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let time = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.4f");
-        let line = format!("{time} {} {text}\n", level.word());
+        // As the product does, a line ends with the place in the source that wrote it.
+        let source = Location::caller();
+        let line = format!("{time} {} {text} (source: {}:{})\n", level.word(), source.file(), source.line());
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if level < state.least {
             return;

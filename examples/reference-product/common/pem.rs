@@ -8,7 +8,21 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 
-use super::files;
+use super::{files, under};
+
+/// Where distributions keep the certificates that the host trusts.
+const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
+/// Makes a TLS context trust the certificates that the host trusts.
+pub(crate) fn trust_host(context: &mut SslContextBuilder, root: &Path) -> anyhow::Result<()> {
+    // Named, because an OpenSSL that was built elsewhere looks in other places.
+    match BUNDLES.iter().map(|path| under(root, path)).find(|path| path.exists()) {
+        Some(bundle) => {
+            context.set_ca_file(&bundle).with_context(|| format!("cannot read {}", bundle.display()))
+        }
+        None => Ok(()),
+    }
+}
 
 /// Gives a TLS context its certificate chain (the leaf first) and the key.
 pub(crate) fn install(

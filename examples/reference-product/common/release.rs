@@ -30,6 +30,10 @@ pub(crate) enum Fault {
     NoPort,
     WrongVersion,
     SlowStart,
+    /// A self-test fails: the FIPS error state, in which nothing starts.
+    FipsFail,
+    /// No self-tests are run, and none is logged.
+    FipsSilent,
 }
 
 impl Release {

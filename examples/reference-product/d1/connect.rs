@@ -11,13 +11,11 @@ use anyhow::{Context as _, anyhow, bail};
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion};
 
 use crate::common::log::Log;
-use crate::common::{pem, under};
+use crate::common::pem;
 use crate::settings::{Server, Settings};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Where distributions keep the certificates that the host trusts.
-const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// Makes what opens TLS connections (TLS 1.2 and later).
 fn connector(root: &Path, settings: &Settings) -> anyhow::Result<SslConnector> {
@@ -25,9 +23,8 @@ fn connector(root: &Path, settings: &Settings) -> anyhow::Result<SslConnector> {
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     if settings.trust_any_certificate {
         builder.set_verify(SslVerifyMode::NONE);
-    } else if let Some(bundle) = BUNDLES.iter().map(|path| under(root, path)).find(|path| path.exists()) {
-        // Named, because an OpenSSL that was built elsewhere looks in other places.
-        builder.set_ca_file(&bundle).with_context(|| format!("cannot read {}", bundle.display()))?;
+    } else {
+        pem::trust_host(&mut builder, root)?;
     }
     if let Some(client) = &settings.client {
         pem::install(&mut builder, &client.certificates, &client.key, client.passphrase.as_deref(), "client")

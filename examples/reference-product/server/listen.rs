@@ -18,7 +18,9 @@ use crate::common::signals::Wake;
 use crate::http::{Answer, Request};
 use crate::login::Logins;
 use crate::routes::{Outcome, route};
+use crate::settings::Clients;
 use crate::store::Store;
+use crate::tls;
 
 const MOST_CONNECTIONS: usize = 64;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// What every connection needs.
 pub(crate) struct Service {
     acceptor: SslAcceptor,
+    clients: Clients,
     pub(crate) release: Arc<Release>,
     pub(crate) logins: Mutex<Logins>,
     pub(crate) log: Arc<Log>,
@@ -36,12 +39,14 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(
         acceptor: SslAcceptor,
+        clients: Clients,
         store: Store,
         release: Arc<Release>,
         log: Arc<Log>,
     ) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             acceptor,
+            clients,
             release,
             logins: Mutex::new(Logins::new(store.into_users())?),
             log,
@@ -138,7 +143,18 @@ fn serve(service: &Arc<Service>, stream: TcpStream) {
 fn converse(service: &Service, stream: TcpStream) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut stream = service.acceptor.accept(stream).map_err(|error| anyhow!("{error}"))?;
+    let mut stream = match service.acceptor.accept(stream).map_err(tls::refusal) {
+        // Where certificates are asked for, who was turned away is worth more than a debug line.
+        Err(error) if service.clients.ask => {
+            service.log.warning(format!("TLS handshake error: {error}"));
+            return Ok(());
+        }
+        other => other?,
+    };
+    if let Some(subject) = tls::client(&stream) {
+        let how = if service.clients.verify { "verified" } else { "not verified" };
+        service.log.info(format!("client certificate '{subject}' ({how})"));
+    }
     let answer = match Request::read(&mut stream) {
         Ok(request) => match route(service, &request) {
             Outcome::Answer(answer) => answer,

@@ -87,7 +87,7 @@ fn run(root: &Path, log: &Arc<Log>) -> anyhow::Result<()> {
     if store.users().is_empty() {
         log.warning("there is no user: write one to otc.conf.json and restart");
     }
-    let acceptor = tls::acceptor(&settings, &store, log)?;
+    let acceptor = tls::acceptor(root, &settings, &store, log)?;
 
     // Faults come after the data was changed: that is the failure which is hardest to undo.
     if release.has(Fault::Crash) {
@@ -102,7 +102,8 @@ fn run(root: &Path, log: &Arc<Log>) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    let service = listen::Service::new(acceptor, store, Arc::clone(&release), Arc::clone(log))?;
+    let service =
+        listen::Service::new(acceptor, settings.clients, store, Arc::clone(&release), Arc::clone(log))?;
     if release.has(Fault::NoPort) {
         log.info("this release is made never to listen");
     } else {

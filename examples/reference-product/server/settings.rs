@@ -21,6 +21,34 @@ pub(crate) struct Settings {
     pub(crate) passphrase: Option<String>,
     pub(crate) otc: PathBuf,
     pub(crate) log_level: String,
+    pub(crate) clients: Clients,
+}
+
+/// What the server wants of the certificates of its clients, browsers and engines alike.
+#[derive(Clone, Copy)]
+pub(crate) struct Clients {
+    /// They are asked for one.
+    pub(crate) ask: bool,
+    /// Without one the handshake fails.
+    pub(crate) require: bool,
+    /// One that the host does not trust fails, too.
+    pub(crate) verify: bool,
+}
+
+impl Clients {
+    /// An unknown policy silently means the default, as in the product.
+    fn of(conf: &Conf) -> Self {
+        let policy = conf.text("server.certificate.clientauthpolicy").unwrap_or_default();
+        // The guide spells the switch in two ways.
+        let switches = [
+            "security.server.certificate.donotverifyclientcertificates",
+            "security.certificate.override.donotverifyclientcertificates",
+        ];
+        let verifies = switches.iter().any(|key| conf.value(key) == Some(&Value::Bool(false)));
+        let require = matches!(policy, "require" | "requireandverify");
+        let verify = matches!(policy, "verify" | "requireandverify");
+        Self { ask: require || verify, require, verify: verify && verifies }
+    }
 }
 
 impl Settings {
@@ -35,6 +63,7 @@ impl Settings {
             passphrase: conf.text("security.keypass").map(str::to_owned),
             otc: path("server.onetimeconfpath", "/var/lib/demisto/otc.conf.json".to_owned()),
             log_level: conf.text("log.level").unwrap_or("info").to_owned(),
+            clients: Clients::of(&conf),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! The package is built by the `rpm` crate. What the crate cannot do without an OpenPGP library of
 //! its own, the signature, is added by [`signature`].
 
+mod readback;
 mod scriptlets;
 mod signature;
 
@@ -20,18 +21,14 @@ use super::{Description, Error, Result, Sign, tree};
 use crate::event::{EventSink, Unit as Amount};
 use crate::manifest::{self, FORMAT, Kind};
 use crate::product::{
-    CONFIG_FILE, DATA_DIR, INSTALL_DIR, LOG_DIR, Owner, RELEASE_FILE, Role, SERVICE_USER, is_host_file,
-    is_word,
+    CONFIG_FILE, DATA_DIR, ENGINE_CONFIG, INSTALL_DIR, LOG_DIR, Owner, RELEASE_FILE, Role, SERVICE_USER,
+    UnitDir, is_host_file, is_word,
 };
 use crate::sys;
 use crate::verify::Rotation;
 
-/// Where a package puts units: administrators' own, in `/etc`, come before them.
-const UNIT_DIR: &str = "/usr/lib/systemd/system";
 const SYSUSERS_FILE: &str = "/usr/lib/sysusers.d/demisto.conf";
 const TMPFILES_FILE: &str = "/usr/lib/tmpfiles.d/demisto.conf";
-/// The engine's configuration, in [`INSTALL_DIR`].
-const ENGINE_CONFIG: &str = "d1.conf";
 const ARCH: &str = "x86_64";
 /// How often a running build looks for a signal.
 const BEAT: Duration = Duration::from_millis(100);
@@ -97,8 +94,10 @@ pub fn package(request: &PackageRequest, sign: &mut Sign, sink: &dyn EventSink) 
     check(request, &tree)?;
     sink.begin(format!("packing {nevra}"), tree.bytes, Amount::Bytes);
     let mut built = build(builder(request, name, &tree)?)?;
+    let header = built.header_bytes().map_err(failed)?;
+    readback::check(&header, &built.payload)?;
     sink.end("");
-    let signatures = signature::add(&mut built, sign)?;
+    let signatures = signature::add(&mut built, &header, sign)?;
     let output = request.output.map_or_else(|| PathBuf::from(format!("{nevra}.rpm")), Path::to_owned);
     let length = super::complete(&output, |file| write(&built, &output, file))?;
     Ok(PackedRpm {
@@ -254,7 +253,7 @@ impl Files {
         self.dir(DATA_DIR, Owner::Demisto, 0o750)?;
         self.dir(LOG_DIR, Owner::Demisto, 0o750)?;
         for unit in &description.unit_texts {
-            self.text(&format!("{UNIT_DIR}/{}", unit.name), unit.text.as_str())?;
+            self.text(&format!("{}/{}", UnitDir::Packages.path(), unit.name), unit.text.as_str())?;
         }
         self.text(SYSUSERS_FILE, scriptlets::SYSUSERS)?;
         self.text(TMPFILES_FILE, include_str!("../../../assets/tmpfiles.conf"))?;
@@ -293,7 +292,10 @@ fn bits(mode: u32) -> u16 {
 /// Builds on another thread, so that a signal ends the run at once: nothing was written yet.
 fn build(mut builder: PackageBuilder) -> Result<::rpm::Package> {
     let (done, result) = channel();
-    std::thread::spawn(move || done.send(builder.build()));
+    std::thread::spawn(move || {
+        // Nobody listens any more when a signal came.
+        let _ = done.send(builder.build());
+    });
     loop {
         if let Some(signal) = sys::signal::pending() {
             return Err(Error::Interrupted(signal));

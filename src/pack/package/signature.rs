@@ -22,10 +22,10 @@ const OPENPGP: u32 = 278;
 /// The region that frames a signature header; it is made anew.
 const REGION: u32 = 62;
 
-/// Signs the package's header. The first signature of each kind is where every rpm looks for it,
+/// Signs the package's header, whose bytes are given, too. The first signature of each kind is where every rpm looks for it,
 /// all of them are where new ones do. Gives their number.
-pub(super) fn add(package: &mut Package, sign: &mut Sign) -> Result<usize> {
-    let made = sign(&package.header_bytes().map_err(failed)?)?;
+pub(super) fn add(package: &mut Package, header: &[u8], sign: &mut Sign) -> Result<usize> {
+    let made = sign(header)?;
     let mut entries: BTreeMap<u32, IndexData> =
         package.metadata.signature.get_all_entries().map_err(failed)?.into_iter().collect();
     entries.remove(&REGION);

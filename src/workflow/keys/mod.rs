@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::sys;
+use crate::trust::expiry::days_left;
 use crate::trust::lint::{self, Finding, Severity};
 use crate::trust::{self, Anchor, KEY_FILE_LIMIT, KEYS_DIR, Origin, TrustStore};
 use crate::types::Fingerprint;
@@ -28,6 +29,10 @@ pub struct KeyReport {
     pub created: Timestamp,
     /// When it runs out, if ever.
     pub expires: Option<Timestamp>,
+    /// Whole days until then; below zero when it is over.
+    pub days_left: Option<i64>,
+    /// That it runs out soon, in words.
+    pub warning: Option<String>,
     /// Why it does not count at present, if so.
     pub problem: Option<String>,
 }
@@ -128,12 +133,16 @@ pub fn list(root: &Path, at: Timestamp) -> Result<Vec<KeyReport>, Error> {
 }
 
 fn report(anchor: &Anchor, at: Timestamp) -> KeyReport {
+    let expires = anchor.signs_until(at);
+    let runs_out = anchor.runs_out(at).filter(|key| key.days_left >= 0);
     KeyReport {
         fingerprint: anchor.fingerprint().clone(),
         user_ids: anchor.user_ids(),
         origin: anchor.origin().to_string(),
         created: anchor.created(),
-        expires: anchor.expires(),
+        expires,
+        days_left: expires.map(|end| days_left(end, at)),
+        warning: runs_out.map(|key| key.when()),
         problem: anchor.fault(at),
     }
 }

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod container;
+mod logs;
 mod package;
 mod repair;
 mod service;

@@ -10,7 +10,7 @@ const TREE: &str = "usr/local";
 const CONTENT: &str = "etc/demisto.conf etc/systemd/system var/lib/demisto";
 
 /// An upgrade that is undone: exit code 1, everything as before, and the former version answers.
-fn is_undone(host: &Container, command: &str, words: &[&str]) {
+pub(super) fn is_undone(host: &Container, command: &str, words: &[&str]) {
     let (tree, rest) = (exact(host, TREE), content(host, CONTENT));
     let output = host.run(&["bash", "-c", command]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -181,6 +181,11 @@ impl Tree {
         symlink(target, self.path("tree").join(name)).unwrap();
     }
 
+    /// Makes a second name for a file of the tree.
+    pub(crate) fn hard_link(&self, name: &str, of: &str) {
+        fs::hard_link(self.path("tree").join(of), self.path("tree").join(name)).unwrap();
+    }
+
     /// Makes a directory in the tree.
     pub(crate) fn make_dir(&self, name: &str) {
         fs::create_dir(self.path("tree").join(name)).unwrap();
