@@ -234,7 +234,9 @@ pub fn installed(installed: &Installed, root: &Path) -> String {
 pub fn verdicts(report: &Report) -> String {
     let mut text = report.wrapper.as_ref().map(wrapper).unwrap_or_default();
     let _ = writeln!(text, "{}", report.file);
-    signatures(&report.judgement, &mut text);
+    if report.wrapper.as_ref().is_none_or(|wrapper| wrapper.problem.is_none()) {
+        signatures(&report.judgement, &mut text); // else it is among those of the wrapper
+    }
     for warning in running_out(&report.keys_running_out) {
         let _ = writeln!(text, "  warning   {warning}");
     }

@@ -68,18 +68,24 @@ pub fn verify(session: &Session, file: Option<&Path>) -> Result<Report> {
     }
 }
 
-/// The report on a file of which no signature could be judged.
+/// The report on a makeself archive out of which nothing was taken; the judgement is that of the outer signature
+/// that does not hold, if that is why.
 fn refused(session: &Session, path: &Path, refusal: &wrapper::Error) -> Result<Report> {
     let reason = crate::types::error_chain(refusal);
-    let (_, policy) = session.trust()?;
-    let judgement = Judgement {
-        verdicts: Vec::new(),
-        accepted: false,
-        reason: reason.clone(),
-        threshold: policy.threshold,
-        signers: Vec::new(),
+    let (store, policy) = session.trust()?;
+    let judgement = match refusal {
+        wrapper::Error::Outer { source: verify::Error::Refused(judgement), .. } => (**judgement).clone(),
+        _ => Judgement {
+            verdicts: Vec::new(),
+            accepted: false,
+            reason: reason.clone(),
+            threshold: policy.threshold,
+            signers: Vec::new(),
+        },
     };
-    Ok(Report::new(path.display().to_string(), judgement, reason))
+    let mut report = Report::new(path.display().to_string(), judgement, reason);
+    report.keys_running_out = store.running_out(session.now);
+    Ok(report)
 }
 
 impl Report {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use demisto_install::types::human_bytes;
+use demisto_install::{makeself, unpack};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -225,6 +227,26 @@ fn what_the_header_says_is_shown() {
     {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
+}
+
+#[test]
+fn the_page_tells_fields_and_limits() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/makeself.md")).unwrap();
+    let found = Bench::new();
+    let found = found.inspect(&found.make(&[]));
+    for field in found["wrapper"].as_object().unwrap().keys().filter(|field| *field != "file") {
+        assert!(page.contains(&format!("`{field}`")), "{field}");
+    }
+    for (name, limit) in [
+        ("content of all archives together", human_bytes(unpack::MAX_CONTENT).replace(".0", "")),
+        ("entries", unpack::MAX_ENTRIES.to_string()),
+        ("a name", format!("{} bytes", unpack::MAX_NAME)),
+        ("all names together", human_bytes(unpack::MAX_NAMES as u64).replace(".0", "")),
+    ] {
+        assert!(page.contains(&format!("| {name} | {limit} |")), "{name}: {limit}");
+    }
+    let most = makeself::MAX_ARCHIVES;
+    assert!(page.contains(&format!("more than {most} archives")) && makeself::MAX_HEADER == 1 << 20);
 }
 
 fn makeself_version() -> Vec<u8> {
