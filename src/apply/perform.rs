@@ -42,14 +42,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let key = context.secrets.key.as_ref().ok_or(Error::Lacks("the private key"))?;
             write_pair(context, dir, chain, key)
         }
-        Step::WriteFile { path, owner, mode, text, modified } => {
-            let (dir, name) = open_parent(context.root, path)?;
-            dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
-            if let Some(seconds) = modified {
-                sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
-            }
-            reload_if_unit(context, path)
-        }
+        Step::WriteFile { .. } => write_file(context, step),
         Step::TakeFile { path, sha256, mode, .. } => take_file(context, path, *sha256, mode.bits()),
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
@@ -113,6 +106,16 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             snapshot::restore(context, from, (path, aside), before)
         }
     }
+}
+
+fn write_file(context: &Context, step: &Step) -> Result<()> {
+    let Step::WriteFile { path, owner, mode, text, modified } = step else { return Ok(()) };
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
+    if let Some(seconds) = modified {
+        sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
+    }
+    reload_if_unit(context, path)
 }
 
 /// Whether a failed step left what it found: undoing it would then take away what is not ours.

@@ -131,12 +131,6 @@ impl Envelope {
     pub fn digests(&self) -> &[StoredDigest] {
         &self.digests
     }
-
-    /// The package without its payload: what `rpm --justdb` needs.
-    #[must_use]
-    pub fn header_only(&self) -> Vec<u8> {
-        self.bytes.clone()
-    }
 }
 
 /// What was read of a file so far.
