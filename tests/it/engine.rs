@@ -191,6 +191,8 @@ fn two_engines_share_nothing() {
 #[test]
 fn without_a_configuration_the_next_command_is_told() {
     let root = Root::furnished();
+    let tested = install(&v1(), root.path()).arg("--require-fips").output().unwrap();
+    refused(&tested, 4, "its FIPS-CC self-tests cannot be required");
     let told = succeeds(&install(&v1(), root.path()).output().unwrap());
     assert!(told.contains("engine configure") && told.contains("--conf FILE"), "{told}");
     assert_eq!(text(&root, "usr/local/demisto/d1.conf"), DEFAULTS);
