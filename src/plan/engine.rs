@@ -104,7 +104,7 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
     low_port(input.manifest, input.config, input.survey, &mut plan);
     input.packaging.placed(&mut plan);
     install::labels(input.facts, input.survey, &mut plan);
-    service(input, start, &mut plan);
+    service(input, start, &mut plan)?;
     plan.push(
         Step::WriteReceipt { path: site.receipt_file() },
         "so that later runs know what is installed and who signed it",
@@ -192,11 +192,15 @@ fn low_port(manifest: &Manifest, config: Option<&config::Engine>, survey: &Surve
     }
 }
 
-fn service(input: &Engine, start: bool, plan: &mut Plan) {
+fn service(input: &Engine, start: bool, plan: &mut Plan) -> Result<()> {
     let unit = plan.site.unit();
-    if !input.manifest.units.iter().any(|unit| unit.name == input.manifest.role.unit()) {
+    let brings = input.manifest.units.iter().any(|unit| unit.name == input.manifest.role.unit());
+    if input.require_fips && !(brings && start) {
+        return Err(Error::NotTested);
+    }
+    if !brings {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
-        return;
+        return Ok(());
     }
     if start {
         let version = install::version_check(input.manifest);
@@ -213,6 +217,7 @@ fn service(input: &Engine, start: bool, plan: &mut Plan) {
     }
     // last: a host that loses power before the commit must not start what will be undone
     plan.push(Step::EnableUnit { unit }, "so that it starts with the host");
+    Ok(())
 }
 
 /// All that the plan of another configuration depends on.

@@ -25,7 +25,8 @@ fn conf(host: &Container, path: &str, server: &str, level: &str, log: &str) {
 }
 
 const LOG: &str = "/var/log/demisto/d1_x/d1.log";
-const INSTALL: &str = "engine install --name x --conf /root/d1.conf --answers /root/answers.json --yes";
+const INSTALL: &str =
+    "engine install --name x --conf /root/d1.conf --require-fips --answers /root/answers.json --yes";
 
 /// A server and an engine, both of the first release; further ones lie in `/root`.
 fn both(name: &str) -> Container {
