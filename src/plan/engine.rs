@@ -80,20 +80,9 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
         return Err(Error::NoSystemd);
     }
     let site = input.survey.site.clone();
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Install,
-        release: input.manifest.release(),
-        title: input.manifest.title.clone(),
-        manifest: input.digest,
-        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: site.clone(),
-        space_bytes: input.manifest.total_size(),
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let offered = (input.manifest, input.digest, input.signers);
+    let mut plan = Plan::of_release(Action::Install, offered, (&input.survey.root, &input.survey.site));
+    plan.space_bytes = input.manifest.total_size();
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
     install::directories(input.manifest, input.survey, input.owners, &mut plan);
@@ -247,20 +236,7 @@ pub struct Configure<'a> {
 #[must_use]
 pub fn configure(input: &Configure) -> Option<Plan> {
     let receipt = input.receipt;
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Configure,
-        release: receipt.release(),
-        title: receipt.title.clone(),
-        manifest: receipt.manifest,
-        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: 0,
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::of_installed(Action::Configure, receipt, (&input.survey.root, &input.survey.site));
     let unit = plan.site.unit();
     let service = input.service;
     let start = input.start && service.live;
