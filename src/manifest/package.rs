@@ -14,6 +14,7 @@ use super::{
     Description, Entry, Error, FORMAT, Health, Kind, Manifest, Place, Requirements, Result, Unit, Upgrades,
     check,
 };
+use crate::bundle::MAX_MANIFEST;
 use crate::product::{self, Owner, Role, UnitDir};
 use crate::rpmfile::{self, File, Package};
 use crate::types::{Digest, Mode, RelPath, Version, is_printable_char};
@@ -128,6 +129,9 @@ impl Manifest {
             texts: texts.iter().map(|(path, text)| (path.clone(), STANDARD.encode(text))).collect(),
         };
         let bytes = serde_json::to_vec(&record).map_err(|e| Error::Syntax(e.to_string()))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_MANIFEST) {
+            return unfit("header", "with the small files beside it, it is too large to be kept");
+        }
         let manifest = header.try_map(|header| derive(&Package::parse(&header)?, Some(texts)))?;
         Ok((manifest, bytes))
     }
