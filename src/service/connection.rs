@@ -18,8 +18,8 @@ use crate::types::{RelPath, Version, printable_line};
 
 /// What an engine's log says, followed by an address, when it has connected.
 pub const CONNECTED: [&str; 1] = ["connected to wss://"];
-/// What it says when the connection was lost.
-pub const LOST: [&str; 1] = ["connection to wss://"];
+/// What it says when the connection was lost, and when it ends itself.
+pub const LOST: [&str; 2] = ["connection to wss://", "d1 server stopped"];
 /// What is before the version in the line that each start writes.
 pub const STARTED: &str = "d1 server, version ";
 /// What it says when its self-tests passed (guide, "FIPS-CC"), and when they did not.
@@ -55,6 +55,16 @@ impl Log {
         if let Some((file, inode)) = log.open() {
             let offset = file.metadata().map_or(0, |meta| meta.len());
             log.held = Some(Held { file, inode, offset });
+        }
+        log
+    }
+
+    /// Follows a log and begins with what it said last, which tells of the last start.
+    #[must_use]
+    pub fn with_past(root: &Path, path: &str) -> Self {
+        let mut log = Self::at_end(root, path);
+        if let Some(held) = &mut log.held {
+            held.offset = held.offset.saturating_sub(PIECE);
         }
         log
     }
