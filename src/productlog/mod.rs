@@ -32,6 +32,11 @@ const PASSED: &str = "FIPS-CC self-tests passed. FIPS-CC mode enabled successful
 /// How what it says begins when they did not.
 const FAILED: &str = "FIPS-CC self-tests failed";
 
+/// How an engine's messages begin when it has connected (guide, "Viewing the System Logs").
+pub const CONNECTED: [&str; 1] = ["connected to wss://"];
+/// And when the connection was lost, cannot be made, or the engine ends itself.
+pub const LOST: [&str; 3] = ["connection to wss://", "cannot connect to wss://", "d1 server stopped"];
+
 /// One start of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Start {
@@ -107,6 +112,17 @@ pub struct Trouble {
     pub text: String,
 }
 
+/// What an engine said last of its connection to a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Connection {
+    /// Whether there is one.
+    pub up: bool,
+    /// Since when, as [`Start::at`].
+    pub at: Option<String>,
+    /// Its words, fit for a terminal and cut when they are long.
+    pub text: String,
+}
+
 /// What a log says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {
@@ -114,6 +130,9 @@ pub struct Facts {
     pub start: Option<Start>,
     /// What that start says of the FIPS-CC mode.
     pub fips: Fips,
+    /// What an engine says of its connection since that start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
     /// When the newest line was logged.
     pub last_line_at: Option<String>,
     /// The newest errors, the oldest of them first; also those of earlier starts.
@@ -139,10 +158,12 @@ impl Facts {
         self.errors.extend(newer.errors);
         let surplus = self.errors.len().saturating_sub(ERRORS);
         self.errors.drain(..surplus);
+        let restarted = newer.start.is_some();
         let newer_says = newer.start.is_some() || newer.fips.self_tests != SelfTests::Unknown;
         Self {
             start: newer.start.or(self.start),
             fips: if newer_says { newer.fips } else { self.fips },
+            connection: newer.connection.or(self.connection.filter(|_| !restarted)),
             last_line_at: newer.last_line_at.or(self.last_line_at),
             errors: self.errors,
         }
@@ -153,6 +174,12 @@ impl Facts {
         if let Some(start) = line.start() {
             self.start = Some(start);
             self.fips = Fips::default();
+            self.connection = None;
+        }
+        let begins = |words: &[&str]| words.iter().any(|word| line.text().starts_with(word));
+        let up = begins(&CONNECTED);
+        if up || begins(&LOST) {
+            self.connection = Some(Connection { up, at: line.at(), text: line::shown(line.text()) });
         }
         if line.text() == PASSED && line.level == "info" {
             self.fips = Fips { mode: Mode::On, self_tests: SelfTests::Passed, at: line.at(), problem: None };
@@ -234,10 +261,34 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_of_a_connection_counts() {
+        let at = "2021-10-18 18:35:29.1 ";
+        let up = |text: &str| facts(format!("{START}{text}")).connection.map(|connection| connection.up);
+        assert_eq!(up(""), None);
+        let connected = format!("{at}info connected to wss://server:443/d1ws (source: a.go:1)\n");
+        assert_eq!(up(&connected), Some(true));
+        assert_eq!(
+            up(&format!("{connected}{at}warning connection to wss://server:443/d1ws ended\n")),
+            Some(false)
+        );
+        assert_eq!(
+            up(&format!("{connected}{at}error cannot connect to wss://server:443/d1ws: no\n")),
+            Some(false)
+        );
+        assert_eq!(up(&format!("{connected}{START}")), None, "it is that of the start before");
+        for forged in
+            ["info disconnected to wss://x\n", "info 'connected to wss://x'\n", "connected to wss://x\n"]
+        {
+            assert_eq!(up(&format!("{at}{forged}")), None, "{forged}");
+        }
+    }
+
+    #[test]
     fn two_logs_are_read_like_one() {
         let error = |n| format!("2021-10-18 18:35:{n} error number {n}\n");
         let many: String = (10..14).map(error).collect();
-        let parts = [START, PASS, "2021-10-18 18:35:59 warning x\n", "no line\n", &many];
+        let up = "2021-10-18 18:35:58 info connected to wss://x\n";
+        let parts = [START, PASS, up, "2021-10-18 18:35:59 warning x\n", "no line\n", &many];
         for first in parts {
             for second in parts {
                 for third in parts {

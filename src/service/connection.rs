@@ -11,20 +11,12 @@ use std::time::Duration;
 use super::health::{Healthy, IN_VAIN};
 use super::systemd::{self, State};
 use crate::product::{LOG_DIR, under};
+use crate::productlog::{Facts, SelfTests};
 use crate::sys::clock::{self, Watch};
 use crate::sys::dir::{self, Dir};
 use crate::sys::signal;
 use crate::types::{RelPath, Version, printable_line};
 
-/// What an engine's log says, followed by an address, when it has connected.
-pub const CONNECTED: [&str; 1] = ["connected to wss://"];
-/// What it says when the connection was lost, and when it ends itself.
-pub const LOST: [&str; 2] = ["connection to wss://", "d1 server stopped"];
-/// What is before the version in the line that each start writes.
-pub const STARTED: &str = "d1 server, version ";
-/// What it says when its self-tests passed (guide, "FIPS-CC"), and when they did not.
-const TESTED: &str = "FIPS-CC self-tests passed";
-const NOT_TESTED: &str = "FIPS-CC self-tests failed";
 /// Longest part of a line that is kept.
 const LINE: usize = 8 << 10;
 /// Most bytes that one look reads.
@@ -138,64 +130,25 @@ pub struct Engine<'a> {
 /// What the log has said so far.
 #[derive(Debug, Default)]
 struct Said {
-    version: Option<Version>,
-    tested: Option<bool>,
-    connected: bool,
+    facts: Facts,
     last: String,
 }
 
 impl Said {
     fn hear(&mut self, line: &str) {
-        if let Some((_, rest)) = line.split_once(STARTED) {
-            self.version = version(rest);
-            (self.connected, self.tested) = (false, None); // what an earlier start did
-        } else if line.contains(TESTED) {
-            self.tested = Some(true);
-        } else if line.contains(NOT_TESTED) {
-            self.tested = Some(false);
-        } else if says(line, &CONNECTED) {
-            self.connected = true;
-        } else if says(line, &LOST) {
-            self.connected = false;
-        }
+        let _ = self.facts.read(&mut line.as_bytes()); // memory can be read
         self.last = printable_line(line);
     }
-}
 
-/// Whether one of the marks stands in a line where a word begins.
-fn says(line: &str, marks: &[&str]) -> bool {
-    let begins =
-        |at: usize| line.get(..at).is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric()));
-    marks.iter().any(|mark| line.match_indices(mark).any(|(at, _)| begins(at)))
-}
-
-/// The version at the beginning of a text, whatever follows it; `None` when there is none.
-fn version(text: &str) -> Option<Version> {
-    let text = text.trim_start_matches('v');
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    text.get(..end)?.trim_end_matches('.').parse().ok()
-}
-
-/// The last line of a log about the engine's connection since its last start, and whether it says that
-/// there is one.
-#[must_use]
-pub fn last_word(root: &Path, path: &str) -> Option<(bool, String)> {
-    let log = Log { path: under(root, path), held: None, rest: Vec::new() };
-    let (file, inode) = log.open()?;
-    let offset = file.metadata().ok()?.len().saturating_sub(PIECE);
-    let mut bytes = Vec::new();
-    Held { file, inode, offset }.read(&mut bytes);
-    let mut found = None;
-    for line in String::from_utf8_lossy(&bytes).lines() {
-        if line.contains(STARTED) {
-            found = None;
-        } else if says(line, &CONNECTED) {
-            found = Some((true, printable_line(line)));
-        } else if says(line, &LOST) || line.contains("cannot connect") {
-            found = Some((false, printable_line(line)));
-        }
+    /// The version of the start that the log tells of.
+    fn version(&self) -> Option<Version> {
+        let version = self.facts.start.as_ref()?.version.as_str();
+        version.split_once('-').map_or(version, |(version, _)| version).parse().ok()
     }
-    found
+
+    fn is_connected(&self) -> bool {
+        self.facts.connection.as_ref().is_some_and(|connection| connection.up)
+    }
 }
 
 /// Waits until the engine is connected.
@@ -220,7 +173,7 @@ pub fn await_connection(wanted: &Engine, log: &mut Log) -> Result<Healthy, Strin
                 "it has not stayed up long enough".to_owned()
             }
             Ok((_, None)) => {
-                let version = said.version.map(|version| version.to_string());
+                let version = said.version().map(|version| version.to_string());
                 return Ok(Healthy { took: watch.elapsed(), version });
             }
             Ok((_, Some(missing))) => {
@@ -251,20 +204,20 @@ fn look(wanted: &Engine, said: &Said) -> Result<(u32, Option<String>), String> {
     if !state.is_active() {
         return Ok((state.pid, Some(format!("{} is {} ({})", wanted.unit, state.active, state.sub))));
     }
-    if let (Some(found), Some(version)) = (said.version, wanted.version)
+    if let (Some(found), Some(version)) = (said.version(), wanted.version)
         && found != version
     {
         return Err(format!("{} says that it is version {found}, not {version}", wanted.unit));
     }
-    match said.tested {
-        Some(false) if wanted.fips => return Err("its FIPS-CC self-tests failed".to_owned()),
-        None if wanted.fips => {
+    match said.facts.fips.self_tests {
+        SelfTests::Failed if wanted.fips => return Err("its FIPS-CC self-tests failed".to_owned()),
+        SelfTests::Unknown if wanted.fips => {
             let missing = "its log does not say that its FIPS-CC self-tests passed";
             return Ok((state.pid, Some(missing.to_owned())));
         }
         _ => {}
     }
-    if said.connected || !wanted.logged {
+    if said.is_connected() || !wanted.logged {
         return Ok((state.pid, None));
     }
     let last = if said.last.is_empty() { String::new() } else { format!("; it says: {}", said.last) };
@@ -342,22 +295,5 @@ mod tests {
         let mut outside = Log::at_end(written.0.path(), "/secret");
         fs::write(&secret, "x\ny\n").unwrap();
         assert_eq!(outside.lines(), [""; 0]);
-    }
-
-    #[test]
-    fn the_last_start_counts() {
-        let mut said = Said::default();
-        said.hear("t info Starting d1 server, version 6.14.0-200 run id: x ");
-        assert_eq!(said.version, Some("6.14.0".parse().unwrap()));
-        said.hear("t info FIPS-CC self-tests passed. FIPS-CC mode enabled successfully.");
-        said.hear("t info connected to wss://server:443/d1ws");
-        assert!(said.connected && said.tested == Some(true));
-        said.hear("t warning connection to wss://server:443/d1ws ended");
-        assert!(!said.connected);
-        said.hear("t info connected to wss://server:443/d1ws");
-        said.hear("t info Starting d1 server, version unknown run id: x ");
-        assert!(!said.connected && said.version.is_none() && said.tested.is_none());
-        said.hear("t info disconnected to wss://server:443/d1ws");
-        assert!(!said.connected);
     }
 }

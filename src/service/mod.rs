@@ -9,6 +9,6 @@ mod http;
 pub mod logs;
 mod systemd;
 
-pub use connection::{CONNECTED, Engine, LOST, Log, STARTED, await_connection, last_word};
+pub use connection::{Engine, Log, await_connection};
 pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id};
 pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};

@@ -132,8 +132,8 @@ fn look(session: &Session) -> Result<Status> {
     }
     if session.site.is_server() {
         status.port = install::configured_port(session).or(Some(receipt.port));
-    } else if let Some((connected, line)) = last_word(session) {
-        (status.connected, status.connection) = (Some(connected), Some(line));
+    } else if let Some(connection) = status.log.as_ref().and_then(|told| told.facts.connection.as_ref()) {
+        (status.connected, status.connection) = (Some(connection.up), Some(connection.text.clone()));
     }
     let manifest = match apply::installed(&session.root, &session.site) {
         // between the receipt and the manifest: that they differ says nothing more
@@ -149,19 +149,6 @@ fn look(session: &Session) -> Result<Status> {
         }
     }
     Ok(status)
-}
-
-/// What an engine's log says about its connection.
-fn last_word(session: &Session) -> Option<(bool, String)> {
-    service::last_word(&session.root, &engine_log(session).0)
-}
-
-/// Where an engine logs, and whether that tells about its connection.
-pub(super) fn engine_log(session: &Session) -> (String, bool) {
-    let config = sys::fs::read_beneath(&session.root, &session.site.config_file(), 4 << 20);
-    let config = config.unwrap_or_default();
-    let (log, logged) = crate::config::engine_log(&String::from_utf8_lossy(&config), &session.site.log_dir());
-    (log.unwrap_or_else(|| crate::config::DEFAULT_LOG.to_owned()), logged)
 }
 
 fn service(status: &mut Status, health: &Health) {

@@ -9,8 +9,8 @@ use demisto_install::bundle::{
 };
 use demisto_install::cli::CODES;
 use demisto_install::pack::Description;
+use demisto_install::productlog::{CONNECTED, LOST};
 use demisto_install::prompt::Partial;
-use demisto_install::service::{CONNECTED, LOST, STARTED};
 use demisto_install::trust::Policy;
 use demisto_install::types::human_bytes;
 
@@ -127,8 +127,8 @@ fn journal_records_are_those_of_the_program() {
 #[test]
 fn words_of_an_engine_are_those_that_its_log_is_searched_for() {
     let page = read("docs/engines.md");
-    let rows = rows(&page, "| Line contains |");
-    let words = [STARTED].into_iter().chain(CONNECTED).chain(LOST);
+    let rows = rows(&page, "| Message begins with |");
+    let words = ["Starting d1 server, version "].into_iter().chain(CONNECTED).chain(LOST);
     for (row, word) in rows.iter().zip(words.clone()) {
         assert!(row[0].contains(&format!("`{word}`")), "{word}: {row:?}");
     }
