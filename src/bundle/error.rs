@@ -5,7 +5,9 @@ use crate::types::Digest;
 #[non_exhaustive]
 pub enum Error {
     /// No trailer at the end.
-    #[error("it does not end in a bundle trailer: it carries no release, or bytes were cut off or added")]
+    #[error(
+        "it is no RPM package, no makeself archive, and does not end in a bundle trailer: it carries no release, or bytes were cut off or added"
+    )]
     NoTrailer,
     /// The trailer contradicts itself or the file.
     #[error("the bundle is damaged: {0}")]

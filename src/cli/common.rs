@@ -11,20 +11,23 @@ use crate::sys;
 use crate::types::printable;
 use crate::workflow::Session;
 
+/// Under which the options of every verb stand in its help.
+const EVERY_VERB: &str = "Options of every verb";
+
 /// Arguments that every verb takes.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Common {
     /// Work on the system in DIR instead of the running one
-    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    #[arg(long, global = true, help_heading = EVERY_VERB, value_name = "DIR", default_value = "/")]
     pub(super) root: PathBuf,
     /// How to tell what is done
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(long, global = true, help_heading = EVERY_VERB, value_enum, value_name = "FORMAT", default_value_t)]
     pub(super) output: OutputFormat,
     /// When to use colour
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(long, global = true, help_heading = EVERY_VERB, value_enum, value_name = "WHEN", default_value_t)]
     pub(super) color: ColorChoice,
     /// Say nothing but warnings and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = EVERY_VERB)]
     pub(super) quiet: bool,
 }
 

@@ -1,5 +1,7 @@
 //! The one place that knows every error: which exit code it has and what to try next.
 
+mod planning;
+
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -14,9 +16,11 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
+use planning::of_plan;
+
 use crate::{
-    apply, bundle, certs, config, journal, makeself, pack, plan, prompt, receipt, release, retained,
-    snapshot, source, trust, unpack, verify, workflow,
+    apply, bundle, certs, config, journal, makeself, pack, prompt, receipt, release, retained, snapshot,
+    source, trust, unpack, verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -170,8 +174,13 @@ pub(super) fn hints(judgement: &Judgement) -> Vec<String> {
     }
     let has = |wanted: &[Code]| judgement.verdicts.iter().any(|v| !v.accepted && wanted.contains(&v.code));
     let mut hints: Vec<String> = Vec::new();
-    if judgement.verdicts.is_empty() {
+    if judgement.reason == verify::NO_KEY {
         hints.push("a release key is trusted after `demisto-install keys import KEY.asc`".to_owned());
+    }
+    if judgement.reason == verify::NOT_SIGNED {
+        hints.push(
+            "ask the vendor for the signed edition; nothing that is not signed is installed".to_owned(),
+        );
     }
     if has(&[Code::BadSignature]) {
         hints.push("download the file again; if that does not help, keep it and tell the vendor".to_owned());
@@ -300,16 +309,44 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
             Exit::Failed,
             "the service writes it at its start; --role and --name tell whose, --log FILE reads another file",
         ),
-        E::EngineConfig { .. } => diagnosis(
+        E::EngineConfig { .. }
+        | E::NoEngine { .. }
+        | E::OtherGift
+        | E::NothingGiven
+        | E::NotConfigured(_) => of_engine(error),
+        E::NotReady(_) => {
+            diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
+        }
+    }
+}
+
+fn of_engine(error: &workflow::Error) -> Diagnosis {
+    use workflow::Error as E;
+    match error {
+        E::EngineConfig { problems, .. } => {
+            let hint =
+                "nothing was changed; download it again from the server (Settings, Engines), or correct it";
+            let mut found = diagnosis(Exit::Usage, hint);
+            if problems.len() > 1 {
+                found.hints.splice(0..0, problems.iter().cloned());
+            }
+            found
+        }
+        E::NoEngine { .. } => {
+            diagnosis(Exit::Blocked, "`demisto-install engine status` shows those that there are")
+        }
+        E::OtherGift => diagnosis(
+            Exit::Blocked,
+            "`demisto-install engine configure` takes the same options and gives it another",
+        ),
+        E::NothingGiven => diagnosis(
             Exit::Usage,
-            "nothing was changed; download it again from the server (Settings, Engines), or correct it: docs/engines.md",
+            "give --conf FILE, --client-cert FILE with --client-key FILE, or --cert FILE with --cert-key FILE",
         ),
         E::NotConfigured(_) => {
             diagnosis(Exit::Usage, "give the one that the server made: engine configure --conf FILE")
         }
-        E::NotReady(_) => {
-            diagnosis(Exit::Failed, "`demisto-install status` and /var/log/demisto/server.log tell more")
-        }
+        _ => diagnosis(Exit::Failed, ""),
     }
 }
 
@@ -358,83 +395,6 @@ fn of_snapshot(error: &snapshot::Error) -> Diagnosis {
         _ => diagnosis(Exit::Failed, ""),
     }
 }
-
-fn of_plan(error: &plan::Error) -> Diagnosis {
-    use plan::Error as E;
-    match error {
-        E::NotAServer => {
-            diagnosis(Exit::Usage, "use `demisto-install engine install FILE`, or `engine upgrade FILE`")
-        }
-        E::NotAnEngine => diagnosis(Exit::Usage, "use `demisto-install install FILE`, or `upgrade FILE`"),
-        E::EngineInPlace => diagnosis(
-            Exit::Blocked,
-            "remove the engine with `demisto-install engine uninstall`, and install it again with --name NAME after the server",
-        ),
-        E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
-        E::EnginesRemain { .. } => {
-            diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")
-        }
-        E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install upgrade` puts it in its place"),
-        E::Downgrade { .. } => diagnosis(
-            Exit::Refused,
-            "`demisto-install rollback` leads back to a retained release; --allow-downgrade of `upgrade` allows a lower version",
-        ),
-        E::Epoch { .. } => diagnosis(Exit::Refused, "get the newest release from the vendor"),
-        E::OtherSigner { .. } => {
-            diagnosis(Exit::Refused, "ask the vendor whether the release key was changed")
-        }
-        E::Occupied { .. } => diagnosis(
-            Exit::Blocked,
-            "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before; or, if it holds a server, take it over with `demisto-install upgrade`",
-        ),
-        E::MountPoint => {
-            diagnosis(Exit::Blocked, "unmount it; the release needs the file system of /usr/local")
-        }
-        E::NoAccounts { .. } => diagnosis(Exit::Blocked, "--no-owner leaves all files to whoever runs this"),
-        E::NoSpace { .. } => diagnosis(Exit::Blocked, "make room on the file system of /usr/local"),
-        E::NotTested => diagnosis(
-            Exit::Blocked,
-            "leave out --no-start, or start the service before an upgrade; without --require-fips, `demisto-install log facts` tells later",
-        ),
-        E::NoSystemd => diagnosis(Exit::Blocked, "--no-start installs without starting the service"),
-        E::Config(_) => diagnosis(Exit::Blocked, CONFIG),
-        E::OtherProduct { .. } => {
-            diagnosis(Exit::Refused, "`demisto-install inspect` shows what the file holds")
-        }
-        E::Path { .. } => diagnosis(
-            Exit::Refused,
-            "upgrade in steps: first to a release that replaces the installed one; at most two versions forward",
-        ),
-        E::DataTooNew { .. } => diagnosis(
-            Exit::Refused,
-            "`demisto-install snapshot list` shows what data can go back to; nothing was changed",
-        ),
-        E::NoDataToRestore { .. } => diagnosis(Exit::Usage, "`--data keep` leaves the data as they are"),
-        E::NoSnapshot { .. } => diagnosis(
-            Exit::Blocked,
-            "name a directory with room: --snapshot-dir DIR; or go on without a way back for the data: --snapshot never",
-        ),
-        E::NothingRetained => diagnosis(Exit::Blocked, "only an upgrade keeps the release before it"),
-        E::InnerMount { .. } => diagnosis(Exit::Blocked, "unmount it for the upgrade"),
-        E::NewerData { .. } => diagnosis(
-            Exit::Refused,
-            "install the release that the snapshot is of, or choose another snapshot",
-        ),
-        E::NoDataSpace { .. } => diagnosis(
-            Exit::Blocked,
-            "make room there, or give a directory on another disk: --dir DIR of `snapshot`, --snapshot-dir DIR of the others",
-        ),
-        E::NothingInstalled => diagnosis(Exit::Blocked, "`demisto-install install` installs"),
-        E::AccountGone => diagnosis(Exit::Blocked, ACCOUNT),
-        E::TooMuchDrift { .. } => {
-            diagnosis(Exit::Blocked, "uninstall and install put them right and keep data and configuration")
-        }
-    }
-}
-
-const ACCOUNT: &str = "make it again with the numbers that own its files: `ls -nd /var/lib/demisto` shows them, \
-                       `groupadd --system --gid GID demisto` and `useradd --system --uid UID --gid GID \
-                       --no-create-home --home-dir /var/lib/demisto --shell /usr/sbin/nologin demisto` make it";
 
 const UNATTENDED: &str = "without a terminal use --answers FILE and --admin-password-file FILE, \
                           --admin-password-stdin or a systemd credential";
@@ -498,6 +458,7 @@ fn of_source(error: &source::Error) -> Diagnosis {
         source::Error::NotAFile(_) => diagnosis(Exit::Usage, ""),
         source::Error::Bundle { source, .. } => of_bundle(source),
         source::Error::Package { .. } => damaged_file(),
+        source::Error::Sys(e) if e.is_not_found() => diagnosis(Exit::Usage, ""),
         source::Error::Sys(_) => diagnosis(Exit::Failed, ""),
     }
 }
@@ -533,7 +494,7 @@ fn of_unpack(error: &unpack::Error) -> Diagnosis {
 fn of_bundle(error: &bundle::Error) -> Diagnosis {
     match error {
         bundle::Error::NoTrailer => {
-            diagnosis(Exit::Refused, "name the file that carries the release: demisto-install VERB FILE")
+            diagnosis(Exit::Refused, "name a file that carries a release: demisto-install VERB FILE")
         }
         _ => damaged_file(),
     }

@@ -11,7 +11,7 @@ use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use super::package::PackageArgs;
 use super::{repair, rollback, status, uninstall, upgrade, verify};
-use crate::event::EventSink;
+use crate::event::{self, EventSink};
 use crate::plan::Plan;
 use crate::product::EngineName;
 use crate::workflow::engine::{self, Options};
@@ -175,18 +175,43 @@ pub(super) fn run(common: &Common, args: &EngineArgs) -> Result<ExitCode> {
     match &args.command {
         EngineCommand::Install(args) => install(common, args),
         EngineCommand::Configure(args) => configure(common, args),
-        EngineCommand::Status(which) => status::engines(common, which.name.clone()),
+        EngineCommand::Status(which) => {
+            if which.name.is_some() {
+                present(common, which)?;
+            }
+            status::engines(common, which.name.clone())
+        }
         EngineCommand::Upgrade(args) => {
+            present(common, &args.which)?;
             upgrade::run_in(common, &args.args.all(args.connect_timeout), place(&args.which))
         }
         EngineCommand::Rollback(args) => {
+            present(common, &args.which)?;
             let all = rollback::Args::engine(args.to.clone(), args.connect_timeout, args.approval.clone());
             rollback::run_in(common, &all, place(&args.which))
         }
-        EngineCommand::Repair(args) => repair::run_in(common, &args.args, place(&args.which)),
-        EngineCommand::Verify(args) => verify::installed_in(common, &args.keys, place(&args.which)),
+        EngineCommand::Repair(args) => {
+            present(common, &args.which)?;
+            repair::run_in(common, &args.args, place(&args.which))
+        }
+        EngineCommand::Verify(args) => {
+            present(common, &args.which)?;
+            verify::installed_in(common, &args.keys, place(&args.which))
+        }
         EngineCommand::Uninstall(args) => uninstall::run_in(common, &args.args, place(&args.which)),
     }
+}
+
+/// Whether there is such an engine, or was: what a rollback left can be upgraded.
+fn present(common: &Common, which: &Which) -> Result<()> {
+    let session =
+        common.session_in(&KeyArgs::default(), &event::Silent, Place::Engine(which.name.clone()))?;
+    let unfinished = session.is_any_unfinished().unwrap_or(false);
+    if unfinished || session.receipt()?.is_some() || crate::workflow::upgrade::is_present(&session)? {
+        return Ok(());
+    }
+    let name = which.name.as_ref().map_or_else(|| "without a name".to_owned(), ToString::to_string);
+    Err(Error::NoEngine { name }.into())
 }
 
 impl Install {
@@ -223,6 +248,9 @@ pub(super) fn install(common: &Common, args: &Install) -> Result<ExitCode> {
     let gift = engine::gather(&session, &options)?; // before the time is spent on verifying
     let mut offer = install::offer(&session, install::candidate(&session, args.file.as_deref())?)?;
     let plan = match engine::plan(&session, &offer, &gift, &options)? {
+        Next::Nothing if engine::plan_configure(&session, &gift, &options)?.is_some() => {
+            return Err(Error::OtherGift.into());
+        }
         Next::Nothing => return Ok(nothing_to_do(common, &offer)),
         Next::Change(plan) => plan,
     };
@@ -267,7 +295,11 @@ fn configure(common: &Common, args: &Configure) -> Result<ExitCode> {
     args.approval.begin(&session)?;
     let options = args.gifts.options(&session, false, args.connect_timeout)?;
     let gift = engine::gather(&session, &options)?;
+    let given = options.conf.is_some() || options.client.is_some() || options.listener.is_some();
     let nothing = || {
+        if !given {
+            return Err(Error::NothingGiven.into());
+        }
         common.result("the engine has all of that; nothing to do\n", &json!({ "changed": false }));
         Ok(Exit::Done.into())
     };

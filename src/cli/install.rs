@@ -152,6 +152,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     }
     let candidate = install::candidate(&session, args.target.file.as_deref())?; // carries a release at all
     if install::claimed_role(&candidate) == Some(Role::Engine) {
+        session.open(candidate)?; // what it claims counts only when it is signed
         return Err(plan::Error::NotAServer.into());
     }
     if !can_ask && session.receipt()?.is_none() {

@@ -90,7 +90,7 @@ pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitC
         plan.notes.iter().for_each(|note| sink.note(note.clone())); // else the plan showed them
     }
     let done = rollback::run(&session, &options, plan.digest())?;
-    let text = report::rolled_back(&done, &session.root);
+    let text = report::rolled_back(&done, &session.root, &session.site);
     common.result(&text, &json!({ "changed": true, "rolled_back": done }));
     Ok(Exit::Done.into())
 }

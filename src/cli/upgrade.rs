@@ -197,7 +197,7 @@ pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitC
     match upgrade::run(&session, &offer, present, &options, digest)? {
         None => Ok(nothing_to_do(common, &offer)),
         Some(upgraded) => {
-            let text = report::upgraded(&upgraded, &session.root);
+            let text = report::upgraded(&upgraded, &session.root, &session.site);
             common.result(&text, &json!({ "changed": true, "upgraded": upgraded }));
             Ok(Exit::Done.into())
         }

@@ -5,6 +5,14 @@ use crate::types::Version;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Engines with names lie where the server's tree has to.
+    #[error("{tree} holds engines: {engines}")]
+    EnginesThere {
+        /// The tree.
+        tree: String,
+        /// Their directories.
+        engines: String,
+    },
     /// The bundle holds an engine.
     #[error("this file holds an engine, and this verb is for servers")]
     NotAServer,

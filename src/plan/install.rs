@@ -197,6 +197,10 @@ pub(super) fn is_free(survey: &Survey) -> Result<()> {
         Directory::MountPoint => Err(Error::MountPoint),
         Directory::NotADirectory => occupied("it is not a directory".to_owned()),
         Directory::Occupied(names) => {
+            let engines = |name: &String| name.starts_with("d1_");
+            if survey.site.name().is_none() && names.iter().all(engines) {
+                return Err(Error::EnginesThere { tree: survey.site.tree(), engines: names.join(", ") });
+            }
             let shown: Vec<&str> = names.iter().take(6).map(String::as_str).collect();
             occupied(shown.join(", "))
         }

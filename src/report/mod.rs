@@ -15,6 +15,7 @@ use crate::bundle::Parts;
 use crate::manifest::{Kind, Manifest};
 use crate::pack::{Packed, PackedRpm};
 use crate::plan::Plan;
+use crate::product::{Role, Site};
 use crate::snapshot::About;
 use crate::trust::expiry::RunsOut;
 use crate::types::{counted, human_bytes};
@@ -112,17 +113,35 @@ fn command(verb: &str, root: &Path) -> String {
     format!("demisto-install {verb}{root}")
 }
 
+/// What became of a service.
+fn works(started: bool, site: &Site) -> &'static str {
+    match (started, site.role()) {
+        (false, _) => "not started: it did not run before",
+        (true, Role::Server) => "answers",
+        (true, Role::Engine) => "runs",
+    }
+}
+
+/// The same for one installation of it: engines have verbs of their own.
+fn command_for(verb: &str, root: &Path, site: &Site) -> String {
+    let name = site.name().map_or_else(String::new, |name| format!(" --name {name}"));
+    match site.role() {
+        Role::Server => command(verb, root),
+        Role::Engine => command(&format!("engine {verb}{name}"), root),
+    }
+}
+
 /// The summary at the end of an upgrade.
 #[must_use]
-pub fn upgraded(upgraded: &Upgraded, root: &Path) -> String {
+pub fn upgraded(upgraded: &Upgraded, root: &Path, site: &Site) -> String {
     let from = upgraded.from.as_deref().unwrap_or("the former installation");
     let mut text =
         format!("\n{} {} is installed in the place of {from}.\n\n", upgraded.title, upgraded.release);
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<14} {value}");
     };
-    line("Service", if upgraded.started { "answers" } else { "not started: it did not run before" });
-    line("Way back", &command("rollback", root));
+    line("Service", works(upgraded.started, site));
+    line("Way back", &command_for("rollback", root, site));
     if let Some(snapshot) = &upgraded.snapshot {
         line("Data before", snapshot);
     }
@@ -135,12 +154,12 @@ pub fn upgraded(upgraded: &Upgraded, root: &Path) -> String {
 
 /// The summary at the end of a rollback.
 #[must_use]
-pub fn rolled_back(done: &RolledBack, root: &Path) -> String {
+pub fn rolled_back(done: &RolledBack, root: &Path, site: &Site) -> String {
     let retained = done.retained.as_deref().unwrap_or("the former installation");
     let data = if done.data { "went back, too" } else { "stayed as they were" };
     let config = if done.config { "went back, too" } else { "stayed as it was" };
-    let service = if done.started { "answers" } else { "not started: it did not run before" };
-    let forward = command("rollback", root);
+    let service = works(done.started, site);
+    let forward = command_for("rollback", root, site);
     format!(
         "\n{} is installed again; {retained} is retained.\n\n  Service        {service}\n  Data           {data}\n  \
          Configuration  {config}\n  Way forward    {forward}\n  Log            {}\n",
@@ -354,6 +373,10 @@ pub fn inspected(inspected: &Inspected, files: bool) -> String {
         ("Units", manifest.units.iter().map(|u| u.name.as_str()).collect::<Vec<_>>().join(", ")),
         ("Licence", manifest.eula.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
     ];
+    if matches!(inspected, Inspected::Unverified { .. }) && inspected.package().is_some() {
+        // a package says these in a file, and nothing of an unverified one is unpacked
+        rows.retain(|(name, _)| !matches!(*name, "Epoch" | "Replaces"));
+    }
     rows.extend(container(manifest, inspected.candidate().parts()));
     rows.extend(inspected.package().map(package::rows).unwrap_or_default());
     for (name, value) in rows {

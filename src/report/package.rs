@@ -29,7 +29,8 @@ pub(super) fn rows(package: &Package) -> Vec<(&'static str, String)> {
 }
 
 fn names(dependencies: &[Dependency]) -> String {
-    let names: Vec<&str> = dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
+    let mut names: Vec<&str> = dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
+    names.dedup();
     names.join(", ")
 }
 

@@ -135,7 +135,7 @@ impl Pending {
         }
         let signatures = signatures::parse(bytes).map_err(refuse)?;
         if store.is_empty() {
-            return Err(refuse("there is no trusted key to check the signature with".to_owned()));
+            return Err(refuse(super::NO_KEY.to_owned()));
         }
         let mut pending = Self { signatures: Vec::new(), digests: Vec::new(), digest_of: Vec::new() };
         let mut kinds = Vec::new();

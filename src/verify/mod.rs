@@ -22,6 +22,10 @@ pub(crate) use signatures::parse as parse_signatures;
 pub use verdict::{Judgement, Signer, Verdict, VerdictCode};
 pub use verified::Verified;
 
+/// The reason of a refusal for want of any signature.
+pub const NOT_SIGNED: &str = "it is not signed";
+/// The reason of a refusal for want of any key.
+pub const NO_KEY: &str = "there is no trusted key to check the signature with";
 /// Largest set of signatures that is read, in bytes.
 pub const SIGNATURES_SIZE_LIMIT: usize = 64 << 10;
 /// Most signatures in one set.

@@ -34,7 +34,7 @@ pub fn dearmor(text: &[u8]) -> Option<Vec<u8>> {
 /// The signatures in `bytes`, or why the whole is refused.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Signature>, String> {
     if bytes.is_empty() {
-        return Err("it is not signed: the signature is empty".to_owned());
+        return Err(super::NOT_SIGNED.to_owned());
     }
     if bytes.len() > SIGNATURES_SIZE_LIMIT {
         return Err("the signatures are larger than 64 KiB".to_owned());

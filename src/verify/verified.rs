@@ -43,9 +43,4 @@ impl<T> Verified<T> {
     pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
         Ok(Verified { value: f(self.value)?, signers: self.signers })
     }
-
-    /// A part of the value, which is verified as well.
-    pub fn map_ref<'a, U>(&'a self, f: impl FnOnce(&'a T) -> U) -> Verified<U> {
-        Verified { value: f(&self.value), signers: self.signers.clone() }
-    }
 }

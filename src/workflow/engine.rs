@@ -117,6 +117,13 @@ fn judged(text: &str, site: &Site) -> std::result::Result<config::Engine, Vec<St
     {
         problems.push(format!("ServerPublic: {error}"));
     }
+    let log = found.log_file.as_deref().unwrap_or(config::DEFAULT_LOG);
+    if site.name().is_some() && log.rsplit_once('/').map(|(dir, _)| dir) != Some(&site.log_dir()) {
+        let dir = site.log_dir();
+        problems.push(format!(
+            "LogFile: this engine has to log in {dir}: in {log} others' words would be taken for its own"
+        ));
+    }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn packaging(
 ) -> Result<Packaging> {
     let mut packaging = Packaging {
         unregister: old.and_then(|old| old.package.clone()),
-        register: register(session, options.register, release)?,
+        register: register(session, options.register, release, old)?,
         ..Packaging::default()
     };
     if options.scriptlets {
@@ -63,13 +63,19 @@ pub(super) fn packaging(
     Ok(packaging)
 }
 
-fn register(session: &Session, wanted: Register, release: &Release) -> Result<Option<String>> {
+/// What is registered stays so, unless somebody says otherwise.
+fn register(
+    session: &Session,
+    wanted: Register,
+    release: &Release,
+    old: Option<&Receipt>,
+) -> Result<Option<String>> {
     let Some(package) = release.package().filter(|_| session.site.name().is_none()) else { return Ok(None) };
     let register = match wanted {
         Register::Never => false,
         Register::Always if process::find("rpm").is_none() => return Err(Error::NoRpm.into()),
         Register::Always => true,
-        Register::Auto => apply::rpm_manages(&session.root),
+        Register::Auto => old.is_some_and(|old| old.package.is_some()) || apply::rpm_manages(&session.root),
     };
     Ok(register.then(|| package.name.clone()))
 }

@@ -118,13 +118,27 @@ pub enum Error {
     #[error("there is no log {}", .0.display())]
     NoLog(PathBuf),
     /// What an engine should be given cannot be used.
-    #[error("{} cannot be used: {}", file.display(), problems.join("; "))]
+    #[error("{} cannot be used: {}", file.display(), if problems.len() == 1 { problems.join("") } else { format!("{} things are wrong", problems.len()) })]
     EngineConfig {
         /// The file.
         file: PathBuf,
         /// All that is wrong with it.
         problems: Vec<String>,
     },
+    /// There is no such engine.
+    #[error("no engine {name} is installed here")]
+    NoEngine {
+        /// Its name, in words.
+        name: String,
+    },
+    /// An engine is installed already and has something else than was given.
+    #[error(
+        "this release of the engine is installed already, with another configuration or certificate than was given"
+    )]
+    OtherGift,
+    /// An engine was to be given nothing.
+    #[error("nothing is given that the engine could be configured with")]
+    NothingGiven,
     /// An engine still has the release's default configuration.
     #[error("{} is the release's default, which leads to no server", .0.display())]
     NotConfigured(PathBuf),
