@@ -38,8 +38,28 @@ struct Thing {
 enum How {
     /// It is copied with all that is in it.
     Copied,
+    /// A package's configuration file, of which each release has its own: it takes the place of the other
+    /// release's, which is put aside until the commit, and the original stays.
+    Instead,
     /// A directory that the other tree lacks: made, since something in it is copied.
     Made,
+}
+
+impl How {
+    const ALL: [Self; 3] = [Self::Copied, Self::Instead, Self::Made];
+
+    /// Its letter in the list.
+    fn tag(self) -> u8 {
+        match self {
+            Self::Copied => b'c',
+            Self::Instead => b'i',
+            Self::Made => b'm',
+        }
+    }
+
+    fn of(tag: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|how| how.tag() == tag)
+    }
 }
 
 /// How many things in the installation directory belong to the host, when a release with this
@@ -50,7 +70,7 @@ enum How {
 pub fn count(root: &Path, site: &Site, live: Option<&Manifest>, new: &Manifest) -> Result<u64> {
     let top = open(root, &site.tree())?;
     let things = Finder::new(live, Other::Manifest(by_path(new))).find(&top)?;
-    Ok(things.iter().filter(|thing| thing.how == How::Copied).count() as u64)
+    Ok(things.iter().filter(|thing| thing.how != How::Made).count() as u64)
 }
 
 fn by_path(manifest: &Manifest) -> HashMap<&[u8], &Described> {
@@ -74,10 +94,11 @@ pub(super) fn before(
         return Err(Error::Lacks("the installed manifest"));
     }
     let (source, target) = (open(context.root, from)?, open(context.root, to)?);
-    let things = Finder::new(manifest, Other::Tree(&target)).find(&source)?;
+    let next = context.release.map(|release| by_path(release.manifest()));
+    let things = Finder { next, ..Finder::new(manifest, Other::Tree(&target)) }.find(&source)?;
     let mut bytes = Vec::new();
     for thing in &things {
-        bytes.push(if thing.how == How::Copied { b'c' } else { b'm' });
+        bytes.push(thing.how.tag());
         for path in [&thing.source, &thing.target] {
             bytes.extend_from_slice(path.as_bytes());
             bytes.push(0);
@@ -97,7 +118,7 @@ fn read_list(backups: &Dir, list: &str) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
     let mut parts = bytes.split(|b| *b == 0);
     while let Some((tag, source)) = parts.next().and_then(<[u8]>::split_first) {
-        let how = if *tag == b'c' { How::Copied } else { How::Made };
+        let how = How::of(*tag).ok_or_else(damaged)?;
         let target = parts.next().ok_or_else(damaged)?;
         let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
         things.push(Thing { how, source: text(source), target: text(target) });
@@ -129,12 +150,14 @@ const PIECE: usize = 64 << 10;
 struct Finder<'a> {
     live: Option<HashMap<&'a [u8], &'a Described>>,
     other: Other<'a>,
+    /// What the other tree will be, where that is known.
+    next: Option<HashMap<&'a [u8], &'a Described>>,
     things: Vec<Thing>,
 }
 
 impl<'a> Finder<'a> {
     fn new(live: Option<&'a Manifest>, other: Other<'a>) -> Self {
-        Self { live: live.map(by_path), other, things: Vec::new() }
+        Self { live: live.map(by_path), other, next: None, things: Vec::new() }
     }
 
     fn find(mut self, top: &Dir) -> Result<Vec<Thing>> {
@@ -183,11 +206,13 @@ impl<'a> Finder<'a> {
                 self.dir(&dir.open_dir(&name)?, inner.as_ref(), &here, missing)?;
                 missing.truncate(known);
             } else if !released {
-                let target = if own { here.clone() } else { self.target(other, path, &name, there)? };
+                let target = if own { here.clone() } else { self.target((dir, other), path, &name, there)? };
                 for made in missing.drain(..) {
                     self.things.push(Thing { how: How::Made, source: made.clone(), target: made });
                 }
-                self.things.push(Thing { how: How::Copied, source: here, target });
+                let instead = edited == Some(Edited::Stays) && there == Some(Kind::File);
+                let how = if instead { How::Instead } else { How::Copied };
+                self.things.push(Thing { how, source: here, target });
             }
         }
         Ok(())
@@ -199,19 +224,13 @@ impl<'a> Finder<'a> {
         let Some((entry, package)) = entry.and_then(|entry| Some((entry, entry.package?))) else {
             return Ok(None);
         };
-        let Entry::File { size, sha256, .. } = entry.kind else { return Ok(None) };
-        if !package.config || kind != Kind::File {
+        if kind != Kind::File || !is_edited(entry, dir, name)? {
             return Ok(None);
         }
-        let mut file = dir.open_file(name)?;
-        let mut hasher = Hasher::new();
-        let mut buffer = Buffer::new(PIECE);
-        let read = sys::io::read(&mut file, size, &mut buffer, &mut |piece| hasher.update(piece));
-        let same = sys::dir::stat_file(&file, &dir.path_of(name))?.size == size
-            && read.is_ok()
-            && hasher.finish() == sha256;
-        let edited = if package.noreplace { Edited::Stays } else { Edited::Beside };
-        Ok((!same).then_some(edited))
+        // as with rpm, the next release decides what becomes of it
+        let next = self.next.as_ref().and_then(|entries| entries.get(path.as_bytes()));
+        let stays = next.map_or(package.noreplace, |next| next.package.is_some_and(|next| next.noreplace));
+        Ok(Some(if stays { Edited::Stays } else { Edited::Beside }))
     }
 
     /// What the other tree has at a path.
@@ -239,7 +258,7 @@ impl<'a> Finder<'a> {
     /// again when it had got another for a release that is about to go.
     fn target(
         &self,
-        other: Option<&Dir>,
+        (dir, other): (&Dir, Option<&Dir>),
         path: &OsStr,
         name: &OsStr,
         there: Option<Kind>,
@@ -247,7 +266,10 @@ impl<'a> Finder<'a> {
         if there.is_none() {
             let former = name.as_bytes().strip_suffix(SAVED.as_bytes()).map(OsStr::from_bytes);
             if let (Some(former), Some(live)) = (former.filter(|name| !name.is_empty()), &self.live) {
-                let free = self.there(other, &join(path, former), former)?.is_none();
+                let taken =
+                    dir.stat(former)?.map(|stat| self.edited(dir, former, &join(path, former), stat.kind));
+                let free = taken.transpose()?.flatten().is_none()
+                    && self.there(other, &join(path, former), former)?.is_none();
                 if free && live.contains_key(join(path, former).as_bytes()) {
                     return Ok(join(path, former));
                 }
@@ -262,6 +284,22 @@ impl<'a> Finder<'a> {
             }
         }
     }
+}
+
+/// Whether a regular file is a package's configuration file that the host has changed.
+pub(super) fn is_edited(entry: &Described, dir: &Dir, name: &OsStr) -> Result<bool> {
+    let Entry::File { size, sha256, .. } = entry.kind else { return Ok(false) };
+    if !entry.package.is_some_and(|package| package.config) {
+        return Ok(false);
+    }
+    let mut file = dir.open_file(name)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = Buffer::new(PIECE);
+    let read = sys::io::read(&mut file, size, &mut buffer, &mut |piece| hasher.update(piece));
+    let same = sys::dir::stat_file(&file, &dir.path_of(name))?.size == size
+        && read.is_ok()
+        && hasher.finish() == sha256;
+    Ok(!same)
 }
 
 fn kind_of(entry: &Entry) -> Kind {
@@ -322,6 +360,9 @@ fn carry(context: &Context, source: &Dir, target: &Dir, thing: &Thing) -> Result
             sys::attributes::copy(&from.open_dir(name)?, &to.open_dir(new)?, &to.path_of(new), keep)?;
             return to.sync();
         }
+        if thing.how == How::Instead {
+            to.rename_new(new, &to, aside(new))?;
+        }
         to.remove_tree(new)?; // only what belongs to the host by its name
         match meta.sort {
             Sort::File => drop(clone::file(&from.open_file(name)?, &to, new, &options)?),
@@ -342,7 +383,21 @@ fn carry(context: &Context, source: &Dir, target: &Dir, thing: &Thing) -> Result
         let what = from.path_of(name);
         context.sink.warn(format!("{} is a socket or device and is not carried over", what.display()));
     }
-    Ok(meta.sort == Sort::Dir && thing.how == How::Copied)
+    Ok(meta.sort == Sort::Dir && thing.how != How::Made)
+}
+
+/// The name under which the other release's own file waits for the commit.
+fn aside(name: &OsStr) -> OsString {
+    let mut aside = OsString::from(".");
+    aside.push(name);
+    aside.push(".demisto-install");
+    aside
+}
+
+fn drop_aside(top: &Dir, path: &OsStr) -> Result<()> {
+    let (dir, name) = holder(top, path)?;
+    keep_times(&dir, || dir.remove_file(aside(name)))?;
+    Ok(dir.sync()?)
 }
 
 /// Undoes it: takes the copies away again.
@@ -365,9 +420,12 @@ pub(super) fn prune(context: &Context, number: usize) -> Result<()> {
         return Ok(());
     }
     let tree = open(context.root, &context.site.retained_tree())?;
+    let live = open(context.root, &context.site.tree())?;
     for thing in read_list(&Dir::open(&backups)?, &list_name(number))? {
-        if thing.how == How::Copied {
-            remove(&tree, &thing.source, How::Copied)?;
+        match thing.how {
+            How::Copied => remove(&tree, &thing.source, How::Copied)?,
+            How::Instead => drop_aside(&live, &thing.target)?,
+            How::Made => {}
         }
     }
     tree.set_owner_and_mode(None, files::CLOSED)?;
@@ -382,6 +440,13 @@ fn remove(top: &Dir, path: &OsStr, how: How) -> Result<()> {
     };
     keep_times(&dir, || match how {
         How::Copied => dir.remove_tree(name),
+        How::Instead => match dir.stat(aside(name))? {
+            Some(_) => {
+                dir.remove_tree(name)?;
+                dir.rename_new(aside(name), &dir, name)
+            }
+            None => Ok(()), // it was not reached
+        },
         How::Made => match dir.remove_dir(name) {
             Err(e) if e.is_displaced() => Ok(()),
             other => other,

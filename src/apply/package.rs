@@ -1,10 +1,12 @@
 //! rpm's database and the scripts of packages.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::files::open;
 use super::{Context, Error, Result, journal_dir};
 use crate::manifest;
+use crate::product;
 use crate::rpmfile;
 use crate::sys;
 use crate::sys::process::Tool;
@@ -18,23 +20,33 @@ const PACKAGE: &str = "package.rpm";
 
 /// Whether rpm manages what is below the root: it knows of the package that it came with itself.
 #[must_use]
-pub fn rpm_manages(root: &std::path::Path) -> bool {
-    let asked = rpm(root).and_then(|tool| tool.args(["-q", "rpm"]).run());
-    asked.is_ok_and(|output| output.status.success())
+pub fn rpm_manages(root: &Path) -> bool {
+    let known = || -> sys::Result<bool> {
+        Ok(has_database(root)? && rpm(root)?.args(["-q", "rpm"]).run()?.status.success())
+    };
+    known().unwrap_or(false)
 }
 
-fn rpm(root: &std::path::Path) -> sys::Result<Tool> {
-    Ok(Tool::system("rpm")?.timeout(PATIENCE).arg("--root").arg(root))
+/// Asking rpm for a package makes a database where there is none, and a plan changes nothing.
+fn has_database(root: &Path) -> sys::Result<bool> {
+    let output = tool()?.args(["--eval", "%{_dbpath}"]).check()?;
+    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(path.starts_with('/') && sys::fs::exists(&product::under(root, &path)))
+}
+
+fn rpm(root: &Path) -> sys::Result<Tool> {
+    Ok(tool()?.arg("--root").arg(root))
+}
+
+/// rpm of Debian has its database below the home of whoever calls it: root's, as for an administrator.
+fn tool() -> sys::Result<Tool> {
+    Ok(Tool::system("rpm")?.timeout(PATIENCE).env("HOME", "/root"))
 }
 
 /// Debian's rpm asks to be told that it is used on purpose.
-fn changing(root: &std::path::Path) -> sys::Result<Tool> {
+fn changing(root: &Path) -> sys::Result<Tool> {
     let tool = rpm(root)?;
-    Ok(if sys::fs::exists(std::path::Path::new("/etc/debian_version")) {
-        tool.arg("--force-debian")
-    } else {
-        tool
-    })
+    Ok(if sys::fs::exists(Path::new("/etc/debian_version")) { tool.arg("--force-debian") } else { tool })
 }
 
 /// Makes rpm's database hold the package that is installed: its header, which was verified. Nothing of rpm's own
@@ -56,7 +68,7 @@ pub(super) fn register(context: &Context) -> Result<()> {
 
 /// Makes rpm's database forget a package.
 pub(super) fn unregister(context: &Context, name: &str) -> Result<()> {
-    if !rpm(context.root)?.args(["-q", "--", name]).run()?.status.success() {
+    if !has_database(context.root)? || !rpm(context.root)?.args(["-q", "--", name]).run()?.status.success() {
         return Ok(());
     }
     let options = ["-e", "--justdb", "--nodeps", "--noscripts", "--notriggers", "--", name];

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{open, open_parent};
-use super::{Context, Error, Result, finish};
+use super::{Context, Error, Result, carry, finish};
 use crate::manifest::{Entry as Described, Kind as Entry, Manifest};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind};
@@ -164,6 +164,8 @@ fn move_entries(manifest: &Manifest, dir: &Dir, aside: &Dir) -> Result<()> {
         let Some((from, to)) = holders(entry, dir, aside)? else { continue };
         let name = entry.path.name();
         match (&entry.kind, from.stat(name)?.map(|s| s.kind)) {
+            // what the host wrote into a package's configuration file is the host's
+            (Entry::File { .. }, Some(Kind::File)) if carry::is_edited(entry, &from, name.as_ref())? => {}
             (Entry::File { .. }, Some(Kind::File)) | (Entry::Symlink { .. }, Some(Kind::Symlink)) => {
                 from.rename_new(name, &to, name)?;
             }

@@ -1,6 +1,8 @@
 //! The files of a release outside its tree and its configuration.
 
-use super::install::{ancestors, host_files, units};
+use std::collections::BTreeSet;
+
+use super::install::{ancestors, host_files, unit_path, units};
 use super::{Plan, Step};
 use crate::manifest::{Manifest, Unit};
 use crate::product::{Owner, Site, UnitDir};
@@ -72,6 +74,37 @@ pub(super) fn packaged(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
     };
     manifest.outside.iter().map(file).collect()
 }
+
+/// Enabled units that lie elsewhere in the release that comes than in the one that goes. What enables one is a
+/// link to its place: it goes before the files change, and comes when they have.
+pub(super) fn moved<'a>(
+    [now, next]: [Option<&Manifest>; 2],
+    site: &Site,
+    enabled: &'a BTreeSet<String>,
+) -> Vec<&'a String> {
+    enabled.iter().filter(|unit| place(now, site, unit) != place(next, site, unit)).collect()
+}
+
+/// Where a unit of a release lies; where those of the host do, if it brings none of that name.
+pub(super) fn place(manifest: Option<&Manifest>, site: &Site, name: &str) -> String {
+    let units = manifest.map_or_else(Vec::new, |manifest| units(manifest, site));
+    let unit = units.iter().find(|unit| unit.name == name).map(Unit::path);
+    unit.unwrap_or_else(|| unit_path(name))
+}
+
+pub(super) fn disable(moved: &[&String], plan: &mut Plan) {
+    for unit in moved {
+        plan.push(Step::DisableUnit { unit: (*unit).clone() }, MOVED);
+    }
+}
+
+pub(super) fn enable(moved: &[&String], plan: &mut Plan) {
+    for unit in moved {
+        plan.push(Step::EnableUnit { unit: (*unit).clone() }, MOVED);
+    }
+}
+
+const MOVED: &str = "its unit lies elsewhere in the other release";
 
 /// Paths of those that lie where a package says.
 #[must_use]

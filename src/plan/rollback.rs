@@ -7,7 +7,7 @@ use super::install::{self, unit_path};
 use super::outside::packaged as packaged_of;
 use super::snapshot::{Restored, replace_data};
 use super::upgrade::{STARTED, take_snapshot};
-use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step};
+use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step, outside};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
 use crate::product::SnapshotReason;
@@ -94,8 +94,13 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     keep(input, restore, &mut plan);
     switch(input, restore, &mut plan)?;
     configuration(input, &mut plan);
+    let manifests = [input.now, input.back].map(|side| side.map(|(_, manifest)| manifest));
+    let mut moved = outside::moved(manifests, &input.survey.site, input.enabled);
+    moved.retain(|unit| input.retained.enabled.contains(unit));
+    outside::disable(&moved, &mut plan);
     units(input, &mut plan);
     packaged(input, &mut plan);
+    outside::enable(&moved, &mut plan);
     install::labels(input.facts, input.survey, &mut plan);
     service(input, &mut plan);
     records(input, &mut plan);
@@ -268,7 +273,11 @@ fn units(input: &Rollback, plan: &mut Plan) {
     let gone = "the retained release does not have it";
     let back = input.back.map_or(&[][..], |(receipt, _)| &receipt.units);
     for unit in input.now.iter().flat_map(|(receipt, _)| &receipt.units) {
-        if input.units.contains_key(unit) || back.contains(unit) {
+        if input.units.contains_key(unit) {
+            continue;
+        }
+        if back.contains(unit) {
+            hiding(input, unit, plan);
             continue;
         }
         if input.service.live && *unit != main {
@@ -281,6 +290,17 @@ fn units(input: &Rollback, plan: &mut Plan) {
     }
     for unit in enabled.iter().filter(|unit| **unit != main && !input.enabled.contains(*unit)) {
         plan.push(Step::EnableUnit { unit: unit.clone() }, "it was enabled");
+    }
+}
+
+/// A unit in the directory of the host's own would hide that of the package which comes back.
+fn hiding(input: &Rollback, unit: &str, plan: &mut Plan) {
+    let place = |side: Option<(&Receipt, &Manifest)>| {
+        outside::place(side.map(|(_, manifest)| manifest), &input.survey.site, unit)
+    };
+    let path = unit_path(unit);
+    if place(input.now) == path && place(input.back) != path {
+        plan.push(Step::RemoveFile { path }, "the retained release has it elsewhere");
     }
 }
 

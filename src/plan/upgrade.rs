@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::install;
 use super::outside::{HostFile, files_outside, of_release};
-use super::{Action, Changes, Error, Old, Packaging, Plan, Result, Step};
+use super::{Action, Changes, Error, Old, Packaging, Plan, Result, Step, outside};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -388,11 +388,19 @@ fn merge_step(path: String, mine: &str, merged: &Merged, on_conflict: OnConflict
 fn files(input: &Upgrade, plan: &mut Plan) {
     let site = &input.survey.site;
     let new = files_outside(input.manifest, site);
+    let old = input.installed.manifest();
+    let mut moved = outside::moved([old, Some(input.manifest)], site, input.enabled);
+    moved.retain(|unit| {
+        old.is_some() && install::units(input.manifest, site).iter().any(|new| new.name == **unit)
+    });
+    outside::disable(&moved, plan);
     for file in new.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
         file.clone().write(plan);
     }
-    let Some(old) = input.installed.manifest() else { return };
-    remove_old(&of_release(old, site), &new, input.service.live, plan);
+    if let Some(old) = old {
+        remove_old(&of_release(old, site), &new, input.service.live, plan);
+    }
+    outside::enable(&moved, plan);
 }
 
 /// Removes files that the release before had and the next one has not; a unit that is elsewhere now stays

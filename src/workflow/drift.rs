@@ -159,7 +159,8 @@ fn entry_drift(
     if entry.package.is_some_and(|package| package.config) {
         return Ok((stat.kind != FileKind::File).then_some("kind")); // the host may change it
     }
-    let low_ports = entry.package.is_some_and(|package| package.low_ports);
+    // without owners, no capability was given either
+    let low_ports = owners.is_some() && entry.package.is_some_and(|package| package.low_ports);
     kind_drift(holder, name, (&entry.kind, low_ports), stat, reader)
 }
 

@@ -92,14 +92,15 @@ impl Present {
         }
     }
 
-    /// Whether the licence agreement of `release` is that of the installed one, word for word.
+    /// Whether the licence agreement of `release` is that of the installed one, word for word. Packages need not
+    /// bring one: then there is nothing new to agree to.
     #[must_use]
     pub fn has_licence_of(&self, release: &Release) -> bool {
         let digest = |manifest: &Manifest| {
             let entry = manifest.entries.iter().find(|entry| Some(&entry.path) == manifest.eula.as_ref())?;
             if let Kind::File { sha256, .. } = entry.kind { Some(sha256) } else { None }
         };
-        self.manifest().and_then(digest).is_some_and(|now| digest(release.manifest()) == Some(now))
+        self.manifest().is_some_and(|now| digest(now) == digest(release.manifest()))
     }
 
     fn manifest(&self) -> Option<&Manifest> {

@@ -1,5 +1,6 @@
 //! Judges a file without changing anything.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::Result;
@@ -201,7 +202,8 @@ pub fn installed(session: &Session) -> Result<Installed> {
     let (bytes, signatures) = apply::kept_bytes(&session.root, &session.site)?;
     let (store, policy) = session.trust()?;
     let digest = Digest::of(&bytes);
-    let signed = manifest::signed_part(&bytes)?.into_owned();
+    // what is no record of a package is judged as it is
+    let signed = manifest::signed_part(&bytes).unwrap_or(Cow::Borrowed(&bytes)).into_owned();
     let judgement = verify::judge(&signed, &signatures, &store, &policy, session.now);
     let mut report = Installed {
         release: receipt.release(),
@@ -223,7 +225,13 @@ pub fn installed(session: &Session) -> Result<Installed> {
         return Ok(report);
     }
     let signed = verify::require(signed, &signatures, &store, &policy, session.now)?;
-    let manifest = Manifest::kept(signed, &bytes)?;
+    let manifest = match Manifest::kept(signed, &bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            report.problem = Some(crate::types::error_chain(&error));
+            return Ok(report);
+        }
+    };
     let found = drift::all(&session.root, &session.site, manifest.get(), receipt.owners)?;
     if !found.drift.is_empty() {
         session.refuse_when_busy()?; // a run that began meanwhile is no drift

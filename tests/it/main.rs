@@ -30,6 +30,7 @@ mod logs;
 mod lost_writes;
 mod makeself;
 mod pack_rpm;
+mod package_install;
 mod policy;
 mod policy_sets;
 mod prompts;

@@ -52,7 +52,7 @@ pub(crate) fn in_use() -> Root {
 }
 
 /// Everything below a directory: mode, owner, time in nanoseconds, content.
-fn exact(root: &Root, top: &str) -> BTreeMap<String, String> {
+pub(crate) fn exact(root: &Root, top: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     look(&root.at(top), "", &mut found);
     found

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use crate::support::container::Container;
+use crate::support::installer::STUB;
 use crate::support::pgp::Gpg;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_demisto-install");
@@ -89,11 +90,20 @@ impl Bundle {
 
     /// Packs the same product as an RPM package.
     pub(super) fn package(&self) -> PathBuf {
-        let (product, out) = (self.product(), self.dir.path().join("product.rpm"));
+        self.signed_by(&key().dir.path().join("key.asc"), "rpm")
+    }
+
+    /// Packs the same product as a package (`rpm`), or as a bundle without a program of use in front, signed by
+    /// this key.
+    pub(super) fn signed_by(&self, key: &Path, format: &str) -> PathBuf {
+        let (product, out) = (self.product(), self.dir.path().join(format!("product.{format}")));
         let mut pack = Command::new(BINARY);
-        pack.args(["pack", "--format", "rpm", "--tree"]).arg(product.join("tree"));
+        pack.args(["pack", "--format", format, "--tree"]).arg(product.join("tree"));
         pack.arg("--description").arg(product.join("product.toml"));
-        pack.arg("--signing-key").arg(key().dir.path().join("key.asc")).arg("--out").arg(&out);
+        pack.arg("--signing-key").arg(key).arg("--out").arg(&out);
+        if format == "bundle" {
+            pack.args(["--program", STUB]);
+        }
         run(&mut pack);
         out
     }

@@ -6,6 +6,7 @@ mod engine;
 mod engine_package;
 mod logs;
 mod package;
+mod packages;
 mod repair;
 mod service;
 mod snapshot;

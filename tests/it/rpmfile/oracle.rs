@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use demisto_install::archive::Method;
 use demisto_install::rpmfile::{Dependency, Error, File, Kind, Package, Scriptlet, When, carrier};
 
+use crate::support::package::build;
+
 use super::{Path, contents, envelope, file, package, query, sample};
 
 const FIELDS: &str = "%{NAME}|%|EPOCH?{%{EPOCH}}:{}||%{VERSION}|%{RELEASE}|%{ARCH}|%{OS}|%{SUMMARY}|%|VENDOR?{%{VENDOR}}|\
@@ -191,7 +193,7 @@ fn every_scriptlet_is_as_rpm_says() {
 fn a_package_without_files_or_scripts_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let spec = "Name: none\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nAutoReqProv: no\n%description\n%files\n";
-    let path = sample::build(dir.path(), spec, "w1.gzdio");
+    let path = build(dir.path(), spec, "w1.gzdio");
     let package = compare(&path);
     assert!(package.files.is_empty() && package.scriptlets.is_empty());
     assert!(contents(&std::fs::read(&path).unwrap()).is_empty());
@@ -219,7 +221,7 @@ fn what_has_no_place_in_a_release_is_refused() {
 fn a_source_package_and_an_old_digest_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let spec = "Name: s\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\n%files\n";
-    sample::build(dir.path(), spec, "w1.gzdio");
+    build(dir.path(), spec, "w1.gzdio");
     let top = dir.path().join("build");
     super::run(
         super::Command::new("/usr/bin/rpmbuild")
@@ -237,7 +239,7 @@ fn a_source_package_and_an_old_digest_are_refused() {
 
     let spec = "Name: m\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%global _binary_filedigest_algorithm 1\n\
         %description\n%install\nmkdir -p %{buildroot}/opt\n: >%{buildroot}/opt/x\n%files\n/opt/x\n";
-    let md5 = std::fs::read(sample::build(dir.path(), spec, "w1.gzdio")).unwrap();
+    let md5 = std::fs::read(build(dir.path(), spec, "w1.gzdio")).unwrap();
     let error = Package::parse(envelope(&md5).header()).unwrap_err();
     assert!(error.to_string().contains("digest is not SHA-256"), "{error}");
     let lzma = std::fs::read(sample::everything(dir.path(), "w1.lzdio")).unwrap();

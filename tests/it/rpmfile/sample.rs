@@ -1,11 +1,8 @@
 //! A package with something of everything, made by the real rpmbuild.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::support::pgp::need;
-
-use super::run;
+use crate::support::package::build;
 
 /// The compression of the payload as rpmbuild is told, with what the reader should find.
 pub(super) const PAYLOADS: [&str; 5] = ["w9.gzdio", "w2.xzdio", "w3.zstdio", "w9.bzdio", "w.ufdio"];
@@ -82,32 +79,6 @@ print("trans file trigger")
 %license /usr/local/demisto/LICENSE
 %doc /usr/local/demisto/doc
 "#;
-
-/// Builds `spec` with this payload; returns the package's path.
-pub(super) fn build(dir: &Path, spec: &str, payload: &str) -> PathBuf {
-    need("rpmbuild", "rpm");
-    let top = dir.join("build");
-    let _ = std::fs::remove_dir_all(&top);
-    std::fs::create_dir_all(&top).unwrap();
-    let path = top.join("package.spec");
-    std::fs::write(&path, spec).unwrap();
-    let define = |name: &str, value: &str| ["--define".to_owned(), format!("{name} {value}")];
-    run(Command::new("/usr/bin/rpmbuild")
-        .env("LC_ALL", "C.UTF-8")
-        .env("HOME", &top)
-        .args(["-bb", "--target", "x86_64-linux"])
-        .args(define("_topdir", top.to_str().unwrap()))
-        .args(define("_binary_payload", payload))
-        .args(define("__os_install_post", "%{nil}"))
-        .args(define("debug_package", "%{nil}"))
-        .args(define("_build_id_links", "none"))
-        .arg(&path));
-    let mut made = std::fs::read_dir(top.join("RPMS/x86_64")).unwrap();
-    let made = made.next().unwrap().unwrap().path();
-    let kept = dir.join(format!("{payload}.rpm"));
-    std::fs::rename(&made, &kept).unwrap();
-    kept
-}
 
 /// The package with something of everything.
 pub(super) fn everything(dir: &Path, payload: &str) -> PathBuf {

@@ -8,20 +8,10 @@ use demisto_install::trust::Policy;
 use demisto_install::types::Digest;
 use demisto_install::verify;
 
-use crate::support::pgp::{Gpg, need, store};
+use crate::support::package::sign;
+use crate::support::pgp::{Gpg, store};
 
 use super::{envelope, query, run, sample};
-
-fn sign(gpg: &Gpg, key: &str, path: &Path, more: &[&str]) {
-    need("rpmsign", "rpm");
-    run(Command::new("/usr/bin/rpmsign")
-        .env("GNUPGHOME", gpg.home())
-        .args(["--define", &format!("_gpg_name {key}"), "--define", "__gpg /usr/bin/gpg"])
-        .args(["--define", &format!("_gpg_path {}", gpg.home().display()), "--digest-algo=sha256"])
-        .args(more)
-        .args(["--resign"])
-        .arg(path));
-}
 
 fn unsign(path: &Path) {
     run(Command::new("/usr/bin/rpmsign").arg("--delsign").arg(path));
