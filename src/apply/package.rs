@@ -16,9 +16,18 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const SCRIPT: &str = "script";
 const PACKAGE: &str = "package.rpm";
 
-/// Whether rpm manages what is below the root: it knows of the package that it came with itself.
+/// Where rpm keeps its database below a root, and the files that it has been in.
+const DATABASES: [&str; 2] = ["usr/lib/sysimage/rpm", "var/lib/rpm"];
+const DATABASE_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
+
+/// Whether rpm manages what is below the root: it knows of the package that it came with itself. Where there is no
+/// database rpm is not asked: it would make one.
 #[must_use]
 pub fn rpm_manages(root: &std::path::Path) -> bool {
+    let there = |dir, file| sys::fs::exists(&root.join(dir).join(file));
+    if !DATABASES.iter().any(|dir| DATABASE_FILES.iter().any(|file| there(dir, file))) {
+        return false;
+    }
     let asked = rpm(root).and_then(|tool| tool.args(["-q", "rpm"]).run());
     asked.is_ok_and(|output| output.status.success())
 }
