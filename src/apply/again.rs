@@ -20,7 +20,7 @@ pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
         _ => None,
     });
     if let Some(unit) = stopped.filter(|_| context.is_live() && !context.site.is_server()) {
-        return match connection::wait(context, unit, LIMIT.as_secs(), None) {
+        return match connection::wait(context, unit, (LIMIT.as_secs(), false), None) {
             Ok(healthy) => context.sink.note(connection::told(context, &healthy)),
             Err(why) => {
                 context.sink.warn(format!("{unit} was started again, and is not connected yet: {why}"));

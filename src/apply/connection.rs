@@ -44,14 +44,15 @@ pub(super) fn mark(context: &Context, unit: &str) {
 pub(super) fn wait(
     context: &Context,
     unit: &str,
-    seconds: u64,
+    (seconds, fips): (u64, bool),
     version: Option<&str>,
 ) -> std::result::Result<Healthy, String> {
     let (path, logged) = log_of(context);
     let mut held = context.log.lock().unwrap_or_else(PoisonError::into_inner);
     let log = held.get_or_insert_with(|| Log::at_end(context.root, &path));
     let version: Option<Version> = version.and_then(|version| version.parse().ok());
-    service::await_connection(&Engine { unit, version, logged, limit: Duration::from_secs(seconds) }, log)
+    let limit = Duration::from_secs(seconds);
+    service::await_connection(&Engine { unit, version, logged, fips, limit }, log)
 }
 
 /// The file in which the service logs.

@@ -57,8 +57,7 @@ pub(super) fn register(context: &Context) -> Result<()> {
     let options =
         ["-U", "--justdb", "--oldpackage", "--replacepkgs", "--nodeps", "--noscripts", "--notriggers"];
     let tool = changing(context.root)?.args(options).args(["--nosignature", "--nodigest"]);
-    let path = if context.is_live() { context.at(&path) } else { context.at(&path) };
-    let done = tool.arg(path).check();
+    let done = tool.arg(context.at(&path)).check();
     dir.remove_file(PACKAGE)?;
     done?;
     Ok(())

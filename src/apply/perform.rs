@@ -14,7 +14,6 @@ use super::{
 use crate::journal::Before;
 use crate::plan::Step;
 use crate::product::{self, Owner};
-use crate::productlog::SelfTests;
 use crate::service::logs::Place;
 use crate::service::{self, Wanted};
 use crate::sys;
@@ -42,14 +41,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             let key = context.secrets.key.as_ref().ok_or(Error::Lacks("the private key"))?;
             write_pair(context, dir, chain, key)
         }
-        Step::WriteFile { path, owner, mode, text, modified } => {
-            let (dir, name) = open_parent(context.root, path)?;
-            dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
-            if let Some(seconds) = modified {
-                sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
-            }
-            reload_if_unit(context, path)
-        }
+        Step::WriteFile { .. } => write_file(context, step),
         Step::TakeFile { path, sha256, mode, .. } => take_file(context, path, *sha256, mode.bits()),
         Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
@@ -88,8 +80,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             await_health(context, &Wanted { unit, port, path, version, one_time, log, fips, limit })
         }
         Step::AwaitConnection { unit, seconds, version, fips } => {
-            await_connection(context, unit, *seconds, version.as_deref())?;
-            if *fips { require_fips(context, unit) } else { Ok(()) }
+            await_connection(context, unit, (*seconds, *fips), version.as_deref())
         }
         Step::WriteReceipt { path } => write_receipt(context, path),
         Step::RemoveFile { path } if *before == Before::Kept => {
@@ -113,6 +104,16 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             snapshot::restore(context, from, (path, aside), before)
         }
     }
+}
+
+fn write_file(context: &Context, step: &Step) -> Result<()> {
+    let Step::WriteFile { path, owner, mode, text, modified } = step else { return Ok(()) };
+    let (dir, name) = open_parent(context.root, path)?;
+    dir.replace_file(&name, text.as_bytes(), mode.bits(), context.ids(*owner)?)?;
+    if let Some(seconds) = modified {
+        sys::attributes::set_modified(&dir.open_file(&name)?, &dir.path_of(&name), *seconds)?;
+    }
+    reload_if_unit(context, path)
 }
 
 /// Whether a failed step left what it found: undoing it would then take away what is not ours.
@@ -255,27 +256,14 @@ fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-fn await_connection(context: &Context, unit: &str, seconds: u64, version: Option<&str>) -> Result<()> {
-    let healthy = connection::wait(context, unit, seconds, version);
+fn await_connection(context: &Context, unit: &str, limits: (u64, bool), version: Option<&str>) -> Result<()> {
+    let healthy = connection::wait(context, unit, limits, version);
     let healthy = healthy.map_err(|why| match sys::signal::pending() {
         Some(signal) => Error::Interrupted(signal),
         None => unhealthy(context, unit, why),
     })?;
     context.sink.note(connection::told(context, &healthy));
     Ok(())
-}
-
-/// The log of the start just made has to say that the self-tests passed; it says so before it connects.
-fn require_fips(context: &Context, unit: &str) -> Result<()> {
-    let facts = context.run_log(&context.site.log_file()).facts();
-    match facts.map(|facts| facts.fips.self_tests) {
-        Ok(SelfTests::Passed) => Ok(()),
-        Ok(_) => {
-            let why = "its log does not say that its FIPS-CC self-tests passed";
-            Err(unhealthy(context, unit, why.to_owned()))
-        }
-        Err(why) => Err(unhealthy(context, unit, why)),
-    }
 }
 
 /// The certificate that the server should show: the installed one, unless the configuration names

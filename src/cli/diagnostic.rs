@@ -479,7 +479,7 @@ fn of_release(error: &release::Error) -> Diagnosis {
         E::NoPayloadDigest | E::NoHeaderSignature => {
             diagnosis(Exit::Refused, "ask the vendor for a package that was signed with a current rpm")
         }
-        E::Package(_) => damaged_file(),
+        E::Package(_) | E::Digests => damaged_file(),
         E::Interrupted(signal) => diagnosis(Exit::Signal(*signal), ""),
         E::Source(inner) => of_source(inner),
         E::Sys(_) => diagnosis(Exit::Failed, ""),

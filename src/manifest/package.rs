@@ -14,6 +14,7 @@ use super::{
     Description, Entry, Error, FORMAT, Health, Kind, Manifest, Place, Requirements, Result, Unit, Upgrades,
     check,
 };
+use crate::bundle::MAX_MANIFEST;
 use crate::product::{self, Owner, Role, UnitDir};
 use crate::rpmfile::{self, File, Package};
 use crate::types::{Digest, Mode, RelPath, Version, is_printable_char};
@@ -128,6 +129,9 @@ impl Manifest {
             texts: texts.iter().map(|(path, text)| (path.clone(), STANDARD.encode(text))).collect(),
         };
         let bytes = serde_json::to_vec(&record).map_err(|e| Error::Syntax(e.to_string()))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_MANIFEST) {
+            return unfit("header", "with the small files beside it, it is too large to be kept");
+        }
         let manifest = header.try_map(|header| derive(&Package::parse(&header)?, Some(texts)))?;
         Ok((manifest, bytes))
     }
@@ -256,7 +260,7 @@ fn derive(package: &Package, texts: Option<&Texts>) -> Result<Manifest> {
     let reader = Reader { texts };
     let mut found = Found::default();
     for (index, file) in package.files.iter().enumerate() {
-        found.take(package, index, file, &reader)?;
+        found.take(file, rpmfile::carrier(&package.files, index), &reader)?;
     }
     found.add_missing_dirs();
     let manifest = found.into_manifest(package)?;
@@ -267,9 +271,9 @@ fn derive(package: &Package, texts: Option<&Texts>) -> Result<Manifest> {
 }
 
 impl Found {
-    fn take(&mut self, package: &Package, index: usize, file: &File, reader: &Reader) -> Result<()> {
+    fn take(&mut self, file: &File, carrier: usize, reader: &Reader) -> Result<()> {
         match Where::of(&file.path) {
-            Where::Tree(inner) => self.in_tree(package, index, file, inner, reader),
+            Where::Tree(inner) => self.in_tree(file, inner, carrier, reader),
             Where::Unit(dir, name) => {
                 let unit = Unit { name: name.to_owned(), text: reader.text(file)?, dir: Some(dir) };
                 self.units.push(unit);
@@ -299,14 +303,8 @@ impl Found {
         Ok(())
     }
 
-    fn in_tree(
-        &mut self,
-        package: &Package,
-        index: usize,
-        file: &File,
-        inner: &str,
-        reader: &Reader,
-    ) -> Result<()> {
+    /// A file below the installation directory; `carrier` is the one under which its content comes.
+    fn in_tree(&mut self, file: &File, inner: &str, carrier: usize, reader: &Reader) -> Result<()> {
         let Ok(path) = inner.parse::<RelPath>() else { return unfit(&file.path, "its name is odd") };
         if inner == product::ENGINE_CONFIG {
             self.engine_config = Some(reader.text(file)?);
@@ -326,8 +324,7 @@ impl Found {
                 if file.flags.is_license() || names_a_licence(inner) {
                     self.licences.push(path.clone());
                 }
-                let number = rpmfile::carrier(&package.files, index);
-                let at = Place { frame: 0, offset: u64::try_from(number).unwrap_or(u64::MAX) };
+                let at = Place { frame: 0, offset: u64::try_from(carrier).unwrap_or(u64::MAX) };
                 Kind::File { mode: mode(file)?, size: *size, sha256: *sha256, at }
             }
         };

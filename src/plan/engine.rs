@@ -80,20 +80,9 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
         return Err(Error::NoSystemd);
     }
     let site = input.survey.site.clone();
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Install,
-        release: input.manifest.release(),
-        title: input.manifest.title.clone(),
-        manifest: input.digest,
-        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: site.clone(),
-        space_bytes: input.manifest.total_size(),
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let offered = (input.manifest, input.digest, input.signers);
+    let mut plan = Plan::of_release(Action::Install, offered, (&input.survey.root, &input.survey.site));
+    plan.space_bytes = input.manifest.total_size();
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
     install::directories(input.manifest, input.survey, input.owners, &mut plan);
@@ -104,7 +93,7 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
     low_port(input.manifest, input.config, input.survey, &mut plan);
     input.packaging.placed(&mut plan);
     install::labels(input.facts, input.survey, &mut plan);
-    service(input, start, &mut plan);
+    service(input, start, &mut plan)?;
     plan.push(
         Step::WriteReceipt { path: site.receipt_file() },
         "so that later runs know what is installed and who signed it",
@@ -192,11 +181,15 @@ fn low_port(manifest: &Manifest, config: Option<&config::Engine>, survey: &Surve
     }
 }
 
-fn service(input: &Engine, start: bool, plan: &mut Plan) {
+fn service(input: &Engine, start: bool, plan: &mut Plan) -> Result<()> {
     let unit = plan.site.unit();
-    if !input.manifest.units.iter().any(|unit| unit.name == input.manifest.role.unit()) {
+    let brings = input.manifest.units.iter().any(|unit| unit.name == input.manifest.role.unit());
+    if input.require_fips && !(brings && start) {
+        return Err(Error::NotTested);
+    }
+    if !brings {
         plan.notes.push(format!("the release brings no {unit}, so nothing is started"));
-        return;
+        return Ok(());
     }
     if start {
         let version = install::version_check(input.manifest);
@@ -213,6 +206,7 @@ fn service(input: &Engine, start: bool, plan: &mut Plan) {
     }
     // last: a host that loses power before the commit must not start what will be undone
     plan.push(Step::EnableUnit { unit }, "so that it starts with the host");
+    Ok(())
 }
 
 /// All that the plan of another configuration depends on.
@@ -242,20 +236,7 @@ pub struct Configure<'a> {
 #[must_use]
 pub fn configure(input: &Configure) -> Option<Plan> {
     let receipt = input.receipt;
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Configure,
-        release: receipt.release(),
-        title: receipt.title.clone(),
-        manifest: receipt.manifest,
-        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: 0,
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::of_installed(Action::Configure, receipt, (&input.survey.root, &input.survey.site));
     let unit = plan.site.unit();
     let service = input.service;
     let start = input.start && service.live;

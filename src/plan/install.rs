@@ -152,20 +152,9 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     if input.answers.start && !input.facts.systemd {
         return Err(Error::NoSystemd);
     }
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Install,
-        release: input.manifest.release(),
-        title: input.manifest.title.clone(),
-        manifest: input.digest,
-        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: input.manifest.total_size(),
-        steps: Vec::new(),
-        changes: None,
-        notes: Vec::new(),
-    };
+    let offered = (input.manifest, input.digest, input.signers);
+    let mut plan = Plan::of_release(Action::Install, offered, (&input.survey.root, &input.survey.site));
+    plan.space_bytes = input.manifest.total_size();
     requirements(input.manifest, input.facts, &mut plan);
     accounts(input.survey, input.owners, &mut plan);
     directories(input.manifest, input.survey, input.owners, &mut plan);

@@ -25,6 +25,8 @@ pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
 pub use package::{Packaging, Script, script, word};
 pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};
 pub use rollback::{DataChoice, Rollback, rollback};
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 pub use snapshot::{
     AtWork, Current, Restored, SnapshotCreate, SnapshotRestore, Taking, snapshot_create, snapshot_restore,
@@ -33,8 +35,11 @@ pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
 
+use crate::manifest::Manifest;
 use crate::product::{Role, Site};
+use crate::receipt::Receipt;
 use crate::types::Digest;
+use crate::verify::Signer;
 
 /// What a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +104,46 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+/// Where a plan applies: the root, and which installation of it.
+type Place<'a> = (&'a Path, &'a Site);
+
 impl Plan {
+    /// A plan about no release that is known.
+    fn new(action: Action, (root, site): Place) -> Self {
+        Self {
+            schema: 1,
+            action,
+            release: String::new(),
+            title: String::new(),
+            manifest: Digest::of(b""),
+            signers: Vec::new(),
+            root: root.display().to_string(),
+            site: site.clone(),
+            space_bytes: 0,
+            changes: None,
+            steps: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A plan about a release that is offered: its manifest, the digest of that, and who signed it.
+    fn of_release(
+        action: Action,
+        (manifest, digest, signers): (&Manifest, Digest, &[Signer]),
+        place: Place,
+    ) -> Self {
+        let signers = signers.iter().map(|signer| signer.fingerprint.to_string()).collect();
+        let (release, title) = (manifest.release(), manifest.title.clone());
+        Self { release, title, manifest: digest, signers, ..Self::new(action, place) }
+    }
+
+    /// A plan about a release that is, or was, installed.
+    fn of_installed(action: Action, receipt: &Receipt, place: Place) -> Self {
+        let signers = receipt.signers.iter().map(|signer| signer.fingerprint.to_string()).collect();
+        let (release, title) = (receipt.release(), receipt.title.clone());
+        Self { release, title, manifest: receipt.manifest, signers, ..Self::new(action, place) }
+    }
+
     /// SHA-256 over the plan's JSON form: an apply can be bound to the plan that was shown. So nothing
     /// in a plan changes by itself, such as the time or the size of data that are in use.
     #[must_use]

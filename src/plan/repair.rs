@@ -93,20 +93,8 @@ pub fn repair(input: &Repair) -> Result<Option<Plan>> {
         return Err(Error::TooMuchDrift { count: paths.len() });
     }
     let receipt = input.receipt;
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Repair,
-        release: receipt.release(),
-        title: receipt.title.clone(),
-        manifest: receipt.manifest,
-        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.root.display().to_string(),
-        site: input.site.clone(),
-        space_bytes: size(&entries),
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::of_installed(Action::Repair, receipt, (input.root, input.site));
+    plan.space_bytes = size(&entries);
     let files = changed_files(input);
     let unit = unit_of(input.manifest, input.site).filter(|_| input.running == Some(true));
     let unit = unit.filter(|_| !paths.is_empty() || files.iter().any(is_unit));

@@ -83,23 +83,13 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
         return Err(Error::InnerMount { point: point.display().to_string() });
     }
     let restore = data_goes_back(input)?;
-    let nothing = Digest::of(b"");
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Rollback,
-        release: input.retained.name().to_owned(),
-        title: input.back.or(input.now).map_or_else(String::new, |(receipt, _)| receipt.title.clone()),
-        manifest: input.back.map_or(nothing, |(receipt, _)| receipt.manifest),
-        signers: input.back.map_or_else(Vec::new, |(receipt, _)| {
-            receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect()
-        }),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: 0,
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
+    let place = (input.survey.root.as_path(), &input.survey.site);
+    let mut plan = match input.back {
+        Some((receipt, _)) => Plan::of_installed(Action::Rollback, receipt, place),
+        None => Plan::new(Action::Rollback, place),
     };
+    plan.release = input.retained.name().to_owned();
+    plan.title = input.back.or(input.now).map_or_else(String::new, |(receipt, _)| receipt.title.clone());
     notes(input, restore, &mut plan);
     keep(input, restore, &mut plan);
     switch(input, restore, &mut plan)?;

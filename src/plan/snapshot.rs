@@ -1,5 +1,7 @@
 //! The plans of taking a snapshot, and of putting one back.
 
+use std::path::Path;
+
 use super::uninstall::aside;
 use super::{Action, Error, Plan, Result, Step};
 use crate::manifest::Manifest;
@@ -86,20 +88,7 @@ pub struct SnapshotRestore<'a> {
 
 impl Current<'_> {
     fn plan(&self, action: Action) -> Plan {
-        Plan {
-            schema: 1,
-            action,
-            release: self.receipt.release(),
-            title: self.receipt.title.clone(),
-            manifest: self.receipt.manifest,
-            signers: self.receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-            root: self.root.to_owned(),
-            site: Site::unnamed(self.receipt.role),
-            space_bytes: 0,
-            changes: None,
-            steps: Vec::new(),
-            notes: Vec::new(),
-        }
+        Plan::of_installed(action, self.receipt, (Path::new(self.root), &Site::unnamed(self.receipt.role)))
     }
 
     /// The step that takes a snapshot, if there is room for it.

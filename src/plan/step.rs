@@ -275,10 +275,11 @@ impl Step {
                 let and = if *fips { " and its FIPS-CC self-tests have passed" } else { "" };
                 format!("wait until {unit} answers on port {port}{with}{and} (at most {seconds} s)")
             }
-            Self::AwaitConnection { unit, seconds, version, .. } => {
+            Self::AwaitConnection { unit, seconds, version, fips } => {
                 let with =
                     version.as_ref().map_or_else(String::new, |version| format!(" as version {version}"));
-                format!("wait until {unit} is connected to a server{with} (at most {seconds} s)")
+                let and = if *fips { " and its FIPS-CC self-tests have passed" } else { "" };
+                format!("wait until {unit} is connected to a server{with}{and} (at most {seconds} s)")
             }
             Self::WriteReceipt { path } => format!("write the receipt {path}"),
             Self::RegisterPackage { name } => format!("enter {name} into rpm's database"),

@@ -59,20 +59,7 @@ pub fn uninstall(input: &Uninstall) -> Result<Plan> {
     if input.purge && input.survey.site.name().is_none() && !input.engines.is_empty() {
         return Err(Error::EnginesRemain { names: input.engines.join(", ") });
     }
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Uninstall,
-        release: receipt.release(),
-        title: receipt.title.clone(),
-        manifest: receipt.manifest,
-        signers: receipt.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: 0,
-        changes: None,
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut plan = Plan::of_installed(Action::Uninstall, receipt, (&input.survey.root, &input.survey.site));
     units(input, &mut plan);
     removal(input, &mut plan);
     if input.purge {

@@ -146,20 +146,10 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     allowed(input)?;
     let changes = Changes::between(input.installed.manifest(), input.manifest, input.host_things);
     fits(input, &changes)?;
-    let mut plan = Plan {
-        schema: 1,
-        action: Action::Upgrade,
-        release: input.manifest.release(),
-        title: input.manifest.title.clone(),
-        manifest: input.digest,
-        signers: input.signers.iter().map(|s| s.fingerprint.to_string()).collect(),
-        root: input.survey.root.display().to_string(),
-        site: input.survey.site.clone(),
-        space_bytes: changes.bytes,
-        changes: Some(changes),
-        steps: Vec::new(),
-        notes: Vec::new(),
-    };
+    let offered = (input.manifest, input.digest, input.signers);
+    let mut plan = Plan::of_release(Action::Upgrade, offered, (&input.survey.root, &input.survey.site));
+    plan.space_bytes = changes.bytes;
+    plan.changes = Some(changes);
     notes(input, &mut plan);
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);

@@ -44,6 +44,9 @@ pub enum Error {
          be judged again"
     )]
     NoHeaderSignature,
+    /// Digests beside the signatures that rpm would refuse.
+    #[error("a digest beside the signatures is not that of the package's header: the file was changed")]
+    Digests,
     /// The package is damaged, or not what its header says.
     #[error(transparent)]
     Package(#[from] rpmfile::Error),

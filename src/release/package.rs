@@ -54,6 +54,12 @@ impl Release {
         if candidate.signatures().is_empty() {
             return Err(Error::NoHeaderSignature);
         }
+        if candidate
+            .package()
+            .is_some_and(|e| e.digests().iter().any(|digest| e.matches(digest) == Some(false)))
+        {
+            return Err(Error::Digests);
+        }
         let header = candidate.signed().to_vec();
         let header = verify::require(header, candidate.signatures(), by.store, by.policy, by.at)?;
         let package = Package::parse(header.get())?;

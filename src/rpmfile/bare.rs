@@ -54,11 +54,11 @@ mod tests {
         let header = minimal();
         let file = without_payload(&header);
         let read = |buffer: &mut [u8], offset: u64| {
-            let start = usize::try_from(offset).unwrap();
-            buffer.copy_from_slice(&file[start..start + buffer.len()]);
+            let from = file.get(usize::try_from(offset).unwrap()..).unwrap();
+            buffer.copy_from_slice(from.get(..buffer.len()).unwrap());
             Ok(())
         };
-        let envelope = Envelope::read(file.len() as u64, &read).unwrap();
+        let envelope = Envelope::read(u64::try_from(file.len()).unwrap(), &read).unwrap();
         assert_eq!(envelope.header(), header);
         assert_eq!(envelope.payload_length(), 0);
     }

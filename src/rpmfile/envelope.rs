@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::header::{self, Header, INTRO, Which};
 use super::tags;
 use super::{Error, Result};
+use crate::types::Digest;
 
 /// Length of the lead, in bytes.
 const LEAD: usize = 96;
@@ -132,10 +133,16 @@ impl Envelope {
         &self.digests
     }
 
-    /// The package without its payload: what `rpm --justdb` needs.
+    /// Whether a digest of the signature header is that of the main header; `None` for one that is not compared:
+    /// over the payload, too, or of a kind that a signature has outlived.
     #[must_use]
-    pub fn header_only(&self) -> Vec<u8> {
-        self.bytes.clone()
+    pub fn matches(&self, digest: &StoredDigest) -> Option<bool> {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        match (digest.kind, digest.covers) {
+            (DigestKind::Sha256, Covers::Header) => Some(Digest::of(self.header()).to_string() == digest.hex),
+            (DigestKind::Sha1, Covers::Header) => Some(hex(&openssl::sha::sha1(self.header())) == digest.hex),
+            _ => None,
+        }
     }
 }
 

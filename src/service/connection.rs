@@ -18,10 +18,13 @@ use crate::types::{RelPath, Version, printable_line};
 
 /// What an engine's log says, followed by an address, when it has connected.
 pub const CONNECTED: [&str; 1] = ["connected to wss://"];
-/// What it says when the connection was lost.
-pub const LOST: [&str; 1] = ["connection to wss://"];
+/// What it says when the connection was lost, and when it ends itself.
+pub const LOST: [&str; 2] = ["connection to wss://", "d1 server stopped"];
 /// What is before the version in the line that each start writes.
 pub const STARTED: &str = "d1 server, version ";
+/// What it says when its self-tests passed (guide, "FIPS-CC"), and when they did not.
+const TESTED: &str = "FIPS-CC self-tests passed";
+const NOT_TESTED: &str = "FIPS-CC self-tests failed";
 /// Longest part of a line that is kept.
 const LINE: usize = 8 << 10;
 /// Most bytes that one look reads.
@@ -52,6 +55,16 @@ impl Log {
         if let Some((file, inode)) = log.open() {
             let offset = file.metadata().map_or(0, |meta| meta.len());
             log.held = Some(Held { file, inode, offset });
+        }
+        log
+    }
+
+    /// Follows a log and begins with what it said last, which tells of the last start.
+    #[must_use]
+    pub fn with_past(root: &Path, path: &str) -> Self {
+        let mut log = Self::at_end(root, path);
+        if let Some(held) = &mut log.held {
+            held.offset = held.offset.saturating_sub(PIECE);
         }
         log
     }
@@ -116,6 +129,8 @@ pub struct Engine<'a> {
     pub version: Option<Version>,
     /// Whether the log tells about connections at all; if not, it only has to stay up.
     pub logged: bool,
+    /// Whether the log has to say that the FIPS-CC self-tests passed at this start.
+    pub fips: bool,
     /// How long to wait.
     pub limit: Duration,
 }
@@ -124,6 +139,7 @@ pub struct Engine<'a> {
 #[derive(Debug, Default)]
 struct Said {
     version: Option<Version>,
+    tested: Option<bool>,
     connected: bool,
     last: String,
 }
@@ -132,7 +148,11 @@ impl Said {
     fn hear(&mut self, line: &str) {
         if let Some((_, rest)) = line.split_once(STARTED) {
             self.version = version(rest);
-            self.connected = false; // what an earlier start did
+            (self.connected, self.tested) = (false, None); // what an earlier start did
+        } else if line.contains(TESTED) {
+            self.tested = Some(true);
+        } else if line.contains(NOT_TESTED) {
+            self.tested = Some(false);
         } else if says(line, &CONNECTED) {
             self.connected = true;
         } else if says(line, &LOST) {
@@ -236,6 +256,14 @@ fn look(wanted: &Engine, said: &Said) -> Result<(u32, Option<String>), String> {
     {
         return Err(format!("{} says that it is version {found}, not {version}", wanted.unit));
     }
+    match said.tested {
+        Some(false) if wanted.fips => return Err("its FIPS-CC self-tests failed".to_owned()),
+        None if wanted.fips => {
+            let missing = "its log does not say that its FIPS-CC self-tests passed";
+            return Ok((state.pid, Some(missing.to_owned())));
+        }
+        _ => {}
+    }
     if said.connected || !wanted.logged {
         return Ok((state.pid, None));
     }
@@ -321,13 +349,14 @@ mod tests {
         let mut said = Said::default();
         said.hear("t info Starting d1 server, version 6.14.0-200 run id: x ");
         assert_eq!(said.version, Some("6.14.0".parse().unwrap()));
+        said.hear("t info FIPS-CC self-tests passed. FIPS-CC mode enabled successfully.");
         said.hear("t info connected to wss://server:443/d1ws");
-        assert!(said.connected);
+        assert!(said.connected && said.tested == Some(true));
         said.hear("t warning connection to wss://server:443/d1ws ended");
         assert!(!said.connected);
         said.hear("t info connected to wss://server:443/d1ws");
         said.hear("t info Starting d1 server, version unknown run id: x ");
-        assert!(!said.connected && said.version.is_none());
+        assert!(!said.connected && said.version.is_none() && said.tested.is_none());
         said.hear("t info disconnected to wss://server:443/d1ws");
         assert!(!said.connected);
     }

@@ -153,10 +153,15 @@ fn look(session: &Session) -> Result<Status> {
 
 /// What an engine's log says about its connection.
 fn last_word(session: &Session) -> Option<(bool, String)> {
-    let config = sys::fs::read_beneath(&session.root, &session.site.config_file(), 4 << 20).ok()?;
-    let text = String::from_utf8_lossy(&config);
-    let log = crate::config::engine_log(&text, &session.site.log_dir()).0;
-    service::last_word(&session.root, log.as_deref().unwrap_or(crate::config::DEFAULT_LOG))
+    service::last_word(&session.root, &engine_log(session).0)
+}
+
+/// Where an engine logs, and whether that tells about its connection.
+pub(super) fn engine_log(session: &Session) -> (String, bool) {
+    let config = sys::fs::read_beneath(&session.root, &session.site.config_file(), 4 << 20);
+    let config = config.unwrap_or_default();
+    let (log, logged) = crate::config::engine_log(&String::from_utf8_lossy(&config), &session.site.log_dir());
+    (log.unwrap_or_else(|| crate::config::DEFAULT_LOG.to_owned()), logged)
 }
 
 fn service(status: &mut Status, health: &Health) {

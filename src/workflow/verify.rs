@@ -10,7 +10,7 @@ use super::drift::{self, Drift};
 use super::wrapper::{self, Opened};
 use crate::manifest::{self, Manifest};
 use crate::release::{self, Release, Throughput};
-use crate::rpmfile::{self, Covers, DigestKind, Envelope};
+use crate::rpmfile::{self, DigestKind, Envelope};
 use crate::source::Candidate;
 use crate::trust::expiry::RunsOut;
 use crate::types::Digest;
@@ -157,11 +157,9 @@ fn name_of(kind: DigestKind) -> &'static str {
 }
 
 fn digests(envelope: &Envelope) -> Vec<StoredDigest> {
-    let found = Digest::of(envelope.header()).to_string();
     let of = |digest: &rpmfile::StoredDigest| StoredDigest {
         kind: name_of(digest.kind),
-        matches: (digest.kind == DigestKind::Sha256 && digest.covers == Covers::Header)
-            .then(|| digest.hex == found),
+        matches: envelope.matches(digest),
     };
     envelope.digests().iter().map(of).collect()
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Error, Session, install};
+use super::{Error, Session, install, status};
 use crate::apply;
 use crate::plan;
 use crate::product::{self, under};
 use crate::service::logs::Place;
 use crate::service::{self, Healthy, RunLog, Wanted};
+use crate::types::Version;
 
 /// Waits until the installed service works, at most `limit`; gives how long it took, and the
 /// version that it reports if the release says where.
@@ -20,6 +21,9 @@ pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let unit = session.site.unit();
     let managed = session.is_live() && crate::host::facts().systemd;
+    if !session.site.is_server() {
+        return engine(session, managed, receipt.version, limit);
+    }
     let manifest = apply::installed(&session.root, &session.site)?;
     let health = manifest.as_ref().map(|manifest| &manifest.get().health);
     let version = receipt.version.to_string();
@@ -36,4 +40,16 @@ pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
         limit,
     };
     Ok(service::await_health(&wanted).map_err(Error::NotReady)?)
+}
+
+/// An engine works when it is connected.
+fn engine(session: &Session, managed: bool, version: Version, limit: Duration) -> Result<Healthy> {
+    if !managed {
+        return Err(Error::NotReady("systemd does not run here".to_owned()).into());
+    }
+    let (path, logged) = status::engine_log(session);
+    let unit = session.site.unit();
+    let wanted = service::Engine { unit: &unit, version: Some(version), logged, fips: false, limit };
+    let mut log = service::Log::with_past(&session.root, &path);
+    Ok(service::await_connection(&wanted, &mut log).map_err(Error::NotReady)?)
 }

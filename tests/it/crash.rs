@@ -268,8 +268,11 @@ pub(crate) fn same(wanted: &Snapshot, root: &Root) -> Verdict {
 
 /// As [`same`], but for what is put aside to be removed, and what is retained.
 pub(crate) fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
-    let live =
-        |path: &str| !path.contains("/.demisto.demisto-install") && !path.contains("/.demisto.retained");
+    let aside = |name: &str| {
+        name.starts_with(".demisto.")
+            && ["-install", "-trash", ".retained"].iter().any(|end| name.ends_with(end))
+    };
+    let live = |path: &str| !path.split('/').any(aside);
     let differences = wanted.clone().only(live).differences(&root.snapshot().only(live));
     if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
 }

@@ -10,6 +10,7 @@ use demisto_install::bundle::{
 use demisto_install::cli::CODES;
 use demisto_install::pack::Description;
 use demisto_install::prompt::Partial;
+use demisto_install::service::{CONNECTED, LOST, STARTED};
 use demisto_install::trust::Policy;
 use demisto_install::types::human_bytes;
 
@@ -121,6 +122,17 @@ fn journal_records_are_those_of_the_program() {
         .flat_map(|row| row[0].split(", ").map(|step| step.trim_matches('`').to_owned()).collect::<Vec<_>>())
         .collect();
     assert_eq!(steps, variants(&read("src/plan/step.rs"), "pub enum Step {").into_iter().collect());
+}
+
+#[test]
+fn words_of_an_engine_are_those_that_its_log_is_searched_for() {
+    let page = read("docs/engines.md");
+    let rows = rows(&page, "| Line contains |");
+    let words = [STARTED].into_iter().chain(CONNECTED).chain(LOST);
+    for (row, word) in rows.iter().zip(words.clone()) {
+        assert!(row[0].contains(&format!("`{word}`")), "{word}: {row:?}");
+    }
+    assert_eq!(rows.len(), words.count());
 }
 
 #[test]

@@ -191,6 +191,8 @@ fn two_engines_share_nothing() {
 #[test]
 fn without_a_configuration_the_next_command_is_told() {
     let root = Root::furnished();
+    let tested = install(&v1(), root.path()).arg("--require-fips").output().unwrap();
+    refused(&tested, 4, "its FIPS-CC self-tests cannot be required");
     let told = succeeds(&install(&v1(), root.path()).output().unwrap());
     assert!(told.contains("engine configure") && told.contains("--conf FILE"), "{told}");
     assert_eq!(text(&root, "usr/local/demisto/d1.conf"), DEFAULTS);
@@ -456,4 +458,34 @@ fn a_plan_is_bound_to_what_is_given() {
     refused(&go(), 4, "not the approved");
     conf(&root, |_| ());
     succeeds(&go());
+}
+
+/// The vendor gives engines out as signed packages: with a name they lie where the name says.
+#[test]
+fn a_signed_package_of_an_engine_is_installed_upgraded_and_goes_back() {
+    let first = Tree::engine("6.14.0", 1, DEFAULTS).pack("engine-1.rpm", &["--format", "rpm"]);
+    let second = Tree::engine("6.14.1", 2, NEW_DEFAULTS).pack("engine-2.rpm", &["--format", "rpm"]);
+    for name in [None, Some("x")] {
+        let root = Root::furnished();
+        let named: Vec<&str> = name.iter().flat_map(|name| ["--name", *name]).collect();
+        let tree = if name.is_some() { "usr/local/demisto/d1_x" } else { "usr/local/demisto" };
+        let conf = conf(&root, |value| {
+            if name.is_none() {
+                value["LogFile"] = json!("/var/log/demisto/d1.log");
+            }
+        });
+        let output = install(&first, root.path()).args(&named).arg("--conf").arg(&conf).output().unwrap();
+        succeeds(&output);
+        let before = all(&root, tree);
+        assert!(root.at(tree).join("d1").exists() && root.at(tree).join("d1.conf").exists());
+        let unit = if name.is_some() { "d1_x.service" } else { "d1.service" };
+        let link = root.at("etc/systemd/system/multi-user.target.wants").join(unit);
+        assert!(link.symlink_metadata().is_ok(), "{unit}");
+        succeeds(&upgrade(&second, root.path()).args(&named).output().unwrap());
+        assert!(text(&root, &format!("{tree}/version.json")).contains("6.14.1"));
+        succeeds(&engine("rollback", root.path()).args(&named).arg("--yes").output().unwrap());
+        assert_eq!(all(&root, tree), before);
+        let mut verify = engine("verify", root.path());
+        succeeds(&verify.args(&named).arg("--key").arg(Vendor::get().file("release.asc")).output().unwrap());
+    }
 }

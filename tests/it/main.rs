@@ -13,6 +13,7 @@ mod support;
 mod attacker;
 mod clone;
 mod crash;
+mod crash_engine;
 mod crash_repair;
 mod crash_snapshot;
 mod crash_upgrade;

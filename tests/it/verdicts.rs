@@ -328,16 +328,21 @@ impl Bench {
         for (tool, package) in [("rpm", "rpm"), ("rpmkeys", "rpm"), ("gpgv", "gpgv"), ("sqv", "sqv")] {
             need(tool, package);
         }
-        let bench = Self { dir: tempfile::tempdir().unwrap() };
-        for (tool, version) in [("rpm", "4.18.0"), ("gpgv", "2.2.40"), ("sqv", "1.1.0")] {
-            let told = bench.run(&format!("/usr/bin/{tool}"), &["--version"]);
-            assert!(
-                said(&told).contains(version),
-                "docs/verify.md was made with {tool} {version}: {}",
-                said(&told)
-            );
-        }
-        bench
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// Whether the other judges are those of the page; of other versions only our own verdicts are compared.
+    fn is_that_of_the_page(&self) -> bool {
+        [("rpm", "4.18.0"), ("gpgv", "2.2.40"), ("sqv", "1.1.0")].into_iter().all(|(tool, version)| {
+            let told = said(&self.run(&format!("/usr/bin/{tool}"), &["--version"]));
+            let same = told.contains(version);
+            if !same {
+                println!(
+                    "docs/verify.md was made with {tool} {version}, not {told}: its column is not compared"
+                );
+            }
+            same
+        })
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -386,10 +391,7 @@ impl Bench {
         let told = String::from_utf8_lossy(&output.stdout);
         let last: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
         match output.status.code() {
-            Some(0) => {
-                let differs = last["digests"].as_array().unwrap().iter().any(|d| d["matches"] == false);
-                return if differs { "accepted; says that a digest differs" } else { "accepted" }.to_owned();
-            }
+            Some(0) => return "accepted".to_owned(),
             Some(3) => {}
             _ => panic!("{}", said(&output)),
         }
@@ -497,8 +499,9 @@ fn the_table_of_verdicts_is_that_of_the_page() {
     for row in &found {
         println!("| {} | {} |", row.join(" | "), why(&row[0]));
     }
-    let compared: Vec<Vec<String>> = shown.iter().map(|row| row[..6].to_vec()).collect();
-    assert!(compared == found, "docs/verify.md should show the table above");
+    let columns = if bench.is_that_of_the_page() { 6 } else { 2 };
+    let first = |rows: &[Vec<String>]| rows.iter().map(|row| row[..columns].to_vec()).collect::<Vec<_>>();
+    assert_eq!(first(&shown), first(&found), "docs/verify.md should show the table above");
     for row in &shown {
         let verdict = accepts(&row[1]);
         let differs = row[2..6].iter().any(|cell| cell != "–" && accepts(cell) != verdict);

@@ -87,6 +87,17 @@ impl Bundle {
         self.dir.path().join("demisto-install")
     }
 
+    /// Packs the same product as an RPM package.
+    pub(super) fn package(&self) -> PathBuf {
+        let (product, out) = (self.product(), self.dir.path().join("product.rpm"));
+        let mut pack = Command::new(BINARY);
+        pack.args(["pack", "--format", "rpm", "--tree"]).arg(product.join("tree"));
+        pack.arg("--description").arg(product.join("product.toml"));
+        pack.arg("--signing-key").arg(key().dir.path().join("key.asc")).arg("--out").arg(&out);
+        run(&mut pack);
+        out
+    }
+
     /// The tree that it was packed from, with the unit and the default configuration beside it.
     pub(super) fn product(&self) -> PathBuf {
         self.dir.path().join("product")

@@ -3,6 +3,7 @@
 mod bundle;
 mod container;
 mod engine;
+mod engine_package;
 mod logs;
 mod package;
 mod repair;

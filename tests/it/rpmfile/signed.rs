@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use demisto_install::rpmfile::{Covers, DigestKind};
+use demisto_install::rpmfile::{Covers, DigestKind, without_payload};
 use demisto_install::trust::Policy;
 use demisto_install::types::Digest;
 use demisto_install::verify;
@@ -83,8 +83,7 @@ fn a_package_without_payload_is_read_by_rpm() {
     let dir = tempfile::tempdir().unwrap();
     let path = sample::everything(dir.path(), "w1.gzdio");
     let bytes = std::fs::read(&path).unwrap();
-    let front = envelope(&bytes).header_only();
-    assert!(bytes.starts_with(&front));
+    let front = without_payload(envelope(&bytes).header());
     let short = dir.path().join("short.rpm");
     std::fs::write(&short, &front).unwrap();
     assert_eq!(query(&short, &["-l"]), query(&path, &["-l"]));

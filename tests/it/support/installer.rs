@@ -475,6 +475,7 @@ impl Root {
             let names = ["/receipt.json", "/manifest.json", "/manifest.sig"];
             allowed.extend(names.map(|name| format!("{STATE}{name}")));
         }
+        allowed.extend(engines(&entries));
         allowed.extend(["/snapshots", "/demisto.conf.former"].map(|name| format!("{STATE}{name}")));
         let bad = |path: &String| {
             let name = path.rsplit('/').next().unwrap_or_default();
@@ -485,6 +486,32 @@ impl Root {
         };
         entries.into_keys().filter(bad).collect()
     }
+}
+
+/// What may be there of the engines with names.
+fn engines(entries: &BTreeMap<String, String>) -> Vec<String> {
+    let top = format!("{STATE}/engines");
+    let mut allowed = vec![top.clone()];
+    let states = entries.keys().filter_map(|path| path.strip_prefix(&top)?.strip_prefix('/'));
+    for name in states.filter(|rest| !rest.contains('/')) {
+        let state = format!("{top}/{name}");
+        let mut may = |names: &[&str]| allowed.extend(names.iter().map(|rest| format!("{state}{rest}")));
+        may(&["", "/journal", "/journal/last.jsonl", "/epoch-floor"]);
+        if entries.contains_key(&format!("{state}/receipt.json")) {
+            may(&["/receipt.json", "/manifest.json", "/manifest.sig"]);
+        }
+        if entries.contains_key(&format!("usr/local/.demisto.d1_{name}.retained")) {
+            may(&[
+                "/retained",
+                "/retained/retained.json",
+                "/retained/receipt.json",
+                "/retained/manifest.json",
+            ]);
+            may(&["/retained/manifest.sig", "/retained/demisto.conf", "/retained/units"]);
+            allowed.push(format!("{state}/retained/units/d1_{name}.service"));
+        }
+    }
+    allowed
 }
 
 /// What is in a root, path by path.
