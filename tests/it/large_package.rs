@@ -94,6 +94,28 @@ fn every_name_of_a_file_gets_its_content() {
     }
 }
 
+#[test]
+fn a_failed_write_ends_it_and_all_goes_back() {
+    let package = Tree::new().pack("failing.rpm", &["--format", "rpm"]);
+    let root = Root::furnished();
+    let output =
+        install(&package, &root).env("DEMISTO_INSTALL_FAULT_LOG", root.at("points")).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let points = fs::read_to_string(root.at("points")).unwrap();
+    let writes: Vec<&str> = points.lines().filter(|line| line.ends_with("write content")).collect();
+    assert_eq!(writes.len(), 11, "{points}");
+    for write in [writes[0], writes[5], writes[10]] {
+        let number = write.split(' ').next().unwrap();
+        let root = Root::furnished();
+        let before = root.snapshot();
+        let no_space = format!("{number}:28");
+        let output = install(&package, &root).env("DEMISTO_INSTALL_FAULT_AT", no_space).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("No space left"), "{}", said(&output));
+        assert_eq!(before, root.snapshot());
+    }
+}
+
 /// A good package with another payload, which is the one that its header and its signature vouch for.
 fn with_payload(name: &str, payload: Vec<u8>) -> PathBuf {
     let gpg = Gpg::new();
@@ -135,8 +157,16 @@ fn wide(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// With a byte of the largest file changed, which only the comparison with that file's digest finds.
+fn changed(mut archive: Vec<u8>) -> Vec<u8> {
+    let start = noise(64);
+    let from = archive.windows(64).position(|window| window == start).unwrap();
+    archive[from + (3 << 20)] ^= 1;
+    archive
+}
+
 #[test]
-fn a_payload_that_is_more_than_its_header_says_is_refused() {
+fn a_payload_that_is_not_what_its_header_says_is_refused() {
     let archive = archive();
     let good = with_payload("as-said.rpm", zstd::encode_all(archive.as_slice(), 1).unwrap());
     let root = Root::furnished();
@@ -146,6 +176,7 @@ fn a_payload_that_is_more_than_its_header_says_is_refused() {
     for (name, payload, early) in [
         ("zeros", bomb(&[]), true),
         ("behind-its-end", bomb(&archive), false),
+        ("changed", zstd::encode_all(changed(archive.clone()).as_slice(), 1).unwrap(), false),
         ("wide", wide(&archive), true),
         ("cut", zstd::encode_all(&archive[..archive.len() / 2], 1).unwrap(), true),
     ] {
