@@ -16,8 +16,8 @@ use crate::sys::{self, parallel};
 
 /// As much content goes to a worker at once, in bytes: a large file is written in such pieces.
 const PIECE: usize = 1 << 20;
-/// So many pieces there are in all: 16 MiB.
-const PIECES: usize = 16;
+/// So many pieces there are in all: 8 MiB.
+const PIECES: usize = 8;
 /// So many names of one file are given out at once: each of them is an open file.
 const NAMES: usize = 64;
 
