@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What the measurements have in common: payloads out of this machine's own files, a key, and what machine it is.
-# Sourced with $work, where everything is written, and $key, the beginning of the key's names. `make_key` sets $gnupg.
+# Sourced with $work, where everything is written, $times, a file in it, and $key, the beginning of the key's names.
+# `make_key` sets $gnupg.
 
 say() {
     printf '%s\n' "$*" >&2
@@ -84,4 +85,46 @@ facts() {
         "$(date -u +%Y-%m-%d)"
     printf '%s; %s; %s\n' "$(openssl version | cut -d ' ' -f 1-2)" \
         "$(zstd --version | grep -o 'v[0-9.]*[0-9]' | sed 's/^/zstd /')" "$(tar --version | head -n 1)"
+}
+
+# What was written before has to be on disk, or it would be charged to the next.
+settle() {
+    sync -f "$work"
+}
+
+# measure NAME COMMAND...: adds a line NAME WALL CPU RSS WRITTEN (seconds, seconds, KiB, bytes) to the times. What is
+# written are the blocks that the processes made dirty or wrote past the page cache, as the kernel accounts for them.
+measure() {
+    local name=$1 status=0
+    shift
+    /usr/bin/time -q -o "$work/time" -f '%e %U %S %M %O' "$@" >"$work/said" 2>&1 || status=$?
+    if ((status)); then
+        tail -n 30 -- "$work/said" >&2
+        die "failed with status $status: $*"
+    fi
+    awk -v name="$name" 'END { printf "%s %s %.2f %d %.0f\n", name, $1, $2 + $3, $4, $5 * 512 }' "$work/time" >>"${times:?}"
+}
+
+# of NAME COLUMN: the median.
+of() {
+    awk -v name="$1" -v column="$2" '$1 == name { print $column }' "$times" | sort -g |
+        awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+# range NAME: of the times.
+range() {
+    awk -v name="$1" '$1 == name { print $2 }' "$times" | sort -g | awk 'NR == 1 { a = $1 } { b = $1 } END { printf "%s to %s", a, b }'
+}
+
+ratio() { # TEXT NUMERATOR DENOMINATOR AIM
+    awk -v text="$1" -v a="$2" -v b="$3" -v aim="$4" 'BEGIN { printf "%-58s %6.2f   %s\n", text, a / (b > 0 ? b : 0.01), aim }'
+}
+
+# timings TEXT NAME BYTES: a row with the times of NAME and its speed on so many bytes; `timings_head` is its head.
+timings_head() {
+    printf '%-42s %7s  %-16s %7s %8s %8s\n' 'median of the rounds' 'wall s' 'range' 'CPU s' 'MiB/s' 'RSS MiB'
+}
+timings() {
+    awk -v text="$1" -v range="$(range "$2")" -v wall="$(of "$2" 2)" -v cpu="$(of "$2" 3)" -v rss="$(of "$2" 4)" -v bytes="$3" 'BEGIN {
+        printf "%-42s %7.2f  %-16s %7.2f %8.0f %8.1f\n", text, wall, range, cpu, bytes / 1048576 / (wall > 0 ? wall : 0.01), rss / 1024 }'
 }

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const SCRIPT: &str = "script";
 const PACKAGE: &str = "package.rpm";
 
-/// Whether rpm manages what is below the root: it knows of the package that it came with itself.
+/// Whether rpm manages what is below the root: it knows of the package that it came with itself. Where there is no
+/// database rpm is not asked: it would make one.
 #[must_use]
 pub fn rpm_manages(root: &Path) -> bool {
     let known = || -> sys::Result<bool> {

@@ -8,12 +8,12 @@ use super::{Context, Error, Result, reuse};
 use crate::event::Unit;
 use crate::manifest::{Entry, Kind};
 use crate::product::Owner;
-use crate::release::{ContentReader, Release, Run, runs};
+use crate::release::{Give, Release};
 use crate::sys::clock::Watch;
 use crate::sys::dir::{self, Dir, Ids, Trail};
 use crate::sys::io::Output;
-use crate::sys::{self, fault, signal};
-use crate::types::{Hasher, human_bytes};
+use crate::sys::{self, fault};
+use crate::types::{Digest, Hasher, human_bytes};
 
 /// Most workers: beyond this number they wait for each other in the file system, and each holds two
 /// frames in memory.
@@ -105,11 +105,9 @@ pub(super) fn files(
     context: &Context,
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Result<()> {
-    let runs = runs(release.manifest(), wanted);
-    let start = || Worker { release, owners, trail: Trail::new(top), reader: ContentReader::new(release) };
-    sys::parallel::each(sys::env::waiting_workers(WORKERS), runs.len(), start, |worker, number| {
-        runs.get(number).map_or(Ok(()), |run| worker.run(run, context))
-    })
+    let start = || Worker { release, owners, trail: Trail::new(top), context };
+    let workers = sys::env::waiting_workers(WORKERS);
+    release.each_file(wanted, workers, start, |worker, entries, give| worker.write(entries, give))
 }
 
 /// What only a package says of a file. Without owners there are no capabilities either: both are root's to give.
@@ -125,36 +123,41 @@ struct Worker<'a> {
     release: &'a Release,
     owners: Owners,
     trail: Trail<'a>,
-    reader: ContentReader<'a>,
+    context: &'a Context<'a>,
 }
 
 impl Worker<'_> {
-    fn run(&mut self, run: &Run, context: &Context) -> Result<()> {
-        for entry in &run.files {
-            if let Some(signal) = signal::pending() {
-                return Err(Error::Interrupted(signal));
-            }
-            self.write(entry, context)?;
+    /// Writes files that have the same content.
+    fn write(&mut self, entries: &[&Entry], give: &mut Give) -> Result<()> {
+        let mut outputs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Kind::File { size, .. } = entry.kind else { continue };
+            let file = self.trail.holder_of(&entry.path)?.create_file(entry.path.name())?;
+            fault::point("write content").map_err(failed(entry))?;
+            outputs.push((*entry, Output::new(file, size)));
         }
-        Ok(())
-    }
-
-    fn write(&mut self, entry: &Entry, context: &Context) -> Result<()> {
-        let Kind::File { mode, size, sha256, at } = entry.kind else { return Ok(()) };
-        let mut output =
-            Output::new(self.trail.holder_of(&entry.path)?.create_file(entry.path.name())?, size);
-        let path: &Path = entry.path.as_path();
-        let failed = |e| sys::Error::new("write", path, e);
         let mut hasher = Hasher::new();
-        fault::point("write content").map_err(failed)?;
-        self.reader.each_piece(at, size, &mut |piece| {
+        give(&mut |piece| {
             hasher.update(piece);
-            output.write(piece).map_err(failed)?;
-            context.sink.advance(piece.len() as u64);
+            for (entry, output) in &mut outputs {
+                output.write(piece).map_err(failed(entry))?;
+                self.context.sink.advance(piece.len() as u64);
+            }
             Ok(())
         })?;
-        self.release.compare(entry, sha256, hasher.finish())?;
-        dir::set_attributes(output.file(), path, self.owners.of(entry.owner), mode.bits())?;
-        packaged(entry, output.file(), path, context)
+        let found = hasher.finish();
+        outputs.iter().try_for_each(|(entry, output)| self.finish(entry, output, found))
     }
+
+    fn finish(&self, entry: &Entry, output: &Output, found: Digest) -> Result<()> {
+        let Kind::File { mode, sha256, .. } = entry.kind else { return Ok(()) };
+        self.release.compare(entry, sha256, found)?;
+        let path = entry.path.as_path();
+        dir::set_attributes(output.file(), path, self.owners.of(entry.owner), mode.bits())?;
+        packaged(entry, output.file(), path, self.context)
+    }
+}
+
+fn failed(entry: &Entry) -> impl Fn(std::io::Error) -> sys::Error {
+    |e| sys::Error::new("write", entry.path.as_path(), e)
 }

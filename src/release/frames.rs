@@ -1,27 +1,50 @@
 //! Walks the content of frames, and cuts the payload into runs that workers can take.
 
-use super::payload::PayloadReader;
-use super::{Release, Result};
+use super::{Error, Give, Release, Result, Take};
 use crate::bundle::{Decompressor, MAX_CONTENT, MAX_FRAME};
-use crate::manifest::{Entry, Manifest, Place};
-use crate::sys;
+use crate::manifest::{Entry, Kind, Manifest, Place};
 use crate::sys::io::Buffer;
+use crate::sys::{self, parallel};
 
 /// Frames that belong together and the files in them. A file may go on over several frames; a run
 /// never shares a frame with another run.
-#[derive(Debug)]
-pub struct Run<'a> {
+struct Run<'a> {
     /// Files in the order of their content.
-    pub files: Vec<&'a Entry>,
+    files: Vec<&'a Entry>,
     /// Bytes of content that the files hold.
-    pub bytes: u64,
+    bytes: u64,
 }
 
-/// Cuts the files that `wanted` accepts into runs; the largest come first, so that workers end
+/// Gives each file that `wanted` accepts to `work`, one at a time, on several threads.
+pub(super) fn each<'a, S, E: From<Error> + Send>(
+    release: &'a Release,
+    wanted: &[&'a Entry],
+    workers: usize,
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &[&'a Entry], &mut Give) -> std::result::Result<(), E> + Sync,
+) -> std::result::Result<(), E> {
+    let runs = runs(release.manifest(), wanted);
+    let start = || (start(), FrameReader::new(release));
+    parallel::each(workers, runs.len(), start, |(state, reader), number| {
+        for entry in runs.get(number).into_iter().flat_map(|run| &run.files) {
+            if let Some(signal) = sys::signal::pending() {
+                return Err(Error::Interrupted(signal).into());
+            }
+            let Kind::File { size, at, .. } = entry.kind else { continue };
+            work(state, &[entry], &mut |take| reader.each_piece(at, size, take))?;
+        }
+        Ok(())
+    })
+}
+
+/// Cuts these files into runs; the largest come first, so that workers end
 /// together. Files without content are in a run of their own.
-pub fn runs<'a>(manifest: &'a Manifest, wanted: &dyn Fn(&Entry) -> bool) -> Vec<Run<'a>> {
-    let mut files: Vec<(&Entry, u64, Place)> =
-        manifest.files().filter(|(entry, ..)| wanted(entry)).map(|(e, size, _, at)| (e, size, at)).collect();
+fn runs<'a>(manifest: &Manifest, wanted: &[&'a Entry]) -> Vec<Run<'a>> {
+    let place = |entry: &&'a Entry| match entry.kind {
+        Kind::File { size, at, .. } => Some((*entry, size, at)),
+        Kind::Dir { .. } | Kind::Symlink { .. } => None,
+    };
+    let mut files: Vec<(&Entry, u64, Place)> = wanted.iter().filter_map(place).collect();
     files.sort_by_key(|(_, size, at)| (*size > 0, at.frame, at.offset));
     let mut runs: Vec<Run> = Vec::new();
     let mut last_frame = None;
@@ -54,45 +77,8 @@ fn end_frame(manifest: &Manifest, at: Place, size: u64) -> usize {
     number
 }
 
-/// Reads content, wherever a release keeps it.
-#[derive(Debug)]
-pub struct ContentReader<'a>(Either<'a>);
-
-#[derive(Debug)]
-enum Either<'a> {
-    Frames(FrameReader<'a>),
-    Payload(PayloadReader<'a>),
-}
-
-impl<'a> ContentReader<'a> {
-    /// A reader that holds nothing yet.
-    #[must_use]
-    pub fn new(release: &'a Release) -> Self {
-        let payload = PayloadReader::of(release).map(Either::Payload);
-        Self(payload.unwrap_or_else(|| Either::Frames(FrameReader::new(release))))
-    }
-
-    /// Gives `size` bytes of content from `at` on to `take`, in pieces.
-    ///
-    /// # Errors
-    /// When it cannot be read, is not what was signed, or `take` fails.
-    pub fn each_piece(
-        &mut self,
-        at: Place,
-        size: u64,
-        take: &mut dyn FnMut(&[u8]) -> sys::Result<()>,
-    ) -> Result<()> {
-        match &mut self.0 {
-            _ if size == 0 => Ok(()),
-            Either::Frames(frames) => frames.each_piece(at, size, take),
-            Either::Payload(payload) => payload.each_piece(at.offset, size, take),
-        }
-    }
-}
-
 /// Keeps the frame that it decompressed last.
-#[derive(Debug)]
-struct FrameReader<'a> {
+pub(super) struct FrameReader<'a> {
     release: &'a Release,
     decompressor: Decompressor,
     /// Number and length of the frame whose content is in `content`.
@@ -102,18 +88,13 @@ struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    fn new(release: &'a Release) -> Self {
+    pub(super) fn new(release: &'a Release) -> Self {
         let room = |bytes| Buffer::new(usize::try_from(bytes).unwrap_or(0));
         let (packed, content) = (room(MAX_FRAME), room(MAX_CONTENT));
         Self { release, decompressor: Decompressor::default(), held: None, packed, content }
     }
 
-    fn each_piece(
-        &mut self,
-        at: Place,
-        size: u64,
-        take: &mut dyn FnMut(&[u8]) -> sys::Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each_piece(&mut self, at: Place, size: u64, take: &mut Take) -> Result<()> {
         let (mut number, mut offset, mut left) = (at.frame, at.offset, size);
         while left > 0 {
             let content = self.frame(number)?;
@@ -135,8 +116,8 @@ impl<'a> FrameReader<'a> {
         }
         self.held = None;
         let damaged = |error| self.release.damaged(error);
-        let container = self.release.manifest().container.as_ref().ok_or(super::Error::Shape)?;
-        let frame = container.frames.get(number).ok_or(super::Error::Shape)?;
+        let container = self.release.manifest().container.as_ref().ok_or(Error::Shape)?;
+        let frame = container.frames.get(number).ok_or(Error::Shape)?;
         let packed = self.packed.first_mut(usize::try_from(frame.length).unwrap_or(usize::MAX));
         self.release.candidate().read_payload(packed, frame.offset)?;
         let checked = frame.check(number, packed).map_err(damaged)?;

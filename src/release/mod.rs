@@ -8,9 +8,9 @@ mod error;
 mod frames;
 mod package;
 mod payload;
+mod stream;
 
 pub use error::{Error, Result};
-pub use frames::{ContentReader, Run, runs};
 use jiff::Timestamp;
 
 use crate::bundle;
@@ -22,8 +22,10 @@ use crate::sys;
 use crate::trust::{Policy, TrustStore};
 use crate::types::{Digest, Hasher, human_bytes};
 use crate::verify::{self, Offer, Pin, PinError, Pins, Signer, Verified};
+use frames::FrameReader;
 use package::Opened;
 pub use package::judge;
+use payload::PayloadReader;
 
 /// As much is read before it is hashed: still in the processor's cache then.
 const PIECE: usize = 256 << 10;
@@ -38,6 +40,12 @@ pub struct Release {
     /// Of a package: what its header says, and its payload, which was compared already.
     package: Option<Opened>,
 }
+
+/// Takes pieces of content.
+pub type Take<'t> = dyn FnMut(&[u8]) -> sys::Result<()> + 't;
+
+/// Gives out the content of a file, from its beginning to its end, once.
+pub type Give<'g> = dyn FnMut(&mut Take<'_>) -> Result<()> + 'g;
 
 /// By what a candidate is judged, and who is told.
 pub struct Judge<'a> {
@@ -190,17 +198,45 @@ impl Release {
     ///
     /// # Errors
     /// When the entry is no file, a digest differs, or `take` fails.
-    pub fn read_file(&self, entry: &Entry, take: &mut dyn FnMut(&[u8]) -> sys::Result<()>) -> Result<()> {
+    pub fn read_file(&self, entry: &Entry, take: &mut Take) -> Result<()> {
         let Kind::File { size, sha256, at, .. } = entry.kind else {
             return Err(Error::NoFile(entry.path.clone()));
         };
-        let mut reader = ContentReader::new(self);
         let mut hasher = Hasher::new();
-        reader.each_piece(at, size, &mut |piece| {
+        let mut take = |piece: &[u8]| {
             hasher.update(piece);
             take(piece)
-        })?;
+        };
+        match &self.package {
+            _ if size == 0 => {}
+            Some(opened) => PayloadReader::new(&self.candidate, &opened.package, &opened.payload)
+                .each_piece(at.offset, size, &mut take)?,
+            None => FrameReader::new(self).each_piece(at, size, &mut take)?,
+        }
         self.compare(entry, sha256, hasher.finish())
+    }
+
+    /// Gives the files that `wanted` accepts to `work` on so many threads, each of which has a state of its own, made by
+    /// `start`. `work` gets a file's entry, or several that have the same content, and what gives out that content; its
+    /// digest is for `work` to compare.
+    ///
+    /// # Errors
+    /// When the content cannot be read or is not what was signed, and the first failure of `work`.
+    pub fn each_file<'a, S, E: From<Error> + Send>(
+        &'a self,
+        wanted: &dyn Fn(&Entry) -> bool,
+        workers: usize,
+        start: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, &[&'a Entry], &mut Give) -> std::result::Result<(), E> + Sync,
+    ) -> std::result::Result<(), E> {
+        let is_file = |entry: &&Entry| matches!(entry.kind, Kind::File { .. });
+        let wanted: Vec<&Entry> =
+            self.manifest().entries.iter().filter(is_file).filter(|entry| wanted(entry)).collect();
+        if self.package.is_some() {
+            stream::each(self, &wanted, workers, start, work)
+        } else {
+            frames::each(self, &wanted, workers, start, work)
+        }
     }
 
     /// Compares a file's digest with the signed one.

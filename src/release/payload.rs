@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
-use super::{Error, Release, Result};
+use super::{Error, Result, Take};
 use crate::archive;
 use crate::event::EventSink;
 use crate::rpmfile::{self, Cpio, Member, Package};
@@ -52,6 +52,18 @@ impl Payload {
         }
         Ok(Self { marks })
     }
+}
+
+/// The archive from its beginning on.
+pub(super) fn open<'a>(
+    candidate: &'a Candidate,
+    package: &'a Package,
+    payload: &'a Payload,
+) -> Result<Archive<'a>> {
+    let source = Compressed::new(candidate, payload);
+    let limit = rpmfile::content_limit(&package.files);
+    let reader = archive::reader(package.payload.method, source, limit).map_err(rpmfile::Error::Read)?;
+    Ok(Cpio::new(reader, &package.files, package.payload.large))
 }
 
 fn payload_length(candidate: &Candidate) -> u64 {
@@ -115,7 +127,7 @@ impl Read for Compressed<'_> {
     }
 }
 
-type Archive<'a> = Cpio<'a, Box<dyn Read + Send + 'a>>;
+pub(super) type Archive<'a> = Cpio<'a, Box<dyn Read + Send + 'a>>;
 
 /// Gives out the content of a package's files, best in the order of the payload: for an earlier one it begins
 /// anew.
@@ -139,19 +151,8 @@ impl<'a> PayloadReader<'a> {
         Self { candidate, package, payload, at: None, buffer: Vec::new() }
     }
 
-    /// Of a release that is a package.
-    pub(super) fn of(release: &'a Release) -> Option<Self> {
-        let opened = release.package.as_ref()?;
-        Some(Self::new(&release.candidate, &opened.package, &opened.payload))
-    }
-
     /// Gives the content of the file with this index to `take`, in pieces.
-    pub(super) fn each_piece(
-        &mut self,
-        index: u64,
-        size: u64,
-        take: &mut dyn FnMut(&[u8]) -> sys::Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each_piece(&mut self, index: u64, size: u64, take: &mut Take) -> Result<()> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         self.seek(index)?;
         let Some((archive, member)) = &mut self.at else { return Err(Error::Shape) };
@@ -175,7 +176,7 @@ impl<'a> PayloadReader<'a> {
     fn seek(&mut self, index: usize) -> Result<()> {
         for _ in 0..2 {
             if self.at.is_none() {
-                self.at = Some((self.open()?, None));
+                self.at = Some((open(self.candidate, self.package, self.payload)?, None));
             }
             let Some((archive, member)) = &mut self.at else { break };
             if member.is_some_and(|member| member.index == index) {
@@ -193,13 +194,5 @@ impl<'a> PayloadReader<'a> {
             self.at = None; // it may lie before where this reader stood
         }
         Err(Error::Shape)
-    }
-
-    fn open(&self) -> Result<Archive<'a>> {
-        let source = Compressed::new(self.candidate, self.payload);
-        let limit = rpmfile::content_limit(&self.package.files);
-        let reader = archive::reader(self.package.payload.method, source, limit);
-        let reader = reader.map_err(rpmfile::Error::Read)?;
-        Ok(Cpio::new(reader, &self.package.files, self.package.payload.large))
     }
 }

@@ -26,6 +26,7 @@ mod golden;
 mod install;
 mod keys;
 mod killed_from_outside;
+mod large_package;
 mod logs;
 mod lost_writes;
 mod makeself;

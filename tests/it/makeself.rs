@@ -570,7 +570,7 @@ fn children(child: &Child) -> Vec<u32> {
 }
 
 /// A line of `/proc/PID/status`.
-fn status(pid: u32, name: &str) -> Option<String> {
+pub(crate) fn status(pid: u32, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
 }

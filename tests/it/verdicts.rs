@@ -24,7 +24,7 @@ use crate::support::pgp::{Gpg, bytes, need, pair, time};
 
 /// Tags of the signature header (rpm, `lib/rpmtag.h`).
 const DSA: u32 = 267;
-const RSA: u32 = 268;
+pub(crate) const RSA: u32 = 268;
 const SHA1: u32 = 269;
 const SHA256: u32 = 273;
 const OPENPGP: u32 = 278;
@@ -96,7 +96,7 @@ impl Lab {
 }
 
 /// A package with another signature header: with the right digests, or with none.
-fn signed(package: &Package, entries: &[(u32, IndexData)], digests: bool) -> Vec<u8> {
+pub(crate) fn signed(package: &Package, entries: &[(u32, IndexData)], digests: bool) -> Vec<u8> {
     let mut package = package.clone();
     let header = package.header_bytes().unwrap();
     let builder = SignatureHeaderBuilder::new().format(RpmFormat::V4).reserved_space(None);
@@ -111,7 +111,7 @@ fn signed(package: &Package, entries: &[(u32, IndexData)], digests: bool) -> Vec
 }
 
 /// The main header with other entries; one that becomes [`IndexData::Null`] goes.
-fn edited(package: &Package, edit: impl Fn(u32, IndexData) -> IndexData) -> Header<IndexTag> {
+pub(crate) fn edited(package: &Package, edit: impl Fn(u32, IndexData) -> IndexData) -> Header<IndexTag> {
     let entries = package.metadata.header.get_all_entries().unwrap().into_iter();
     let entries = entries.filter(|(tag, _)| !REGIONS.contains(tag)).map(|(tag, data)| (tag, edit(tag, data)));
     let entries = entries.filter(|(_, data)| *data != IndexData::Null);
