@@ -370,6 +370,10 @@ fn of_plan(error: &plan::Error) -> Diagnosis {
             Exit::Blocked,
             "remove the engine with `demisto-install engine uninstall`, and install it again with --name NAME after the server",
         ),
+        E::OddDir { .. } => diagnosis(
+            Exit::Blocked,
+            "look at what it is and remove it; a link there may have been made by whoever controls the service",
+        ),
         E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
         E::EnginesRemain { .. } => {
             diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")

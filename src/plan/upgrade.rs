@@ -153,7 +153,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     notes(input, &mut plan);
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
-    install::directories(input.manifest, input.survey, input.owners, &mut plan);
+    install::directories(input.manifest, input.survey, input.owners, &mut plan)?;
     input.packaging.begin(&mut plan);
     before_the_stop(input, &changes, &mut plan);
     stopped(input, &mut plan);

@@ -300,6 +300,37 @@ fn a_low_port_gets_a_drop_in() {
     assert!(!root.at("etc/systemd/system/d1_x.service.d").exists());
 }
 
+/// The service owns the directory of logs, and could lead root to what it takes possession of.
+#[test]
+fn a_link_in_the_place_of_a_directory_is_refused_as_root() {
+    let root = Root::with_accounts();
+    let outside = root.at("outside");
+    fs::create_dir(&outside).unwrap();
+    let vendor = Vendor::get();
+    let installs = |name: &str| {
+        let mut command = engine("install", root.path());
+        command.arg(v1()).args(["--name", name, "--yes", "--no-start", "--key"]);
+        command.arg(vendor.file("release.asc")).arg("--answers").arg(vendor.file("answers.json"));
+        command.output().unwrap()
+    };
+    for name in ["x", "y"] {
+        let place = root.at("var/log/demisto").join(format!("d1_{name}"));
+        match name {
+            "x" => std::os::unix::fs::symlink(&outside, &place).unwrap(),
+            _ => fs::write(&place, "").unwrap(),
+        }
+        let before = root.snapshot();
+        let output = installs(name);
+        refused(&output, 4, "is no directory");
+        assert_eq!(fs::metadata(&outside).unwrap().uid(), 0);
+        assert_eq!(root.snapshot().differences(&before), Vec::<String>::new());
+        fs::remove_file(&place).unwrap();
+    }
+    fs::create_dir(root.at("var/log/demisto/d1_x")).unwrap();
+    succeeds(&installs("x"));
+    assert_ne!(fs::metadata(root.at("var/log/demisto/d1_x")).unwrap().uid(), 0);
+}
+
 #[test]
 fn an_upgrade_merges_and_the_way_back_is_exact() {
     let root = Root::furnished();

@@ -100,6 +100,24 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     host.sh("test ! -e /usr/local/demisto/d1_x; test ! -e /etc/systemd/system/d1_x.service; test ! -e /var/log/demisto/d1_x");
 }
 
+/// On the running system root follows links that root made, and none that the service made.
+#[test]
+fn no_link_of_the_service_leads_root_elsewhere() {
+    let host = Container::up("engine-links");
+    Bundle::with(&V1).put(&host);
+    host.put(engine(&V1, None).path(), "/root/engine");
+    host.sh("groupadd demisto; useradd -r -g demisto -d /var/lib/demisto -s /usr/sbin/nologin demisto
+        mkdir -p /root/victim /data/lib/demisto /var/log/demisto; chmod 755 /data; rm -rf /var/lib/demisto
+        ln -s /data/lib/demisto /var/lib/demisto; chown demisto:demisto /data/lib/demisto /var/log/demisto
+        setpriv --reuid demisto --regid demisto --clear-groups ln -s /root/victim /var/log/demisto/d1_x");
+    let install = "/root/engine engine install --name x --no-start --answers /root/answers.json --yes";
+    fails(&host, install, 4, &["/var/log/demisto/d1_x, where the service has to write, is no directory"]);
+    assert_eq!(host.sh("stat -c %U:%G /root/victim /etc"), "root:root\nroot:root");
+    host.sh("rm /var/log/demisto/d1_x");
+    host.sh(install);
+    assert_eq!(host.sh("stat -c %U /data/lib/demisto /var/log/demisto/d1_x"), "demisto\ndemisto");
+}
+
 #[test]
 fn an_engine_that_does_not_connect_goes_back() {
     let host = both("goes-back");
