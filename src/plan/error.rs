@@ -24,7 +24,7 @@ pub enum Error {
         path: String,
     },
     /// What would be removed is shared with engines.
-    #[error("--purge would take data and accounts away from the engines {names}")]
+    #[error("--purge would take logs and the account away from the engines {names}")]
     EnginesRemain {
         /// Their names.
         names: String,

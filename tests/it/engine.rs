@@ -151,7 +151,7 @@ fn a_named_engine_has_places_of_its_own() {
     assert_eq!(mode("usr/local/demisto/d1_x/d1.conf"), 0o640);
     assert_eq!((mode("usr/local/demisto/d1_x"), mode("usr/local/demisto")), (0o755, 0o755));
     for path in [
-        "var/lib/demisto/d1_x",
+        "var/lib/d1_x",
         "var/log/demisto/d1_x",
         "var/lib/demisto-install/engines/x/receipt.json",
         "etc/systemd/system/multi-user.target.wants/d1_x.service",
@@ -181,9 +181,12 @@ fn two_engines_share_nothing() {
     succeeds(&engine("uninstall", root.path()).args(["--name", "y", "--purge", "--yes"]).output().unwrap());
     assert_eq!(all(&root, "usr/local/demisto/d1_x"), first);
     assert!(!root.at("usr/local/demisto/d1_y").exists() && !root.at("var/log/demisto/d1_y").exists());
+    assert!(!root.at("var/lib/d1_y").exists());
     assert!(root.at("etc/logrotate.d/demisto").exists(), "the other engine needs it");
     succeeds(&engine("uninstall", root.path()).args(["--name", "x", "--purge", "--yes"]).output().unwrap());
-    for gone in ["usr/local/demisto", "etc/logrotate.d/demisto", "var/lib/demisto", "var/log/demisto"] {
+    for gone in
+        ["usr/local/demisto", "etc/logrotate.d/demisto", "var/lib/demisto", "var/lib/d1_x", "var/log/demisto"]
+    {
         assert!(!root.at(gone).exists(), "{gone}");
     }
 }
@@ -435,6 +438,26 @@ fn server_and_engine_leave_each_other_alone() {
     assert!(root.at("etc/logrotate.d/demisto").exists() && !root.at("usr/local/demisto/server").exists());
     succeeds(&upgrade(&v2(), root.path()).args(["--name", "x"]).output().unwrap());
     assert!(text(&root, "usr/local/demisto/d1_x/version.json").contains("6.14.1"));
+}
+
+/// They are the engine's: what the server's upgrade found there does not come back over them.
+#[test]
+fn data_of_an_engine_do_not_go_back_with_those_of_the_server() {
+    let (vendor, root) = (Vendor::get(), with_server());
+    named(&root);
+    let (of_server, of_engine) = (root.at("var/lib/demisto/state"), root.at("var/lib/d1_x/state"));
+    for file in [&of_server, &of_engine] {
+        fs::write(file, "before").unwrap();
+    }
+    let held = fs::File::open(root.at("var/lib/d1_x")).unwrap().metadata().unwrap().ino();
+    succeeds(&vendor.upgrade(&vendor.next(), root.path()).output().unwrap());
+    for file in [&of_server, &of_engine] {
+        fs::write(file, "after").unwrap();
+    }
+    succeeds(&run("rollback", root.path()).args(["--yes", "--data", "restore"]).output().unwrap());
+    assert_eq!(fs::read_to_string(of_server).unwrap(), "before");
+    assert_eq!(fs::read_to_string(of_engine).unwrap(), "after");
+    assert_eq!(fs::metadata(root.at("var/lib/d1_x")).unwrap().ino(), held);
 }
 
 #[test]

@@ -70,9 +70,7 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
         "/usr/local/demisto/d1_x"
     );
     assert_eq!(
-        host.sh(
-            "stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/demisto/d1_x"
-        ),
+        host.sh("stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/d1_x"),
         "640 demisto:demisto\n750 demisto:demisto\n750 demisto:demisto"
     );
     let before = pid(&host);
@@ -137,7 +135,8 @@ fn an_engine_that_does_not_connect_goes_back() {
         is_well(&host, "6.12.0-100");
     }
     // a first installation leaves nothing
-    let nothing = "cd /; find etc usr/local var/lib/demisto var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
+    let nothing =
+        "cd /; find etc usr/local var/lib var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
     host.sh("sed s/d1_x/d1_y/ /root/d1.conf > /root/d1_y.conf");
     fails(
         &host,
