@@ -73,12 +73,14 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
         host.sh("stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/d1_x"),
         "640 demisto:demisto\n750 demisto:demisto\n750 demisto:demisto"
     );
-    let before = pid(&host);
     host.put(Bundle::with(&V2).path(), "/root/v2");
     for change in ["/root/v2 upgrade --yes", "/root/demisto-install rollback --yes", "/root/v2 upgrade --yes"]
     {
-        host.sh(change);
-        assert_eq!(pid(&host), before, "{change}");
+        let (before, said) = (pid(&host), host.sh(change));
+        assert!(said.contains("stop d1_x.service") && said.contains("start d1_x.service"), "{said}");
+        assert_ne!(pid(&host), before, "{change}");
+        // it has the directory that its path leads to, and none that is gone
+        host.sh("test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");
         // it connects again by itself when the server is back
         host.sh("for i in $(seq 100); do /root/demisto-install engine status | grep -q 'Connected  yes' && exit; sleep 0.2; done; exit 1");
         is_well(&host, "6.12.0-100");
@@ -96,6 +98,24 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     host.sh("/root/demisto-install engine verify --name x");
     host.sh("/root/demisto-install engine uninstall --name x --yes --purge");
     host.sh("test ! -e /usr/local/demisto/d1_x; test ! -e /etc/systemd/system/d1_x.service; test ! -e /var/log/demisto/d1_x");
+}
+
+/// An engine comes back also when the server's change does not, and one that stood still is left so.
+#[test]
+fn an_engine_runs_again_after_a_change_of_the_server_that_was_undone() {
+    let host = both("undone-beside");
+    let bad = Bundle::with(&[&V2[..], &["--fault", "crash"]].concat());
+    host.put(bad.path(), "/root/bad");
+    let (before, conf) = (pid(&host), host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"));
+    let command = "/root/bad upgrade --yes --health-timeout 12";
+    fails(&host, command, 1, &["everything is as it was before"]);
+    assert_ne!(pid(&host), before);
+    host.sh("systemctl is-active d1_x; test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");
+    assert_eq!(host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"), conf);
+    host.sh("systemctl stop d1_x");
+    host.put(Bundle::with(&V2).path(), "/root/v2");
+    host.sh("/root/v2 upgrade --yes");
+    host.sh("! systemctl is-active d1_x");
 }
 
 /// On the running system root follows links that root made, and none that the service made.
