@@ -19,6 +19,8 @@ pub const INSTALL_DIR: &str = "/usr/local/demisto";
 pub const DATA_DIR: &str = "/var/lib/demisto";
 /// Logs, owned by the service.
 pub const LOG_DIR: &str = "/var/log/demisto";
+/// Below these nothing is reached through a link: all or parts of them are the service's.
+pub const GUARDED: [&str; 3] = [INSTALL_DIR, DATA_DIR, LOG_DIR];
 /// Configuration of the server.
 pub const CONFIG_FILE: &str = "/etc/demisto.conf";
 /// One-time configuration, consumed by the server at its next start.

@@ -16,7 +16,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
     let step = |number: &usize| plan.steps.get(*number).map(|planned| &planned.step);
     let stopped = undone.iter().find_map(|(number, before)| match (step(number), before) {
-        (Some(Step::StopUnit { unit }), Before::Unit { active: true, .. }) => Some(unit),
+        (Some(Step::StopUnit { unit }), Before::Unit { active: true, .. })
+            if *unit == context.site.unit() =>
+        {
+            Some(unit)
+        }
         _ => None,
     });
     if let Some(unit) = stopped.filter(|_| context.is_live() && !context.site.is_server()) {

@@ -8,7 +8,6 @@ use super::Result;
 use crate::product;
 use crate::sys::dir::{self, Dir, Ids, Kind};
 use crate::sys::{self, fault};
-use crate::types::RelPath;
 
 /// Opens the directory that holds `path`, and gives the last component. See [`open`].
 pub(super) fn open_parent(root: &Path, path: &str) -> Result<(Dir, String)> {
@@ -17,15 +16,10 @@ pub(super) fn open_parent(root: &Path, path: &str) -> Result<(Dir, String)> {
     Ok((dir, name.to_owned()))
 }
 
-/// Opens the directory `path` below `root`, as [`Dir::open_in`] does; in the installed tree through
-/// no link: parts of it may be the service's, which could lead us elsewhere.
+/// Opens the directory `path` below `root`; in what the service may write through no link, see
+/// [`product::GUARDED`].
 pub(super) fn open(root: &Path, path: &str) -> Result<Dir> {
-    let inner = path.strip_prefix(product::INSTALL_DIR).and_then(|rest| rest.strip_prefix('/'));
-    let Some(inner) = inner.filter(|inner| !inner.is_empty()) else { return Ok(Dir::open_in(root, path)?) };
-    let top = Dir::open_in(root, product::INSTALL_DIR)?;
-    let odd =
-        |_| sys::Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
-    Ok(top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)?)
+    Ok(Dir::open_guarded(root, &product::GUARDED, path)?)
 }
 
 /// Mode of a release's directory that is not live: nobody runs a program of it, and the service plants

@@ -26,6 +26,7 @@ fn of_plan(error: &plan::Error) -> Option<&'static str> {
         E::OtherSigner { .. } => Some("other-signer"),
         E::NotAServer | E::NotAnEngine | E::EngineInPlace => Some("other-role"),
         E::NeedsName => Some("needs-name"),
+        E::OddDir { .. } => Some("no-directory"),
         E::EnginesRemain { .. } => Some("engines-remain"),
         E::OtherProduct { .. } => Some("other-product"),
         E::Path { .. } => Some("upgrade-path"),

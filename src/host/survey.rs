@@ -43,6 +43,8 @@ pub struct Survey {
     pub present: BTreeSet<String>,
     /// The service's own directories that exist but belong to somebody else.
     pub foreign_dirs: BTreeSet<String>,
+    /// The service's own directories in whose place is something else, such as a link that the service made.
+    pub odd_dirs: BTreeSet<String>,
     /// Those of the product's directories on which another file system is mounted.
     pub mounts: BTreeSet<String>,
     /// Where other file systems are mounted below the installation directory.
@@ -80,12 +82,16 @@ pub fn survey(root: &Path, site: &Site, paths: &[String]) -> sys::Result<Survey>
     let accounts = Accounts::look_up(root, product::SERVICE_USER)?;
     let mut foreign_dirs = BTreeSet::new();
     let mut mounts = BTreeSet::new();
+    let mut odd_dirs = BTreeSet::new();
     let shared = [product::DATA_DIR.to_owned(), product::LOG_DIR.to_owned()];
     for path in shared.into_iter().chain([site.data_dir(), site.log_dir()]) {
         let place = under(root, &path);
         let stat = sys::fs::stat(&place)?;
         if stat.is_some_and(|stat| Some(stat.ids) != accounts.ids()) {
             foreign_dirs.insert(path.clone());
+        }
+        if stat.is_some_and(|stat| !is_dir(stat.kind, root, &path)) {
+            odd_dirs.insert(path.clone());
         }
         if is_mount_point(&place)? {
             mounts.insert(path);
@@ -96,6 +102,7 @@ pub fn survey(root: &Path, site: &Site, paths: &[String]) -> sys::Result<Survey>
         site: site.clone(),
         accounts,
         foreign_dirs,
+        odd_dirs,
         mounts,
         inner_mounts: sys::mounts::below(&tree)?,
         certificate,
@@ -107,6 +114,18 @@ pub fn survey(root: &Path, site: &Site, paths: &[String]) -> sys::Result<Survey>
         free_bytes: sys::fs::free_bytes(&nearest(&under(root, &site.stage())))?,
         has_passwd: sys::fs::is_file(&under(root, "/etc/passwd")),
     })
+}
+
+/// Whether a name stands for a directory: itself, or as a link that only root of the running system can
+/// have made.
+fn is_dir(kind: Kind, root: &Path, path: &str) -> bool {
+    let inside =
+        product::GUARDED.iter().any(|top| path.strip_prefix(top).is_some_and(|s| s.starts_with('/')));
+    match kind {
+        Kind::Dir => true,
+        Kind::Symlink => !inside && root == Path::new("/") && under(root, path).is_dir(),
+        Kind::File | Kind::Other => false,
+    }
 }
 
 fn install_dir(root: &Path, path: &Path) -> sys::Result<Directory> {

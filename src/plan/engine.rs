@@ -85,7 +85,7 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
     plan.space_bytes = input.manifest.total_size();
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
-    install::directories(input.manifest, input.survey, input.owners, &mut plan);
+    install::directories(input.manifest, input.survey, input.owners, &mut plan)?;
     input.packaging.begin(&mut plan);
     tree(input, kept, &mut plan);
     configuration(input, &mut plan);

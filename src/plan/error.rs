@@ -25,8 +25,14 @@ pub enum Error {
     /// A server has the place of an engine without a name.
     #[error("a server is installed in /usr/local/demisto; an engine beside it has a name")]
     NeedsName,
+    /// Something else has the name of a directory of the service.
+    #[error("{path}, where the service has to write, is no directory")]
+    OddDir {
+        /// The path.
+        path: String,
+    },
     /// What would be removed is shared with engines.
-    #[error("--purge would take data and accounts away from the engines {names}")]
+    #[error("--purge would take logs and the account away from the engines {names}")]
     EnginesRemain {
         /// Their names.
         names: String,

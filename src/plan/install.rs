@@ -157,7 +157,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     plan.space_bytes = input.manifest.total_size();
     requirements(input.manifest, input.facts, &mut plan);
     accounts(input.survey, input.owners, &mut plan);
-    directories(input.manifest, input.survey, input.owners, &mut plan);
+    directories(input.manifest, input.survey, input.owners, &mut plan)?;
     input.packaging.begin(&mut plan);
     tree(input, &mut plan);
     files(input, &mut plan)?;
@@ -250,9 +250,12 @@ pub(super) fn accounts(survey: &Survey, owners: bool, plan: &mut Plan) {
     }
 }
 
-pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, plan: &mut Plan) {
+pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, plan: &mut Plan) -> Result<()> {
     let site = &survey.site;
     let service: Vec<(String, &str)> = service_dirs(site).collect();
+    if let Some((path, _)) = service.iter().find(|(path, _)| survey.odd_dirs.contains(path)) {
+        return Err(Error::OddDir { path: path.clone() });
+    }
     let mut wanted: Vec<(String, Owner, Mode, &str)> = Vec::new();
     // what lies in the tree comes with it
     let others = [site.stage(), if site.is_server() { site.config_file() } else { site.tree() }];
@@ -283,6 +286,7 @@ pub(super) fn directories(manifest: &Manifest, survey: &Survey, owners: bool, pl
             plan.push(Step::CreateDir { path, owner, mode }, why);
         }
     }
+    Ok(())
 }
 
 fn tree(input: &Install, plan: &mut Plan) {

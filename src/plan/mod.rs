@@ -171,6 +171,13 @@ impl Plan {
         self.push(step, awaited);
     }
 
+    /// Whether it starts the service of its installation.
+    #[must_use]
+    pub fn starts(&self) -> bool {
+        let own = self.site.unit();
+        self.steps.iter().any(|planned| matches!(&planned.step, Step::StartUnit { unit } if *unit == own))
+    }
+
     /// Adds a step.
     fn push(&mut self, step: Step, reason: impl Into<String>) {
         self.steps.push(Planned { step, reason: reason.into() });

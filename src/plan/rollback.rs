@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::install::{self, unit_path};
 use super::outside::packaged as packaged_of;
 use super::snapshot::{Restored, replace_data};
-use super::upgrade::{STARTED, take_snapshot};
+use super::upgrade::{STARTED, start_engines, stop_engines, take_snapshot};
 use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step, outside};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
@@ -54,6 +54,8 @@ pub struct Rollback<'a> {
     pub port: u16,
     /// The service.
     pub service: Service,
+    /// Units of engines that run in the tree.
+    pub engines: &'a [String],
     /// What becomes of the data.
     pub data: DataChoice,
     /// The snapshot that belongs to the retained release, if it is there.
@@ -193,11 +195,13 @@ fn switch(input: &Rollback, restore: bool, plan: &mut Plan) -> Result<()> {
         data(input, plan)?;
     }
     let (kept, live) = (input.survey.site.retained_tree(), input.survey.site.tree());
+    stop_engines(input.engines, plan);
     plan.push(
         Step::CarryOver { from: live.clone(), to: kept.clone() },
         "certificates, keys, the licence, and everything that no release brought",
     );
     plan.push(Step::SwitchTree { from: kept, to: live, old: Old::Kept }, "one exchange makes it live");
+    start_engines(input.engines, plan);
     Ok(())
 }
 

@@ -39,10 +39,10 @@ pub(super) fn trash(path: &str) -> String {
     format!("{parent}/.{name}.{TRASH}")
 }
 
-/// Where something of an installation is moved: beside what is there without a name, so that what holds
-/// the things of a named engine is empty then.
+/// Where the tree or the logs of an installation are moved: beside what is there without a name, so that
+/// what holds the things of a named engine is empty then.
 fn own_trash(site: &Site, path: &str) -> String {
-    let above = [product::INSTALL_DIR, product::DATA_DIR, product::LOG_DIR];
+    let above = [product::INSTALL_DIR, product::LOG_DIR];
     let inner = above.iter().find_map(|above| Some((above, path.strip_prefix(above)?.strip_prefix('/')?)));
     match inner {
         Some((above, inner)) if site.name().is_some() => trash(&format!("{above}.{inner}")),
@@ -147,12 +147,15 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
     for path in [site.data_dir(), site.log_dir()] {
         let fixed = input.survey.mounts.contains(&path);
         let why = if fixed { "--purge; the mount point itself stays" } else { "--purge" };
-        let trash = if fixed { aside(&path, fixed) } else { own_trash(site, &path) };
+        // what holds it stays, and may be on another file system than what is beside that
+        let stays = input.shared || input.survey.mounts.contains(product::LOG_DIR);
+        let trash = if fixed || stays { aside(&path, fixed) } else { own_trash(site, &path) };
         plan.push(Step::RemoveTree { trash, path }, why);
     }
     if site.name().is_some() && !input.shared {
         plan.push(Step::RemoveFile { path: product::INSTALL_LOG.to_owned() }, "--purge");
-        for path in [product::DATA_DIR, product::LOG_DIR] {
+        let holders = [product::DATA_DIR, product::LOG_DIR];
+        for path in holders.into_iter().filter(|path| !input.survey.mounts.contains(*path)) {
             plan.push(Step::RemoveDir { path: path.to_owned() }, "nothing else is installed here");
         }
     }

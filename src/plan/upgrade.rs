@@ -109,6 +109,8 @@ pub struct Upgrade<'a> {
     pub enabled: &'a BTreeSet<String>,
     /// The service.
     pub service: Service,
+    /// Units of engines that run in the tree.
+    pub engines: &'a [String],
     /// Whether data are kept.
     pub snapshots: Snapshots,
     /// What is kept for a rollback now, and will not be afterwards.
@@ -153,7 +155,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     notes(input, &mut plan);
     install::requirements(input.manifest, input.facts, &mut plan);
     install::accounts(input.survey, input.owners, &mut plan);
-    install::directories(input.manifest, input.survey, input.owners, &mut plan);
+    install::directories(input.manifest, input.survey, input.owners, &mut plan)?;
     input.packaging.begin(&mut plan);
     before_the_stop(input, &changes, &mut plan);
     stopped(input, &mut plan);
@@ -322,6 +324,7 @@ fn stopped(input: &Upgrade, plan: &mut Plan) {
         take_snapshot((dir, id), SnapshotReason::Upgrade, input.installed.release(), plan);
     }
     let (stage, live) = (input.survey.site.stage(), input.survey.site.tree());
+    stop_engines(input.engines, plan);
     plan.push(
         Step::CarryOver { from: live.clone(), to: stage.clone() },
         "certificates, keys, the licence, and everything that the release did not bring",
@@ -330,6 +333,23 @@ fn stopped(input: &Upgrade, plan: &mut Plan) {
         Step::SwitchTree { from: stage, to: live, old: Old::Removed },
         "one exchange makes the release live",
     );
+    start_engines(input.engines, plan);
+}
+
+/// Directories of named engines lie in the tree. They are copied, and what an engine that runs has open
+/// would be removed with the old ones.
+pub(super) fn stop_engines(engines: &[String], plan: &mut Plan) {
+    for unit in engines {
+        plan.notes.push(format!("{unit} is stopped for a moment: its directory lies in the tree"));
+        plan.push(Step::StopUnit { unit: unit.clone() }, "its directory moves with the tree");
+    }
+}
+
+/// Not waited for: an engine that cannot connect must not keep the server from its release.
+pub(super) fn start_engines(engines: &[String], plan: &mut Plan) {
+    for unit in engines {
+        plan.push(Step::StartUnit { unit: unit.clone() }, "it ran before");
+    }
 }
 
 /// Keeps the data before others than `of` touch them.

@@ -222,10 +222,11 @@ impl Site {
         format!("{}/{name}", self.tree())
     }
 
-    /// Data, owned by the service.
+    /// Data, owned by the service. Those of a named engine lie beside the server's, not in them: they do
+    /// not go back with the server's, nor away.
     #[must_use]
     pub fn data_dir(&self) -> String {
-        self.own(DATA_DIR)
+        self.word().map_or_else(|| DATA_DIR.to_owned(), |word| format!("/var/lib/{word}"))
     }
 
     /// Logs, owned by the service.
@@ -260,22 +261,15 @@ impl Site {
         }
     }
 
-    /// A text of a release, such as a unit, with the paths that it has here: the tree's in place of
-    /// [`INSTALL_DIR`], and a log of its own.
+    /// A text of a release, such as a unit, with the paths that it has here: its own in place of
+    /// [`INSTALL_DIR`] and [`DATA_DIR`], and a log of its own.
     #[must_use]
     pub fn localised(&self, text: &str) -> String {
         if self.name.is_none() {
             return text.to_owned();
         }
         let text = text.replace(&Self::engine(None).log_file(), &self.log_file());
-        let mut parts = text.split(INSTALL_DIR);
-        let mut new = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let longer = part.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c));
-            new.push_str(&if longer { INSTALL_DIR.to_owned() } else { self.tree() });
-            new.push_str(part);
-        }
-        new
+        moved(&moved(&text, INSTALL_DIR, &self.tree()), DATA_DIR, &self.data_dir())
     }
 
     /// The drop-in that lets its service use a port below 1024 (systemd.unit(5)).
@@ -289,6 +283,18 @@ impl Site {
     pub fn unit_file(unit: &str) -> String {
         format!("{UNIT_DIR}/{unit}")
     }
+}
+
+/// A text with `to` in place of the path `from`, also where that is the beginning of a longer path.
+fn moved(text: &str, from: &str, to: &str) -> String {
+    let mut parts = text.split(from);
+    let mut new = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let longer = part.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        new.push_str(if longer { from } else { to });
+        new.push_str(part);
+    }
+    new
 }
 
 impl std::fmt::Display for Site {
@@ -339,14 +345,14 @@ mod tests {
         assert_eq!(site.stage(), "/usr/local/.demisto.d1_x-1.demisto-install");
         assert_eq!(site.state_dir(), "/var/lib/demisto-install/engines/x-1");
         assert_eq!(site.config_file(), "/usr/local/demisto/d1_x-1/d1.conf");
-        assert_eq!(site.data_dir(), "/var/lib/demisto/d1_x-1");
+        assert_eq!(site.data_dir(), "/var/lib/d1_x-1");
         assert_eq!(site.log_file(), "/var/log/demisto/d1_x-1/d1.log");
         assert_eq!(site.unit(), "d1_x-1.service");
         assert_eq!(site.unit_named("d1-clean.timer"), "d1_x-1-clean.timer");
         assert_eq!(site.unit_named("clean.timer"), "d1_x-1-clean.timer");
         assert_eq!(site.to_string(), "engine x-1");
-        let text = "A=/usr/local/demisto\nB=/usr/local/demisto/d1 /usr/local/demistox /var/lib/demisto";
-        let here = "A=/usr/local/demisto/d1_x-1\nB=/usr/local/demisto/d1_x-1/d1 /usr/local/demistox /var/lib/demisto";
+        let text = "A=/usr/local/demisto\nB=/usr/local/demisto/d1 /usr/local/demistox /var/lib/demisto /var/lib/demisto-install";
+        let here = "A=/usr/local/demisto/d1_x-1\nB=/usr/local/demisto/d1_x-1/d1 /usr/local/demistox /var/lib/d1_x-1 /var/lib/demisto-install";
         assert_eq!(site.localised(text), here);
         assert_eq!(Site::engine(None).localised(text), text);
         let conf = r#"{"LogFile": "/var/log/demisto/d1.log"}"#;

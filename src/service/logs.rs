@@ -125,13 +125,9 @@ fn holder(place: Place) -> Result<(Dir, String)> {
         Place::Product(root, path) => {
             let inner = path.strip_prefix(product::LOG_DIR).and_then(|inner| inner.strip_prefix('/'));
             let inner = inner.ok_or_else(|| odd(Path::new(path)))?;
-            let mut dir = Dir::open_in(root, product::LOG_DIR)?;
-            let inner: RelPath = inner.parse().map_err(|_| odd(Path::new(path)))?;
-            let (parents, name) = inner.as_str().rsplit_once('/').unwrap_or(("", inner.as_str()));
-            for part in parents.split('/').filter(|part| !part.is_empty()) {
-                dir = dir.open_dir(part)?; // it belongs to the service, too
-            }
-            Ok((dir, name.to_owned()))
+            inner.parse::<RelPath>().map_err(|_| odd(Path::new(path)))?;
+            let (dir, name) = path.rsplit_once('/').ok_or_else(|| odd(Path::new(path)))?;
+            Ok((Dir::open_guarded(root, &product::GUARDED, dir)?, name.to_owned()))
         }
     }
 }

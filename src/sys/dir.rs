@@ -134,6 +134,22 @@ impl Dir {
         top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)
     }
 
+    /// Opens the directory `path` as [`Dir::open_in`] does; below one of `tops` through no link, whatever
+    /// the root: who owns a top could have made it, to lead us elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or a component below a top, or below another root, is a link.
+    pub fn open_guarded(root: &Path, tops: &[&str], path: &str) -> Result<Self> {
+        let below = |top: &&str| path.strip_prefix(*top)?.strip_prefix('/').filter(|inner| !inner.is_empty());
+        let Some((top, inner)) = tops.iter().find_map(|top| Some((top, below(top)?))) else {
+            return Self::open_in(root, path);
+        };
+        let top = Self::open_in(root, top)?;
+        let odd =
+            |_| Error::rule("open the directory", &top.path_of(inner), "it is no path that stays below");
+        top.open_beneath(&inner.parse::<RelPath>().map_err(odd)?)
+    }
+
     /// Where it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -582,6 +598,28 @@ mod tests {
         dir.remove_tree("link").unwrap();
         assert!(outside.path().join("precious").exists());
         assert!(dir.names().unwrap().is_empty());
+    }
+
+    /// On the running system, too: its root is the one whose upper directories may be links.
+    #[test]
+    fn below_a_guarded_directory_no_link_is_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.make_private_dir("real").unwrap();
+        dir.create_symlink("real", "top", None).unwrap();
+        let real = dir.open_dir("real").unwrap();
+        real.make_private_dir("inner").unwrap();
+        real.create_symlink("inner", "link", None).unwrap();
+        let top = temp.path().join("top").display().to_string();
+        let open =
+            |inner: &str| Dir::open_guarded(Path::new("/"), &["/none", &top], &format!("{top}{inner}"));
+        let ino = |dir: Dir| dir.stat_self().unwrap().ino;
+        assert_eq!(ino(open("").unwrap()), ino(real.try_clone().unwrap()), "root made that link");
+        assert_eq!(ino(open("/inner").unwrap()), ino(real.open_dir("inner").unwrap()));
+        for bad in ["/link", "/../../etc", "/inner/../link"] {
+            assert!(open(bad).is_err(), "{bad}");
+        }
+        assert!(Dir::open_guarded(Path::new("/"), &["/none"], &format!("{top}/link")).is_ok());
     }
 
     #[test]

@@ -295,7 +295,7 @@ pub fn run(
 }
 
 fn is_started(plan: &Plan) -> bool {
-    plan.steps.iter().any(|planned| matches!(planned.step, plan::Step::StartUnit { .. }))
+    plan.starts()
 }
 
 fn installed(session: &Session, receipt: &Receipt, gift: &Gift, started: bool) -> Installed {

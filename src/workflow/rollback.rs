@@ -95,6 +95,7 @@ pub fn plan(session: &Session, options: &Options) -> Result<Plan> {
         port: port(session, &survey, &retained, config_kept.as_deref(), back.as_ref()),
         enabled: &upgrade::enabled(session, &survey),
         service: upgrade::service_now(session, facts.systemd)?,
+        engines: &upgrade::engines_now(session, facts.systemd)?,
         data: options.data,
         restored,
         fixed: snapshot::is_fixed(&session.root)?,
@@ -236,7 +237,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     Ok(RolledBack {
         release: plan.release.clone(),
         retained: receipt.as_ref().map(Receipt::release),
-        started: plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
+        started: plan.starts(),
         data: used.is_some(),
         config: plan.steps.iter().any(|planned| is_of_config(&planned.step, &session.site)),
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),

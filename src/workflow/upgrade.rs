@@ -13,7 +13,7 @@ use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
-use crate::product::{self, under};
+use crate::product::{self, Site, under};
 use crate::prompt;
 use crate::receipt::Receipt;
 use crate::release::Release;
@@ -202,6 +202,7 @@ pub fn plan(
         port: port(session, present),
         enabled: &enabled(session, &survey),
         service: service_now(session, offer.facts.systemd)?,
+        engines: &engines_now(session, offer.facts.systemd)?,
         snapshots: snapshots(session, offer, present, options)?,
         retained: retained.as_ref(),
         dropped: match retained.as_ref().and_then(|retained| retained.snapshot_place(&session.root)) {
@@ -271,6 +272,20 @@ pub(super) fn enabled(session: &Session, survey: &Survey) -> BTreeSet<String> {
 pub(super) fn service_now(session: &Session, systemd: bool) -> Result<Service> {
     let live = session.is_live() && systemd;
     Ok(Service { live, active: live && service::state(&session.site.unit())?.is_wanted() })
+}
+
+/// Units of the named engines that run, when it is their tree that changes.
+pub(super) fn engines_now(session: &Session, systemd: bool) -> Result<Vec<String>> {
+    let mut units = Vec::new();
+    if session.site.name().is_none() && session.is_live() && systemd {
+        for name in session.other_engines()? {
+            let unit = Site::engine(Some(name.parse()?)).unit();
+            if service::state(&unit)?.is_wanted() {
+                units.push(unit);
+            }
+        }
+    }
+    Ok(units)
 }
 
 /// Compares the signers with those of the installed release, and says what was found.
@@ -426,7 +441,7 @@ fn upgraded(session: &Session, present: &Present, planned: Planned) -> Upgraded 
         from: present.receipt().map(Receipt::release),
         release: planned.plan.release.clone(),
         title: planned.plan.title.clone(),
-        started: planned.plan.steps.iter().any(|p| matches!(p.step, plan::Step::StartUnit { .. })),
+        started: planned.plan.starts(),
         conflicts: planned.conflicts,
         snapshot,
         log: under(&session.root, product::INSTALL_LOG).display().to_string(),

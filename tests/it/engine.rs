@@ -151,7 +151,7 @@ fn a_named_engine_has_places_of_its_own() {
     assert_eq!(mode("usr/local/demisto/d1_x/d1.conf"), 0o640);
     assert_eq!((mode("usr/local/demisto/d1_x"), mode("usr/local/demisto")), (0o755, 0o755));
     for path in [
-        "var/lib/demisto/d1_x",
+        "var/lib/d1_x",
         "var/log/demisto/d1_x",
         "var/lib/demisto-install/engines/x/receipt.json",
         "etc/systemd/system/multi-user.target.wants/d1_x.service",
@@ -181,9 +181,12 @@ fn two_engines_share_nothing() {
     succeeds(&engine("uninstall", root.path()).args(["--name", "y", "--purge", "--yes"]).output().unwrap());
     assert_eq!(all(&root, "usr/local/demisto/d1_x"), first);
     assert!(!root.at("usr/local/demisto/d1_y").exists() && !root.at("var/log/demisto/d1_y").exists());
+    assert!(!root.at("var/lib/d1_y").exists());
     assert!(root.at("etc/logrotate.d/demisto").exists(), "the other engine needs it");
     succeeds(&engine("uninstall", root.path()).args(["--name", "x", "--purge", "--yes"]).output().unwrap());
-    for gone in ["usr/local/demisto", "etc/logrotate.d/demisto", "var/lib/demisto", "var/log/demisto"] {
+    for gone in
+        ["usr/local/demisto", "etc/logrotate.d/demisto", "var/lib/demisto", "var/lib/d1_x", "var/log/demisto"]
+    {
         assert!(!root.at(gone).exists(), "{gone}");
     }
 }
@@ -300,6 +303,37 @@ fn a_low_port_gets_a_drop_in() {
     assert!(!root.at("etc/systemd/system/d1_x.service.d").exists());
 }
 
+/// The service owns the directory of logs, and could lead root to what it takes possession of.
+#[test]
+fn a_link_in_the_place_of_a_directory_is_refused_as_root() {
+    let root = Root::with_accounts();
+    let outside = root.at("outside");
+    fs::create_dir(&outside).unwrap();
+    let vendor = Vendor::get();
+    let installs = |name: &str| {
+        let mut command = engine("install", root.path());
+        command.arg(v1()).args(["--name", name, "--yes", "--no-start", "--key"]);
+        command.arg(vendor.file("release.asc")).arg("--answers").arg(vendor.file("answers.json"));
+        command.output().unwrap()
+    };
+    for name in ["x", "y"] {
+        let place = root.at("var/log/demisto").join(format!("d1_{name}"));
+        match name {
+            "x" => std::os::unix::fs::symlink(&outside, &place).unwrap(),
+            _ => fs::write(&place, "").unwrap(),
+        }
+        let before = root.snapshot();
+        let output = installs(name);
+        refused(&output, 4, "is no directory");
+        assert_eq!(fs::metadata(&outside).unwrap().uid(), 0);
+        assert_eq!(root.snapshot().differences(&before), Vec::<String>::new());
+        fs::remove_file(&place).unwrap();
+    }
+    fs::create_dir(root.at("var/log/demisto/d1_x")).unwrap();
+    succeeds(&installs("x"));
+    assert_ne!(fs::metadata(root.at("var/log/demisto/d1_x")).unwrap().uid(), 0);
+}
+
 #[test]
 fn an_upgrade_merges_and_the_way_back_is_exact() {
     let root = Root::furnished();
@@ -404,6 +438,26 @@ fn server_and_engine_leave_each_other_alone() {
     assert!(root.at("etc/logrotate.d/demisto").exists() && !root.at("usr/local/demisto/server").exists());
     succeeds(&upgrade(&v2(), root.path()).args(["--name", "x"]).output().unwrap());
     assert!(text(&root, "usr/local/demisto/d1_x/version.json").contains("6.14.1"));
+}
+
+/// They are the engine's: what the server's upgrade found there does not come back over them.
+#[test]
+fn data_of_an_engine_do_not_go_back_with_those_of_the_server() {
+    let (vendor, root) = (Vendor::get(), with_server());
+    named(&root);
+    let (of_server, of_engine) = (root.at("var/lib/demisto/state"), root.at("var/lib/d1_x/state"));
+    for file in [&of_server, &of_engine] {
+        fs::write(file, "before").unwrap();
+    }
+    let held = fs::File::open(root.at("var/lib/d1_x")).unwrap().metadata().unwrap().ino();
+    succeeds(&vendor.upgrade(&vendor.next(), root.path()).output().unwrap());
+    for file in [&of_server, &of_engine] {
+        fs::write(file, "after").unwrap();
+    }
+    succeeds(&run("rollback", root.path()).args(["--yes", "--data", "restore"]).output().unwrap());
+    assert_eq!(fs::read_to_string(of_server).unwrap(), "before");
+    assert_eq!(fs::read_to_string(of_engine).unwrap(), "after");
+    assert_eq!(fs::metadata(root.at("var/lib/d1_x")).unwrap().ino(), held);
 }
 
 #[test]

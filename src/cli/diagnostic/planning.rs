@@ -15,6 +15,10 @@ pub(super) fn of_plan(error: &plan::Error) -> Diagnosis {
             Exit::Blocked,
             "remove the engine with `demisto-install engine uninstall --purge` (keep a copy of its d1.conf and keys), and install it again with --name NAME after the server",
         ),
+        E::OddDir { .. } => diagnosis(
+            Exit::Blocked,
+            "look at what it is and remove it; a link there may have been made by whoever controls the service",
+        ),
         E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
         E::EnginesRemain { .. } => {
             diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")

@@ -70,17 +70,17 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
         "/usr/local/demisto/d1_x"
     );
     assert_eq!(
-        host.sh(
-            "stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/demisto/d1_x"
-        ),
+        host.sh("stat -c '%a %U:%G' /usr/local/demisto/d1_x/d1.conf /var/log/demisto/d1_x /var/lib/d1_x"),
         "640 demisto:demisto\n750 demisto:demisto\n750 demisto:demisto"
     );
-    let before = pid(&host);
     host.put(Bundle::with(&V2).path(), "/root/v2");
     for change in ["/root/v2 upgrade --yes", "/root/demisto-install rollback --yes", "/root/v2 upgrade --yes"]
     {
-        host.sh(change);
-        assert_eq!(pid(&host), before, "{change}");
+        let (before, said) = (pid(&host), host.sh(change));
+        assert!(said.contains("stop d1_x.service") && said.contains("start d1_x.service"), "{said}");
+        assert_ne!(pid(&host), before, "{change}");
+        // it has the directory that its path leads to, and none that is gone
+        host.sh("test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");
         // it connects again by itself when the server is back
         host.sh("for i in $(seq 100); do /root/demisto-install engine status | grep -q 'Connected  yes' && exit; sleep 0.2; done; exit 1");
         is_well(&host, "6.12.0-100");
@@ -98,6 +98,42 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     host.sh("/root/demisto-install engine verify --name x");
     host.sh("/root/demisto-install engine uninstall --name x --yes --purge");
     host.sh("test ! -e /usr/local/demisto/d1_x; test ! -e /etc/systemd/system/d1_x.service; test ! -e /var/log/demisto/d1_x");
+}
+
+/// An engine comes back also when the server's change does not, and one that stood still is left so.
+#[test]
+fn an_engine_runs_again_after_a_change_of_the_server_that_was_undone() {
+    let host = both("undone-beside");
+    let bad = Bundle::with(&[&V2[..], &["--fault", "crash"]].concat());
+    host.put(bad.path(), "/root/bad");
+    let (before, conf) = (pid(&host), host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"));
+    let command = "/root/bad upgrade --yes --health-timeout 12";
+    fails(&host, command, 1, &["everything is as it was before"]);
+    assert_ne!(pid(&host), before);
+    host.sh("systemctl is-active d1_x; test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");
+    assert_eq!(host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"), conf);
+    host.sh("systemctl stop d1_x");
+    host.put(Bundle::with(&V2).path(), "/root/v2");
+    host.sh("/root/v2 upgrade --yes");
+    host.sh("! systemctl is-active d1_x");
+}
+
+/// On the running system root follows links that root made, and none that the service made.
+#[test]
+fn no_link_of_the_service_leads_root_elsewhere() {
+    let host = Container::up("engine-links");
+    Bundle::with(&V1).put(&host);
+    host.put(engine(&V1, None).path(), "/root/engine");
+    host.sh("groupadd demisto; useradd -r -g demisto -d /var/lib/demisto -s /usr/sbin/nologin demisto
+        mkdir -p /root/victim /data/lib/demisto /var/log/demisto; chmod 755 /data; rm -rf /var/lib/demisto
+        ln -s /data/lib/demisto /var/lib/demisto; chown demisto:demisto /data/lib/demisto /var/log/demisto
+        setpriv --reuid demisto --regid demisto --clear-groups ln -s /root/victim /var/log/demisto/d1_x");
+    let install = "/root/engine engine install --name x --no-start --answers /root/answers.json --yes";
+    fails(&host, install, 4, &["/var/log/demisto/d1_x, where the service has to write, is no directory"]);
+    assert_eq!(host.sh("stat -c %U:%G /root/victim /etc"), "root:root\nroot:root");
+    host.sh("rm /var/log/demisto/d1_x");
+    host.sh(install);
+    assert_eq!(host.sh("stat -c %U /data/lib/demisto /var/log/demisto/d1_x"), "demisto\ndemisto");
 }
 
 #[test]
@@ -119,7 +155,8 @@ fn an_engine_that_does_not_connect_goes_back() {
         is_well(&host, "6.12.0-100");
     }
     // a first installation leaves nothing
-    let nothing = "cd /; find etc usr/local var/lib/demisto var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
+    let nothing =
+        "cd /; find etc usr/local var/lib var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
     host.sh("sed s/d1_x/d1_y/ /root/d1.conf > /root/d1_y.conf");
     fails(
         &host,
