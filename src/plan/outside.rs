@@ -3,7 +3,7 @@
 use super::install::{ancestors, host_files, units};
 use super::{Plan, Step};
 use crate::manifest::{Manifest, Unit};
-use crate::product::{Owner, Site, UnitDir};
+use crate::product::{Owner, Site};
 use crate::types::Mode;
 
 /// Their mode; root owns them.
@@ -79,6 +79,7 @@ pub fn packaged_files(manifest: &Manifest, site: &Site) -> Vec<String> {
     packaged(manifest, site).into_iter().map(|file| file.path).collect()
 }
 
+/// A package says of each of its units where it lies, and brings it as a file, too.
 fn is_packaged(unit: &Unit) -> bool {
-    unit.dir == Some(UnitDir::Packages)
+    unit.dir.is_some()
 }

@@ -10,7 +10,7 @@ use super::upgrade::{STARTED, take_snapshot};
 use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::SnapshotReason;
+use crate::product::{SnapshotReason, unit_of_path};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::Digest;
@@ -241,11 +241,13 @@ fn configuration(input: &Rollback, plan: &mut Plan) {
     }
 }
 
-/// Files that a package brought go and come with it.
+/// Files that a package brought go and come with it; units of the host's directory do so by their names.
 fn packaged(input: &Rollback, plan: &mut Plan) {
     let site = &input.survey.site;
     let of = |side: Option<(&Receipt, &Manifest)>| {
-        side.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site))
+        let mut files = side.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site));
+        files.retain(|file| unit_of_path(&file.path).is_none_or(|unit| unit_path(unit) != file.path));
+        files
     };
     let (now, back) = (of(input.now), of(input.back));
     for file in back.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
