@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, unit_path};
-use super::outside::packaged as packaged_of;
+use super::outside::{are_free, packaged as packaged_of, paths_of};
 use super::snapshot::{Restored, replace_data};
 use super::upgrade::{STARTED, take_snapshot};
 use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step};
@@ -82,6 +82,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     if let Some(point) = input.survey.inner_mounts.first() {
         return Err(Error::InnerMount { point: point.display().to_string() });
     }
+    free(input)?;
     let restore = data_goes_back(input)?;
     let place = (input.survey.root.as_path(), &input.survey.site);
     let mut plan = match input.back {
@@ -101,6 +102,15 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     records(input, &mut plan);
     input.packaging.records(&mut plan);
     Ok(plan)
+}
+
+fn free(input: &Rollback) -> Result<()> {
+    let site = &input.survey.site;
+    let back = input.back.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site));
+    let mut ours = input.now.map_or_else(Vec::new, |(_, manifest)| paths_of(manifest, site));
+    // units of the host's directory are kept and put back by their names
+    ours.extend(input.units.keys().map(|name| unit_path(name)));
+    are_free(&back, input.survey, input.texts, &ours)
 }
 
 fn data_goes_back(input: &Rollback) -> Result<bool> {

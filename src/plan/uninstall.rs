@@ -102,8 +102,8 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         plan.notes.push("the account and the files outside the tree stay: others here use them".to_owned());
         return;
     }
-    for (path, ..) in host_files() {
-        plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
+    for (path, ..) in host_files().iter().filter(|(path, ..)| !input.packaged.iter().any(|own| own == path)) {
+        plan.push(Step::RemoveFile { path: (*path).to_owned() }, "this program wrote it");
     }
 }
 

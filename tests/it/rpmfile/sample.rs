@@ -84,7 +84,7 @@ print("trans file trigger")
 "#;
 
 /// Builds `spec` with this payload; returns the package's path.
-pub(super) fn build(dir: &Path, spec: &str, payload: &str) -> PathBuf {
+pub(crate) fn build(dir: &Path, spec: &str, payload: &str) -> PathBuf {
     need("rpmbuild", "rpm");
     let top = dir.join("build");
     let _ = std::fs::remove_dir_all(&top);
