@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::rpmfile::sample;
-use crate::support::installer::{Root, Tree, Vendor, run, said};
+use crate::support::container::Container;
+use crate::support::installer::{PROGRAM, Root, Tree, Vendor, run, said};
 use crate::support::pgp::{Gpg, NOW, need};
 
 /// A maker of packages with a key.
@@ -65,7 +66,7 @@ impl Maker {
         let mut command = run(verb, root.path());
         command.arg(package).arg("--key").arg(&self.key);
         if verb == "upgrade" {
-            command.arg("--yes");
+            command.arg("--yes").arg("--answers").arg(vendor.file("answers.json"));
         } else {
             command.arg("--no-owner").arg("--answers").arg(vendor.file("answers.json"));
             command.arg("--cert").arg(vendor.file("cert.pem")).arg("--cert-key").arg(vendor.file("cert.key"));
@@ -151,7 +152,7 @@ fn what_is_in_the_place_of_a_packages_file_is_never_overwritten() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(fs::read_to_string(root.at("etc/sysctl.d/10-demisto.conf")).unwrap(), "a = 2\n");
     // there and back
-    let roll = || run("rollback", root.path()).arg("--key").arg(&maker.key).arg("--yes").output().unwrap();
+    let roll = || run("rollback", root.path()).arg("--yes").output().unwrap();
     let output = roll();
     assert!(output.status.success(), "{}", said(&output));
     assert!(!root.at("etc/logrotate.d/demistoserver").exists());
@@ -175,4 +176,52 @@ fn a_unit_in_the_hosts_directory_is_planned_once() {
     assert!(output.status.success() && root.at(path.trim_start_matches('/')).exists(), "{}", said(&output));
     let output = run("uninstall", root.path()).arg("--dry-run").output().unwrap();
     assert_eq!(count(&output, "remove"), 1, "{}", said(&output));
+}
+
+#[test]
+fn planning_leaves_no_database_of_rpms() {
+    let (maker, root) = (Maker::new(), Root::fresh());
+    let package = maker.package(SERVER, "", &[], "");
+    let output = maker.call("plan", &package, &root, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!root.all_paths().iter().any(|path| path.contains("rpm")), "{:?}", root.all_paths());
+}
+
+/// On a machine with an rpm database of its own, which then knows the product's packages and loses no other.
+#[test]
+fn registering_touches_no_other_package() {
+    let (maker, host) = (Maker::new(), Container::up("register"));
+    host.put(PROGRAM, "/root/demisto-install");
+    host.put(&maker.key, "/root/release.asc");
+    for name in ["answers.json", "password", "cert.pem", "cert.key"] {
+        host.put(Vendor::get().file(name), &format!("/root/{name}"));
+    }
+    let put = |nvr, header: &str, name: &str| host.put(maker.package(nvr, header, &[], ""), name);
+    put(("coreutils", "1", 1), "", "/root/coreutils.rpm");
+    put(SERVER, "", "/root/one.rpm");
+    put(("demistoserver", "6.14.0", 2), "Obsoletes: demisto-old", "/root/two.rpm");
+    put(("demistoserver", "6.14.0", 3), "Obsoletes: coreutils", "/root/three.rpm");
+    let given = "--answers /root/answers.json --admin-password-file /root/password --cert /root/cert.pem \
+                 --cert-key /root/cert.key --key /root/release.asc --no-start --register-rpm always";
+    let upgrade = "--key /root/release.asc --yes --register-rpm always --answers /root/answers.json";
+
+    // there is no database yet, and looking makes none
+    host.sh("rm -rf /root/.rpmdb /.rpmdb /var/lib/rpm/*");
+    host.sh("/root/demisto-install plan /root/one.rpm --answers /root/answers.json --cert /root/cert.pem \
+             --cert-key /root/cert.key --key /root/release.asc");
+    host.sh("test ! -e /root/.rpmdb && test ! -e /.rpmdb && ! ls /var/lib/rpm/rpmdb.sqlite");
+    host.sh(&format!("/root/demisto-install install /root/one.rpm {given}"));
+    host.sh("test ! -e /.rpmdb");
+    assert_eq!(host.sh("HOME=/root rpm -qa"), "demistoserver-6.14.0-1.x86_64");
+
+    host.sh("rpm --force-debian -i --justdb --nodeps --nosignature /root/coreutils.rpm");
+    host.sh(&format!("/root/demisto-install upgrade /root/two.rpm {upgrade}"));
+    assert_eq!(host.sh("rpm -qa | sort"), "coreutils-1-1.x86_64\ndemistoserver-6.14.0-2.x86_64");
+    let told = host.sh(&format!("/root/demisto-install upgrade /root/three.rpm {upgrade} 2>&1"));
+    assert!(told.contains("not entered into rpm's database"), "{told}");
+    assert_eq!(host.sh("rpm -qa"), "coreutils-1-1.x86_64");
+    host.sh("/root/demisto-install rollback --yes");
+    assert_eq!(host.sh("rpm -qa | sort"), "coreutils-1-1.x86_64\ndemistoserver-6.14.0-2.x86_64");
+    host.sh("/root/demisto-install uninstall --yes");
+    assert_eq!(host.sh("rpm -qa"), "coreutils-1-1.x86_64");
 }
