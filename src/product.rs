@@ -176,6 +176,36 @@ pub fn is_unit_name(text: &str) -> bool {
     text.strip_suffix(".service").or_else(|| text.strip_suffix(".timer")).is_some_and(is_word)
 }
 
+/// Whether a package's name is one of the product's: the server's begins with `demisto`, an engine's is `d1`, alone
+/// or followed by `-` or `_`.
+#[must_use]
+pub fn is_package_name(name: &str) -> bool {
+    name.starts_with("demisto") || is_engine_package(name)
+}
+
+/// Whether a package's name is an engine's.
+#[must_use]
+pub fn is_engine_package(name: &str) -> bool {
+    name.strip_prefix("d1").is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
+}
+
+/// Whether a unit may come in a package: it is the product's by its name, and not a named engine's.
+#[must_use]
+pub fn is_packaged_unit(name: &str) -> bool {
+    let engine = name.strip_prefix("d1").is_some_and(|rest| rest.starts_with(['.', '-']));
+    is_unit_name(name) && (engine || name.starts_with("demisto"))
+}
+
+/// Whether a file beside those of other packages is named after the product or the package that brings it,
+/// perhaps behind digits that order such files: `10-demisto.conf`.
+#[must_use]
+pub fn is_named_after(name: &str, package: &str) -> bool {
+    let plain = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let plain = if plain.len() < name.len() { plain.strip_prefix('-').unwrap_or(name) } else { name };
+    let engine = plain.strip_prefix("d1").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+    is_package_name(package) && (engine || plain.starts_with("demisto") || plain.starts_with(package))
+}
+
 /// Where `path`, absolute as the installed system sees it, lies below `root`.
 #[must_use]
 pub fn under(root: &Path, path: &str) -> PathBuf {
@@ -192,6 +222,31 @@ mod tests {
         for bad in ["", ".service", "../x.service", "a/b.service", "x.mount", "x@y.service"] {
             assert!(!is_unit_name(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_package_brings_is_named_after_the_product() {
+        for name in ["demistoserver", "demisto", "d1", "d1-engine", "d1_x"] {
+            assert!(is_package_name(name), "{name}");
+        }
+        for name in ["bash", "d10", "d1x", "xdemisto", ""] {
+            assert!(!is_package_name(name), "{name}");
+        }
+        for unit in ["demisto.service", "demisto-backup.timer", "d1.service", "d1.timer", "d1-x.service"] {
+            assert!(is_packaged_unit(unit), "{unit}");
+        }
+        for unit in ["ssh.service", "d1_x.service", "d10.service", "d1", "xdemisto.service", "demisto.socket"]
+        {
+            assert!(!is_packaged_unit(unit), "{unit}");
+        }
+        for file in ["demisto.conf", "demistoserver", "d1", "d1.conf", "10-demisto.conf", "99-d1-x.conf"] {
+            assert!(is_named_after(file, "demistoserver"), "{file}");
+        }
+        for file in ["10-network-security.conf", "rsyslog", "basic.conf", "d10.conf", "10demisto.conf", "-d1"]
+        {
+            assert!(!is_named_after(file, "demistoserver"), "{file}");
+        }
+        assert!(!is_named_after("rsyslog", "rsyslog"));
     }
 
     #[test]

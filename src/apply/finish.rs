@@ -38,7 +38,7 @@ pub(super) fn finish(plan: &Plan, context: &Context) -> Result<()> {
                     context.sink.warn(format!("the snapshot {dir}/{id} is not needed and stays: {error}"));
                 }
             }
-            Step::RegisterPackage { name } => tell(context, name, package::register(context)),
+            Step::RegisterPackage { name } => tell(context, name, package::register(context, name)),
             Step::UnregisterPackage { name } => tell(context, name, package::unregister(context, name)),
             Step::RemoveTree { trash, .. } => remove::whole(context, trash)?,
             Step::RemoveOwned { dir, trash } => {

@@ -18,61 +18,78 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const SCRIPT: &str = "script";
 const PACKAGE: &str = "package.rpm";
 
-/// Whether rpm manages what is below the root: it knows of the package that it came with itself. Where there is no
-/// database rpm is not asked: it would make one.
+/// Where rpm keeps its database: since RHEL 10 and in SUSE, before, and, for root, in Debian.
+const DATABASES: [&str; 3] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm", "/root/.rpmdb"];
+/// What a database is, by what it is made with.
+const DATABASE_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
+
+/// Whether rpm manages what is below the root: it knows of the package that it came with itself. rpm makes a
+/// database where it finds none, so it is asked only where there is one.
 #[must_use]
 pub fn rpm_manages(root: &Path) -> bool {
-    let known = || -> sys::Result<bool> {
-        Ok(has_database(root)? && rpm(root)?.args(["-q", "rpm"]).run()?.status.success())
+    let asked = database(root).map(|_| rpm(root).and_then(|tool| tool.args(["-q", "rpm"]).run()));
+    asked.is_some_and(|asked| asked.is_ok_and(|output| output.status.success()))
+}
+
+fn is_debian() -> bool {
+    sys::fs::exists(Path::new("/etc/debian_version"))
+}
+
+/// The database below a root that is there; Debian's rpm looks into root's home first.
+fn database(root: &Path) -> Option<&'static str> {
+    let mut places = DATABASES;
+    if is_debian() {
+        places.reverse();
+    }
+    let is_there = |place: &&str| {
+        DATABASE_FILES.iter().any(|file| sys::fs::is_file(&product::under(root, place).join(file)))
     };
-    known().unwrap_or(false)
+    places.into_iter().find(is_there)
 }
 
-/// Asking rpm for a package makes a database where there is none, and a plan changes nothing.
-fn has_database(root: &Path) -> sys::Result<bool> {
-    let output = tool()?.args(["--eval", "%{_dbpath}"]).check()?;
-    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(path.starts_with('/') && sys::fs::exists(&product::under(root, &path)))
-}
-
+/// With the database that is there, or the one that rpm makes when root calls it.
 fn rpm(root: &Path) -> sys::Result<Tool> {
-    Ok(tool()?.arg("--root").arg(root))
-}
-
-/// rpm of Debian has its database below the home of whoever calls it: root's, as for an administrator.
-fn tool() -> sys::Result<Tool> {
-    Ok(Tool::system("rpm")?.timeout(PATIENCE).env("HOME", "/root"))
+    let tool = Tool::system("rpm")?.timeout(PATIENCE).env("HOME", "/root").arg("--root").arg(root);
+    Ok(match database(root) {
+        Some(place) => tool.args(["--dbpath", place]),
+        None => tool,
+    })
 }
 
 /// Debian's rpm asks to be told that it is used on purpose.
 fn changing(root: &Path) -> sys::Result<Tool> {
     let tool = rpm(root)?;
-    Ok(if sys::fs::exists(Path::new("/etc/debian_version")) { tool.arg("--force-debian") } else { tool })
+    Ok(if is_debian() { tool.arg("--force-debian") } else { tool })
 }
 
-/// Makes rpm's database hold the package that is installed: its header, which was verified. Nothing of rpm's own
-/// is run but the database.
-pub(super) fn register(context: &Context) -> Result<()> {
+/// Makes rpm's database hold the package that is installed, in the place of one of its name: its header, which was
+/// verified. Nothing of rpm's own is run but the database. This is no upgrade in rpm's sense, in which a package may
+/// remove others.
+pub(super) fn register(context: &Context, name: &str) -> Result<()> {
     let (record, _) = super::kept_bytes(context.root, context.site)?;
     let header = manifest::signed_part(&record).map_err(crate::release::Error::from)?;
     let dir = open(context.root, &context.site.journal_dir())?;
     dir.replace_file(PACKAGE, &rpmfile::without_payload(&header), 0o600, None)?;
     let path = format!("{}/{PACKAGE}", context.site.journal_dir());
     let options =
-        ["-U", "--justdb", "--oldpackage", "--replacepkgs", "--nodeps", "--noscripts", "--notriggers"];
-    let tool = changing(context.root)?.args(options).args(["--nosignature", "--nodigest"]);
-    let done = tool.arg(context.at(&path)).check();
+        ["-i", "--justdb", "--oldpackage", "--replacepkgs", "--nodeps", "--noscripts", "--notriggers"];
+    let done = unregister(context, name).and_then(|()| {
+        let tool = changing(context.root)?.args(options).args(["--nosignature", "--nodigest"]);
+        tool.arg(context.at(&path)).check()?;
+        Ok(())
+    });
     dir.remove_file(PACKAGE)?;
-    done?;
-    Ok(())
+    done
 }
 
-/// Makes rpm's database forget a package.
+/// Makes rpm's database forget a package of the product.
 pub(super) fn unregister(context: &Context, name: &str) -> Result<()> {
-    if !has_database(context.root)? || !rpm(context.root)?.args(["-q", "--", name]).run()?.status.success() {
+    let known = |tool: Tool| tool.args(["-q", "--", name]).run();
+    let none = database(context.root).is_none() || !product::is_package_name(name);
+    if none || !known(rpm(context.root)?)?.status.success() {
         return Ok(());
     }
-    let options = ["-e", "--justdb", "--nodeps", "--noscripts", "--notriggers", "--", name];
+    let options = ["-e", "--justdb", "--allmatches", "--nodeps", "--noscripts", "--notriggers", "--", name];
     changing(context.root)?.args(options).check()?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::event::EventSink;
 use crate::plan;
 use crate::product::{EngineName, Site};
 use crate::sys;
-use crate::types::printable;
+use crate::types::{printable, printable_json};
 use crate::workflow::Session;
 
 /// Under which the options of every verb stand in its help.
@@ -94,6 +94,6 @@ impl Common {
             (Some(line), Ok(other)) => drop(line.insert("value".to_owned(), other)),
             _ => {}
         }
-        sys::fs::print(&format!("{line}\n"));
+        sys::fs::print(&format!("{}\n", printable_json(&line.to_string())));
     }
 }

@@ -13,7 +13,7 @@ use crate::event::{Event, EventSink, Unit};
 use crate::sys::clock::{self, Watch};
 use crate::sys::fs::{print, print_error};
 use crate::sys::{env, tty};
-use crate::types::{human_bytes, printable_line};
+use crate::types::{human_bytes, printable_json, printable_line};
 
 /// The version of the JSON Lines' shape.
 pub const SCHEMA: u32 = 1;
@@ -249,7 +249,7 @@ impl Json {
     fn line(&self, event: &Event) {
         let line = Line { schema: SCHEMA, time: clock::now().to_string(), event };
         if let Ok(text) = serde_json::to_string(&line) {
-            (self.write)(&format!("{text}\n"));
+            (self.write)(&format!("{}\n", printable_json(&text)));
         }
     }
 
@@ -362,6 +362,8 @@ mod tests {
         assert_eq!(total, 2048);
         assert!(lines.len() < 20, "progress is throttled: {}", lines.len());
         assert_eq!(lines[1]["unit"], "bytes");
+        let text = said(|| (&Json::new(false, record) as &dyn EventSink).note("a\u{9b}b\u{202e}"));
+        assert!(text.contains("a\\u009bb\\u202e"), "{text}");
     }
 
     #[test]

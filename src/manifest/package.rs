@@ -104,7 +104,7 @@ pub fn texts_of(package: &Package) -> Result<Vec<usize>> {
     let mut wanted = Vec::new();
     for (index, file) in package.files.iter().enumerate() {
         let rpmfile::Kind::File { size, .. } = file.kind else { continue };
-        if !Where::of(&file.path).is_text() {
+        if !Where::of(&file.path, &package.name).is_text() {
             continue;
         }
         total = total.saturating_add(size);
@@ -182,25 +182,36 @@ enum Where<'p> {
     Known,
     /// A small file elsewhere.
     Outside,
+    /// A unit or a small file that has not the product's name, so it may be another package's.
+    Unnamed,
     /// Not the product's business.
     Foreign,
 }
 
 impl<'p> Where<'p> {
-    fn of(path: &'p str) -> Self {
+    fn of(path: &'p str, package: &str) -> Self {
         if let Some(inner) = path.strip_prefix(product::INSTALL_DIR).and_then(|rest| rest.strip_prefix('/')) {
             return Self::Tree(inner);
         }
         let unit = UNIT_DIRS.iter().find_map(|(dir, which)| Some((*which, path.strip_prefix(dir)?)));
         if let Some((dir, name)) = unit {
-            return if product::is_unit_name(name) { Self::Unit(dir, name) } else { Self::Foreign };
+            return match product::is_unit_name(name) {
+                true if product::is_packaged_unit(name) => Self::Unit(dir, name),
+                true => Self::Unnamed,
+                false => Self::Foreign,
+            };
         }
+        let beside = |dir: &&str| path.strip_prefix(*dir).and_then(|rest| rest.split('/').next());
+        let beside = OUTSIDE.iter().find_map(beside);
         let known = [product::INSTALL_DIR, product::DATA_DIR, product::LOG_DIR];
         match path {
             product::CONFIG_FILE => Self::Config,
             _ if known.contains(&path) => Self::Known,
-            _ if OUTSIDE.iter().any(|dir| path.starts_with(dir)) => Self::Outside,
-            _ => Self::Foreign,
+            _ => match beside {
+                Some(name) if product::is_named_after(name, package) => Self::Outside,
+                Some(_) => Self::Unnamed,
+                None => Self::Foreign,
+            },
         }
     }
 
@@ -209,7 +220,7 @@ impl<'p> Where<'p> {
         match self {
             Self::Tree(inner) => is_setting(inner),
             Self::Unit(..) | Self::Config | Self::Outside => true,
-            Self::Known | Self::Foreign => false,
+            Self::Known | Self::Unnamed | Self::Foreign => false,
         }
     }
 }
@@ -258,9 +269,13 @@ fn derive(package: &Package, texts: Option<&Texts>) -> Result<Manifest> {
         return unfit(&package.name, "it is made for another processor");
     }
     let reader = Reader { texts };
+    if !product::is_package_name(&package.name) {
+        return unfit(&package.name, "it is neither the server's package nor an engine's by its name");
+    }
     let mut found = Found::default();
     for (index, file) in package.files.iter().enumerate() {
-        found.take(file, rpmfile::carrier(&package.files, index), &reader)?;
+        let place = Where::of(&file.path, &package.name);
+        found.take((file, place), rpmfile::carrier(&package.files, index), &reader)?;
     }
     found.add_missing_dirs();
     let manifest = found.into_manifest(package)?;
@@ -271,8 +286,8 @@ fn derive(package: &Package, texts: Option<&Texts>) -> Result<Manifest> {
 }
 
 impl Found {
-    fn take(&mut self, file: &File, carrier: usize, reader: &Reader) -> Result<()> {
-        match Where::of(&file.path) {
+    fn take(&mut self, (file, place): (&File, Where), carrier: usize, reader: &Reader) -> Result<()> {
+        match place {
             Where::Tree(inner) => self.in_tree(file, inner, carrier, reader),
             Where::Unit(dir, name) => {
                 let unit = Unit { name: name.to_owned(), text: reader.text(file)?, dir: Some(dir) };
@@ -286,7 +301,10 @@ impl Found {
             Where::Outside if file.kind == rpmfile::Kind::Dir => Ok(()),
             Where::Outside => self.outside(file, reader),
             Where::Known => Ok(()),
-            Where::Foreign if file.kind == rpmfile::Kind::Dir => Ok(()), // made by whoever needs it
+            Where::Unnamed | Where::Foreign if file.kind == rpmfile::Kind::Dir => Ok(()), // made by whoever needs it
+            Where::Unnamed => {
+                unfit(&file.path, "it is not named after the product, so it may be another package's")
+            }
             Where::Foreign => unfit(&file.path, "it lies outside of the product's places"),
         }
     }
@@ -355,26 +373,10 @@ impl Found {
         }
     }
 
-    /// What the name says; that of a package with a description may be any, which matters only where the texts
-    /// are not known.
-    fn role(&self, package: &Package) -> Result<Role> {
-        let name = package.name.as_str();
-        let described = || self.entries.keys().any(|path| path.as_str() == product::RELEASE_FILE);
-        if name.starts_with("demisto") {
-            Ok(Role::Server)
-        } else if name == "d1" || name.starts_with("d1_") || name.starts_with("d1-") {
-            Ok(Role::Engine)
-        } else if described() {
-            Ok(if self.engine_config.is_some() { Role::Engine } else { Role::Server })
-        } else {
-            unfit(name, "it is neither the server's package nor an engine's")
-        }
-    }
-
     fn into_manifest(self, package: &Package) -> Result<Manifest> {
         let said = match self.description {
             Some(description) => description,
-            None => guess(package, &self.licences, self.role(package)?)?,
+            None => guess(package, &self.licences, role(package))?,
         };
         let (version, build) = numbers(package)?;
         if (said.version, said.build) != (version, build) {
@@ -414,6 +416,11 @@ impl Found {
 
 fn modified(file: &File) -> i64 {
     i64::try_from(file.mtime).unwrap_or(i64::MAX)
+}
+
+/// What the name says.
+fn role(package: &Package) -> Role {
+    if product::is_engine_package(&package.name) { Role::Engine } else { Role::Server }
 }
 
 fn names_a_licence(inner: &str) -> bool {

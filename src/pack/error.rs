@@ -37,7 +37,7 @@ pub enum Error {
         format: &'static str,
     },
     /// The name cannot be a package's.
-    #[error("{0:?} is no name for a package: letters, digits, - and _, a letter or digit first")]
+    #[error("{0:?} is no name for a package: letters, digits, - and _, and demisto or d1 first")]
     Name(String),
     /// The package cannot be built.
     #[error("the package cannot be built")]

@@ -1,8 +1,10 @@
 //! The plans of an engine's installation, and of another configuration for it. What comes after is
 //! planned as it is for servers.
 
+use std::collections::BTreeMap;
+
 use super::install::{self, DIR_MODE};
-use super::outside::FILE_MODE;
+use super::outside::{FILE_MODE, are_free, packaged};
 use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step};
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -38,6 +40,8 @@ pub struct Engine<'a> {
     pub facts: &'a Facts,
     /// What is there already.
     pub survey: &'a Survey,
+    /// The texts of units and other small files that exist, by path.
+    pub texts: &'a BTreeMap<String, String>,
     /// What the engine is given.
     pub files: &'a [Given],
     /// The configuration that will count, if it is the administrator's: one that is given, or was kept.
@@ -75,6 +79,7 @@ pub fn engine_install(input: &Engine, receipt: Option<&Receipt>) -> Result<Optio
     }
     let kept = kept(input.survey)?;
     install::fits(input.manifest, input.survey, input.owners)?;
+    are_free(&packaged(input.manifest, &input.survey.site), input.survey, input.texts, &[])?;
     let start = input.start && input.config.is_some();
     if start && !input.facts.systemd {
         return Err(Error::NoSystemd);

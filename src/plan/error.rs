@@ -126,6 +126,12 @@ pub enum Error {
         /// What is in it.
         found: String,
     },
+    /// Files that a package brings have their places taken.
+    #[error("the package brings {paths}, and something else is there that no installed release brought")]
+    Taken {
+        /// Their paths.
+        paths: String,
+    },
     /// Another file system is mounted on the installation directory.
     #[error(
         "another file system is mounted on /usr/local/demisto, so a release cannot be switched in one step"

@@ -1,6 +1,8 @@
 //! The plan of a first installation.
 
-use super::outside::files_outside;
+use std::collections::BTreeMap;
+
+use super::outside::{are_free, files_outside, packaged};
 use super::{Action, Error, Old, Packaging, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
@@ -39,6 +41,8 @@ pub struct Install<'a> {
     pub facts: &'a Facts,
     /// What is there already.
     pub survey: &'a Survey,
+    /// The texts of units and other small files that exist, by path.
+    pub texts: &'a BTreeMap<String, String>,
     /// What the administrator said.
     pub answers: &'a Answers,
     /// Where the certificate comes from.
@@ -149,6 +153,7 @@ pub fn install(input: &Install, receipt: Option<&Receipt>) -> Result<Option<Plan
     }
     is_free(input.survey)?;
     fits(input.manifest, input.survey, input.owners)?;
+    are_free(&packaged(input.manifest, &input.survey.site), input.survey, input.texts, &[])?;
     if input.answers.start && !input.facts.systemd {
         return Err(Error::NoSystemd);
     }

@@ -1,12 +1,16 @@
 //! The files of a release outside its tree and its configuration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{ancestors, host_files, unit_path, units};
-use super::{Plan, Step};
+use super::{Error, Plan, Result, Step};
+use crate::host::Survey;
 use crate::manifest::{Manifest, Unit};
-use crate::product::{Owner, Site, UnitDir};
+use crate::product::{Owner, Site};
 use crate::types::Mode;
+
+/// The texts of files that exist, by path.
+pub(super) type Texts = BTreeMap<String, String>;
 
 /// Their mode; root owns them.
 pub const FILE_MODE: Mode = Mode::new(0o644);
@@ -47,7 +51,9 @@ pub fn files_outside(manifest: &Manifest, site: &Site) -> Vec<HostFile> {
         why,
         modified: None,
     });
-    own.chain(of_release(manifest, site)).collect()
+    let brought = of_release(manifest, site);
+    let own = own.filter(|own| !brought.iter().any(|file| file.path == own.path)).collect::<Vec<_>>();
+    own.into_iter().chain(brought).collect()
 }
 
 /// Those that the release brings.
@@ -106,12 +112,30 @@ pub(super) fn enable(moved: &[&String], plan: &mut Plan) {
 
 const MOVED: &str = "its unit lies elsewhere in the other release";
 
+/// Whether those that a package brings have their places free, or the same text is there. What `ours` names came
+/// with the installed release; anything else in such a place belongs to the administrator or another package.
+pub(super) fn are_free(new: &[HostFile], survey: &Survey, texts: &Texts, ours: &[String]) -> Result<()> {
+    let taken = |file: &&HostFile| {
+        survey.present.contains(&file.path)
+            && texts.get(&file.path) != Some(&file.text)
+            && !ours.contains(&file.path)
+    };
+    let taken: Vec<&str> = new.iter().filter(taken).map(|file| file.path.as_str()).collect();
+    if taken.is_empty() { Ok(()) } else { Err(Error::Taken { paths: taken.join(", ") }) }
+}
+
+/// Paths of all files outside the tree that come with a release: those in their places are replaced.
+pub(super) fn paths_of(manifest: &Manifest, site: &Site) -> Vec<String> {
+    files_outside(manifest, site).into_iter().map(|file| file.path).collect()
+}
+
 /// Paths of those that lie where a package says.
 #[must_use]
 pub fn packaged_files(manifest: &Manifest, site: &Site) -> Vec<String> {
     packaged(manifest, site).into_iter().map(|file| file.path).collect()
 }
 
+/// A package says of each of its units where it lies, and brings it as a file, too.
 fn is_packaged(unit: &Unit) -> bool {
-    unit.dir == Some(UnitDir::Packages)
+    unit.dir.is_some()
 }

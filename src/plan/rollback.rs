@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::install::{self, unit_path};
-use super::outside::packaged as packaged_of;
+use super::outside::{are_free, packaged as packaged_of, paths_of};
 use super::snapshot::{Restored, replace_data};
 use super::upgrade::{STARTED, start_engines, stop_engines, take_snapshot};
 use super::{Action, Error, Old, Packaging, Plan, Result, Service, Step, outside};
 use crate::host::{Directory, Facts, Survey};
 use crate::manifest::Manifest;
-use crate::product::SnapshotReason;
+use crate::product::{SnapshotReason, unit_of_path};
 use crate::receipt::Receipt;
 use crate::retained::{self, Retained};
 use crate::types::Digest;
@@ -84,6 +84,7 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     if let Some(point) = input.survey.inner_mounts.first() {
         return Err(Error::InnerMount { point: point.display().to_string() });
     }
+    free(input)?;
     let restore = data_goes_back(input)?;
     let place = (input.survey.root.as_path(), &input.survey.site);
     let mut plan = match input.back {
@@ -108,6 +109,15 @@ pub fn rollback(input: &Rollback) -> Result<Plan> {
     records(input, &mut plan);
     input.packaging.records(&mut plan);
     Ok(plan)
+}
+
+fn free(input: &Rollback) -> Result<()> {
+    let site = &input.survey.site;
+    let back = input.back.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site));
+    let mut ours = input.now.map_or_else(Vec::new, |(_, manifest)| paths_of(manifest, site));
+    // units of the host's directory are kept and put back by their names
+    ours.extend(input.units.keys().map(|name| unit_path(name)));
+    are_free(&back, input.survey, input.texts, &ours)
 }
 
 fn data_goes_back(input: &Rollback) -> Result<bool> {
@@ -250,11 +260,13 @@ fn configuration(input: &Rollback, plan: &mut Plan) {
     }
 }
 
-/// Files that a package brought go and come with it.
+/// Files that a package brought go and come with it; units of the host's directory do so by their names.
 fn packaged(input: &Rollback, plan: &mut Plan) {
     let site = &input.survey.site;
     let of = |side: Option<(&Receipt, &Manifest)>| {
-        side.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site))
+        let mut files = side.map_or_else(Vec::new, |(_, manifest)| packaged_of(manifest, site));
+        files.retain(|file| unit_of_path(&file.path).is_none_or(|unit| unit_path(unit) != file.path));
+        files
     };
     let (now, back) = (of(input.now), of(input.back));
     for file in back.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {

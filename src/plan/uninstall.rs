@@ -88,7 +88,8 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         plan.push(Step::DisableUnit { unit: unit.clone() }, "it must not start again");
         plan.push(Step::RemoveFile { path: unit_path(unit) }, "it belongs to the release");
     }
-    for path in input.packaged {
+    let units: Vec<String> = input.receipt.units.iter().map(|unit| unit_path(unit)).collect();
+    for path in input.packaged.iter().filter(|path| !units.contains(path)) {
         plan.push(Step::RemoveFile { path: path.clone() }, "the package brought it");
     }
     let low_port = input.survey.site.low_port_file();
@@ -101,8 +102,8 @@ fn units(input: &Uninstall, plan: &mut Plan) {
         plan.notes.push("the account and the files outside the tree stay: others here use them".to_owned());
         return;
     }
-    for (path, ..) in host_files() {
-        plan.push(Step::RemoveFile { path: path.to_owned() }, "this program wrote it");
+    for (path, ..) in host_files().iter().filter(|(path, ..)| !input.packaged.iter().any(|own| own == path)) {
+        plan.push(Step::RemoveFile { path: (*path).to_owned() }, "this program wrote it");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::install;
-use super::outside::{HostFile, files_outside, of_release};
+use super::outside::{HostFile, are_free, files_outside, of_release, packaged, paths_of};
 use super::{Action, Changes, Error, Old, Packaging, Plan, Result, Step, outside};
 use crate::config::{Merged, OnConflict};
 use crate::host::{Directory, Facts, Survey};
@@ -148,6 +148,7 @@ pub fn upgrade(input: &Upgrade) -> Result<Plan> {
     allowed(input)?;
     let changes = Changes::between(input.installed.manifest(), input.manifest, input.host_things);
     fits(input, &changes)?;
+    free(input)?;
     let offered = (input.manifest, input.digest, input.signers);
     let mut plan = Plan::of_release(Action::Upgrade, offered, (&input.survey.root, &input.survey.site));
     plan.space_bytes = changes.bytes;
@@ -245,6 +246,20 @@ fn fits(input: &Upgrade, changes: &Changes) -> Result<()> {
         return Err(Error::NoSnapshot { why: why.clone() });
     }
     Ok(())
+}
+
+/// Another installer's units are replaced by the release's; nothing else of it that a package would overwrite.
+fn free(input: &Upgrade) -> Result<()> {
+    let site = &input.survey.site;
+    let new = packaged(input.manifest, site);
+    let ours = match input.installed {
+        Installed::Release { manifest, .. } => paths_of(manifest, site),
+        Installed::Adopted => {
+            let units = new.iter().filter(|file| product::unit_of_path(&file.path).is_some());
+            units.map(|file| file.path.clone()).collect()
+        }
+    };
+    are_free(&new, input.survey, input.texts, &ours)
 }
 
 fn notes(input: &Upgrade, plan: &mut Plan) {

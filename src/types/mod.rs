@@ -76,6 +76,22 @@ fn escaped(text: &str, kept: fn(char) -> bool) -> String {
     shown
 }
 
+/// The same JSON, with each character that would act on a terminal, or hide there, as `\uXXXX` (RFC 8259,
+/// section 7): names in it come from files that nobody vouches for. Outside of strings there are none.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_printable_char(c) {
+            plain.push(c);
+        } else {
+            let mut units = [0; 2];
+            plain.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    plain
+}
+
 /// An error and its causes in one line.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {
@@ -94,6 +110,15 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_json_steers_the_terminal() {
+        let value = serde_json::json!({ "a\u{9b}": "b\u{202e}c\u{7f}\u{e0041}\u{1b}é\n\"" });
+        let plain = printable_json(&value.to_string());
+        assert!(plain.chars().all(is_printable_char), "{plain}");
+        assert!(plain.contains("\\u009b") && plain.contains("\\u202e") && plain.contains('é'), "{plain}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), value);
+    }
 
     #[test]
     fn byte_counts_read_well() {

@@ -207,6 +207,7 @@ pub fn plan(session: &Session, offer: &Offer, gift: &Gift, options: &Options) ->
         signers: offer.release.signers(),
         facts: &offer.facts,
         survey: &survey,
+        texts: &upgrade::texts(session, &survey)?,
         files: &gift.files,
         config: gift.config.as_ref(),
         start: options.start,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::log::Recorder;
-use super::{Error, Session, drift, package, require_approved, wrapper};
+use super::{Error, Session, drift, package, require_approved, upgrade, wrapper};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
@@ -164,6 +164,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
         signers: offer.release.signers(),
         facts: &offer.facts,
         survey: &survey,
+        texts: &upgrade::texts(session, &survey)?,
         answers,
         certificate: certificate(options, &offer.facts)?,
         floor: apply::epoch_floor(&session.root, &session.site)?,

@@ -6,10 +6,12 @@ use super::{Error, Session};
 use crate::apply;
 use crate::manifest;
 use crate::plan::{self, Packaging, Script};
+use crate::product;
 use crate::receipt::Receipt;
 use crate::release::Release;
 use crate::rpmfile::{Package, When};
 use crate::sys::process;
+use crate::types::printable_line;
 
 /// Whether rpm's database is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +49,14 @@ pub(super) fn packaging(
         register: register(session, options.register, release, old)?,
         ..Packaging::default()
     };
+    if packaging.register.is_some()
+        && let Some(other) = release.package().and_then(foreign)
+    {
+        packaging.register = None;
+        packaging.notes.push(format!(
+            "the package is not entered into rpm's database: by its header it takes the place of {other}, or cannot be beside it"
+        ));
+    }
     if options.scriptlets {
         if !session.is_live() {
             return Err(Error::ScriptsElsewhere.into());
@@ -61,6 +71,15 @@ pub(super) fn packaging(
         ));
     }
     Ok(packaging)
+}
+
+/// What a package says to replace, or not to bear, although it is none of the product's.
+fn foreign(package: &Package) -> Option<String> {
+    let named = package.obsoletes.iter().chain(&package.conflicts);
+    named
+        .map(|other| &other.name)
+        .find(|name| !product::is_package_name(name))
+        .map(|name| printable_line(name))
 }
 
 /// What is registered stays so, unless somebody says otherwise.

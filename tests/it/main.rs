@@ -11,6 +11,7 @@
 mod support;
 
 mod attacker;
+mod careless;
 mod clone;
 mod crash;
 mod crash_engine;

@@ -133,11 +133,11 @@ fn the_header_says_what_the_description_does() {
     let lines =
         "licence = \"LicenseRef-EULA\"\nvendor = \"Example GmbH\"\nsummary = \"A server\"\n[upgrades]";
     tree.edit("[upgrades]", lines);
-    let full = tree.pack("full.rpm", &with(&["--name", "my_server"]));
+    let full = tree.pack("full.rpm", &with(&["--name", "demisto_own"]));
     let format = "%{NEVRA}|%{LICENSE}|%{VENDOR}|%{SUMMARY}|%{DESCRIPTION}";
     assert_eq!(
         rpm.query(&full, format),
-        "my_server-6.14.0-1.x86_64|LicenseRef-EULA|Example GmbH|A server|A server"
+        "demisto_own-6.14.0-1.x86_64|LicenseRef-EULA|Example GmbH|A server|A server"
     );
     let looked = Command::new(PROGRAM).arg("inspect").arg(&full).output().unwrap();
     assert!(looked.status.success() && said(&looked).contains("server"), "{}", said(&looked));
@@ -290,6 +290,7 @@ fn unfit_input_is_refused_and_leaves_nothing() {
     refused("r5", &|tree| tree.edit("build =", "summary = \"a\\u001bb\"\nbuild ="), RPM, "printable");
     refused("r6", &|tree| tree.link("away", "../../etc/passwd"), RPM, "leaves");
     refused("r7", nothing, &with(&["--name", "_x"]), "name");
+    refused("r7b", nothing, &with(&["--name", "bash"]), "name");
     refused("r8", nothing, &with(&["--name", "../x"]), "name");
     refused("r9", nothing, &with(&["--compression", "xz", "--level", "10"]), "levels 1 to 9");
     refused(

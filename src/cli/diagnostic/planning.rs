@@ -40,6 +40,9 @@ pub(super) fn of_plan(error: &plan::Error) -> Diagnosis {
             Exit::Blocked,
             "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before; or, if it holds a server, take it over with `demisto-install upgrade`",
         ),
+        E::Taken { .. } => {
+            diagnosis(Exit::Blocked, "look at it, and move it away if nothing else on this host needs it")
+        }
         E::MountPoint => {
             diagnosis(Exit::Blocked, "unmount it; the release needs the file system of /usr/local")
         }

@@ -22,7 +22,7 @@ use crate::event::{EventSink, Unit as Amount};
 use crate::manifest::{self, FORMAT, Kind};
 use crate::product::{
     CONFIG_FILE, DATA_DIR, ENGINE_CONFIG, INSTALL_DIR, LOG_DIR, Owner, RELEASE_FILE, Role, SERVICE_USER,
-    UnitDir, is_host_file, is_word,
+    UnitDir, is_host_file, is_package_name, is_word,
 };
 use crate::sys;
 use crate::verify::Rotation;
@@ -116,11 +116,7 @@ fn package_name<'a>(request: &PackageRequest<'a>) -> Result<&'a str> {
         Role::Engine => "d1",
     };
     let name = request.name.unwrap_or(usual);
-    if is_word(name) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        Ok(name)
-    } else {
-        Err(Error::Name(name.to_owned()))
-    }
+    if is_word(name) && is_package_name(name) { Ok(name) } else { Err(Error::Name(name.to_owned())) }
 }
 
 /// The rules that hold for a bundle, and two of a package's own.

@@ -3,7 +3,7 @@
 
 mod flips;
 mod oracle;
-mod sample;
+pub(crate) mod sample;
 mod signed;
 
 use std::io::Read as _;
