@@ -34,6 +34,8 @@ const UNIT_DIRS: [(&str, UnitDir); 3] = [
     ("/usr/lib/systemd/system/", UnitDir::Packages),
     ("/lib/systemd/system/", UnitDir::Packages),
 ];
+/// Where rpmbuild puts links that lead from a program's build id to it.
+const BUILD_IDS: &str = "/usr/lib/.build-id";
 /// Where other small files may lie that a package brings.
 const OUTSIDE: [&str; 8] = [
     "/usr/lib/sysusers.d/",
@@ -206,6 +208,8 @@ impl<'p> Where<'p> {
         let known = [product::INSTALL_DIR, product::DATA_DIR, product::LOG_DIR];
         match path {
             product::CONFIG_FILE => Self::Config,
+            // links to programs for debuggers, which rpmbuild adds: left out
+            _ if path.starts_with(BUILD_IDS) => Self::Known,
             _ if known.contains(&path) => Self::Known,
             _ => match beside {
                 Some(name) if product::is_named_after(name, package) => Self::Outside,

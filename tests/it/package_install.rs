@@ -636,9 +636,15 @@ fn packages_that_ask_for_more_are_refused_and_nothing_is_laid_out() {
         ),
         (
             "mode",
-            "mkdir -p etc/logrotate.d; echo x >etc/logrotate.d/x",
-            "%attr(0755,root,root) /etc/logrotate.d/x".to_owned(),
+            "mkdir -p etc/logrotate.d; echo x >etc/logrotate.d/demisto-x",
+            "%attr(0755,root,root) /etc/logrotate.d/demisto-x".to_owned(),
             "root:root, 0644",
+        ),
+        (
+            "name",
+            "mkdir -p etc/logrotate.d; echo x >etc/logrotate.d/x",
+            "/etc/logrotate.d/x".to_owned(),
+            "not named after",
         ),
         (
             "unit",

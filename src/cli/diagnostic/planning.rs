@@ -7,22 +7,13 @@ use crate::plan;
 pub(super) fn of_plan(error: &plan::Error) -> Diagnosis {
     use plan::Error as E;
     match error {
-        E::NotAServer => {
-            diagnosis(Exit::Usage, "use `demisto-install engine install FILE`, or `engine upgrade FILE`")
-        }
-        E::NotAnEngine => diagnosis(Exit::Usage, "use `demisto-install install FILE`, or `upgrade FILE`"),
-        E::EngineInPlace => diagnosis(
-            Exit::Blocked,
-            "remove the engine with `demisto-install engine uninstall --purge` (keep a copy of its d1.conf and keys), and install it again with --name NAME after the server",
-        ),
-        E::OddDir { .. } => diagnosis(
-            Exit::Blocked,
-            "look at what it is and remove it; a link there may have been made by whoever controls the service",
-        ),
-        E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
-        E::EnginesRemain { .. } => {
-            diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")
-        }
+        E::NotAServer
+        | E::NotAnEngine
+        | E::EngineInPlace
+        | E::OddDir { .. }
+        | E::NeedsName
+        | E::EnginesRemain { .. }
+        | E::EnginesThere { .. } => of_engine(error),
         E::Installed { .. } => diagnosis(Exit::Blocked, "`demisto-install upgrade` puts it in its place"),
         E::Downgrade { .. } => diagnosis(
             Exit::Refused,
@@ -32,10 +23,6 @@ pub(super) fn of_plan(error: &plan::Error) -> Diagnosis {
         E::OtherSigner { .. } => {
             diagnosis(Exit::Refused, "ask the vendor whether the release key was changed")
         }
-        E::EnginesThere { .. } => diagnosis(
-            Exit::Blocked,
-            "a server is installed before engines: remove them with `demisto-install engine uninstall --name NAME --purge` (keep copies of their d1.conf and keys), and install them again after it",
-        ),
         E::Occupied { .. } => diagnosis(
             Exit::Blocked,
             "move it away, for example: mv /usr/local/demisto /usr/local/demisto.before; or, if it holds a server, take it over with `demisto-install upgrade`",
@@ -85,6 +72,34 @@ pub(super) fn of_plan(error: &plan::Error) -> Diagnosis {
         E::TooMuchDrift { .. } => {
             diagnosis(Exit::Blocked, "uninstall and install put them right and keep data and configuration")
         }
+    }
+}
+
+/// What to do about engines in places of others, and others in places of engines.
+fn of_engine(error: &plan::Error) -> Diagnosis {
+    use plan::Error as E;
+    match error {
+        E::NotAServer => {
+            diagnosis(Exit::Usage, "use `demisto-install engine install FILE`, or `engine upgrade FILE`")
+        }
+        E::NotAnEngine => diagnosis(Exit::Usage, "use `demisto-install install FILE`, or `upgrade FILE`"),
+        E::EngineInPlace => diagnosis(
+            Exit::Blocked,
+            "remove the engine with `demisto-install engine uninstall --purge` (keep a copy of its d1.conf and keys), and install it again with --name NAME after the server",
+        ),
+        E::OddDir { .. } => diagnosis(
+            Exit::Blocked,
+            "look at what it is and remove it; a link there may have been made by whoever controls the service",
+        ),
+        E::NeedsName => diagnosis(Exit::Usage, "give --name NAME"),
+        E::EnginesRemain { .. } => {
+            diagnosis(Exit::Blocked, "remove them first: `demisto-install engine uninstall --name NAME`")
+        }
+        E::EnginesThere { .. } => diagnosis(
+            Exit::Blocked,
+            "a server is installed before engines: remove them with `demisto-install engine uninstall --name NAME --purge` (keep copies of their d1.conf and keys), and install them again after it",
+        ),
+        _ => diagnosis(Exit::Failed, ""),
     }
 }
 
