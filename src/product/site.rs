@@ -148,6 +148,15 @@ impl Site {
             .map_or_else(|| STATE_DIR.to_owned(), |name| format!("{STATE_DIR}/{ENGINES}/{name}"))
     }
 
+    /// The file, in [`STATE_DIR`], of the highest security epoch that was ever installed: one for each role.
+    #[must_use]
+    pub fn floor_name(&self) -> &'static str {
+        match self.role {
+            Role::Server => "epoch-floor",
+            Role::Engine => "epoch-floor.engine",
+        }
+    }
+
     fn in_state(&self, name: &str) -> String {
         format!("{}/{name}", self.state_dir())
     }
