@@ -108,7 +108,7 @@ impl UnitDir {
 #[must_use]
 pub fn unit_of_path(path: &str) -> Option<&str> {
     let in_dir = |dir: UnitDir| path.strip_prefix(dir.path())?.strip_prefix('/');
-    [UnitDir::Host, UnitDir::Packages].into_iter().find_map(in_dir).filter(|name| is_unit_name(name))
+    [UnitDir::Host, UnitDir::Packages].into_iter().find_map(in_dir).filter(|name| is_local_unit(name))
 }
 
 /// Who owns a file.
@@ -170,10 +170,27 @@ pub fn is_word(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Whether a text names a unit that a release may bring: `NAME.service` or `NAME.timer`.
+/// Whether a text names a unit that a release may bring: `NAME.service` or `NAME.timer`. Names that begin
+/// as those of named engines' units do are theirs alone.
 #[must_use]
 pub fn is_unit_name(text: &str) -> bool {
-    text.strip_suffix(".service").or_else(|| text.strip_suffix(".timer")).is_some_and(is_word)
+    !text.starts_with(site::PREFIX) && unit_word(text).is_some_and(is_word)
+}
+
+/// Whether a text names a unit as it may be called here: as the release calls it, or as
+/// [`Site::unit_named`] does.
+#[must_use]
+pub fn is_local_unit(text: &str) -> bool {
+    let of_engine = |text: &str| {
+        let (engine, released) = text.strip_prefix(site::PREFIX)?.split_once('.')?;
+        let engine: Option<EngineName> = engine.parse().ok();
+        engine.map(|_| matches!(released, "service" | "timer") || is_unit_name(released))
+    };
+    is_unit_name(text) || of_engine(text).unwrap_or(false)
+}
+
+fn unit_word(text: &str) -> Option<&str> {
+    text.strip_suffix(".service").or_else(|| text.strip_suffix(".timer"))
 }
 
 /// Whether a package's name is one of the product's: the server's begins with `demisto`, an engine's is `d1`, alone
@@ -218,9 +235,15 @@ mod tests {
 
     #[test]
     fn unit_names_never_lead_away() {
-        assert!(is_unit_name("demisto.service") && is_unit_name("d1_x.timer"));
-        for bad in ["", ".service", "../x.service", "a/b.service", "x.mount", "x@y.service"] {
-            assert!(!is_unit_name(bad), "{bad}");
+        assert!(is_unit_name("demisto.service") && is_unit_name("d1-clean.timer"));
+        for bad in ["", ".service", "../x.service", "a/b.service", "x.mount", "x@y.service", "d1_.service"] {
+            assert!(!is_unit_name(bad) && !is_local_unit(bad), "{bad}");
+        }
+        for of_engine in ["d1_x.service", "d1_x.timer", "d1_x.clean.service", "d1_x.d1-clean.timer"] {
+            assert!(is_local_unit(of_engine) && !is_unit_name(of_engine), "{of_engine}");
+        }
+        for bad in ["d1_x.mount", "d1_x.a.b.service", "d1_/.service", "d1_x..service", "d1_x.d1_y.service"] {
+            assert!(!is_local_unit(bad), "{bad}");
         }
     }
 

@@ -141,7 +141,7 @@ impl Receipt {
             return Err(Error::Damaged("there is no form 0".to_owned()));
         }
         let receipt: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        match receipt.units.iter().find(|name| !product::is_unit_name(name)) {
+        match receipt.units.iter().find(|name| !product::is_local_unit(name)) {
             Some(name) => Err(Error::Damaged(format!("{name:?} is no unit name"))),
             None => Ok(receipt),
         }

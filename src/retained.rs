@@ -110,7 +110,7 @@ impl Retained {
             return Err(Error::Newer { found: form.schema });
         }
         let retained: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        match retained.units.iter().find(|name| !product::is_unit_name(name)) {
+        match retained.units.iter().find(|name| !product::is_local_unit(name)) {
             Some(name) => Err(Error::Damaged(format!("{name:?} is no unit name"))),
             None => Ok(retained),
         }

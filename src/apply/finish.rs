@@ -64,16 +64,13 @@ fn tell(context: &Context, name: &str, result: Result<()>) {
     }
 }
 
-/// The highest security epoch that was ever installed here. It outlives an uninstallation: to go
-/// back below it takes more than removing and installing again.
-const FLOOR: &str = "epoch-floor";
-
-/// The lowest security epoch that may be installed.
+/// The lowest security epoch that may be installed: the highest that ever was, of this role, on this host. It
+/// outlives an uninstallation, and another name for an engine does not lead below it.
 ///
 /// # Errors
 /// When the record of it exists but cannot be read.
 pub fn epoch_floor(root: &Path, site: &Site) -> Result<u64> {
-    let path = product::under(root, &site.state_dir()).join(FLOOR);
+    let path = product::under(root, product::STATE_DIR).join(site.floor_name());
     let bytes = match sys::fs::read_trusted(&path, 64) {
         Err(e) if e.is_not_found() => return Ok(0),
         other => other?,
@@ -87,7 +84,8 @@ fn raise_floor(context: &Context) -> Result<()> {
     let Some(receipt) = receipt::read(context.root, context.site)? else { return Ok(()) };
     if receipt.epoch > epoch_floor(context.root, context.site)? {
         let text = format!("{}\n", receipt.epoch);
-        open(context.root, &context.site.state_dir())?.replace_file(FLOOR, text.as_bytes(), 0o600, None)?;
+        let dir = open(context.root, product::STATE_DIR)?;
+        dir.replace_file(context.site.floor_name(), text.as_bytes(), 0o600, None)?;
     }
     Ok(())
 }

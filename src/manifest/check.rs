@@ -40,7 +40,10 @@ pub fn content(config: &str, units: &[Unit], eula: &RelPath, entries: &[Entry]) 
     }
     for unit in units {
         if !product::is_unit_name(&unit.name) || unit.text.len() > MAX_TEXT {
-            return bad(&unit.name, "a unit is named NAME.service or NAME.timer");
+            return bad(
+                &unit.name,
+                "a unit is named NAME.service or NAME.timer, and no NAME begins with d1_",
+            );
         }
     }
     tree(entries)?;

@@ -10,7 +10,7 @@ use super::{CONFIG_FILE, DATA_DIR, INSTALL_DIR, LOG_DIR, Role, STATE_DIR, UNIT_D
 /// Directory of the states of named engines, in [`STATE_DIR`].
 pub const ENGINES: &str = "engines";
 /// What is before an engine's name in the names of its tree, unit, data and logs.
-const PREFIX: &str = "d1_";
+pub(super) const PREFIX: &str = "d1_";
 /// Longest name of an engine: its unit's name is a word, too.
 const LONGEST: usize = 32;
 
@@ -148,6 +148,15 @@ impl Site {
             .map_or_else(|| STATE_DIR.to_owned(), |name| format!("{STATE_DIR}/{ENGINES}/{name}"))
     }
 
+    /// The file, in [`STATE_DIR`], of the highest security epoch that was ever installed: one for each role.
+    #[must_use]
+    pub fn floor_name(&self) -> &'static str {
+        match self.role {
+            Role::Server => "epoch-floor",
+            Role::Engine => "epoch-floor.engine",
+        }
+    }
+
     fn in_state(&self, name: &str) -> String {
         format!("{}/{name}", self.state_dir())
     }
@@ -251,13 +260,14 @@ impl Site {
         self.unit_named(&self.role.unit())
     }
 
-    /// What a unit of its release is called here: a named engine's begins with `d1_NAME`.
+    /// What a unit of its release is called here: a named engine's are `d1_NAME.service` and
+    /// `d1_NAME.UNIT`. No name holds a dot, so no two engines claim one unit.
     #[must_use]
     pub fn unit_named(&self, released: &str) -> String {
         let Some(word) = self.word() else { return released.to_owned() };
         match released.strip_prefix(self.role.service()) {
-            Some(rest) => format!("{word}{rest}"),
-            None => format!("{word}-{released}"),
+            Some(suffix) if suffix.starts_with('.') => format!("{word}{suffix}"),
+            _ => format!("{word}.{released}"),
         }
     }
 
@@ -339,6 +349,22 @@ mod tests {
     }
 
     #[test]
+    fn no_two_engines_claim_one_unit() {
+        let names = ["a", "a-clean", "a-d1-clean", "clean", "d1-clean"];
+        let released = ["d1.service", "d1.timer", "d1-clean.service", "clean.service", "a-clean.service"];
+        let mut units: Vec<String> = released.map(str::to_owned).to_vec();
+        for name in names {
+            let site = Site::engine(Some(name.parse().unwrap()));
+            units.extend(released.iter().map(|unit| site.unit_named(unit)));
+        }
+        assert!(units.iter().all(|unit| super::super::is_local_unit(unit)), "{units:?}");
+        let all = units.len();
+        units.sort();
+        units.dedup();
+        assert_eq!(units.len(), all);
+    }
+
+    #[test]
     fn a_named_engine_shares_nothing() {
         let site = Site::engine(Some("x-1".parse().unwrap()));
         assert_eq!(site.tree(), "/usr/local/demisto/d1_x-1");
@@ -348,8 +374,9 @@ mod tests {
         assert_eq!(site.data_dir(), "/var/lib/d1_x-1");
         assert_eq!(site.log_file(), "/var/log/demisto/d1_x-1/d1.log");
         assert_eq!(site.unit(), "d1_x-1.service");
-        assert_eq!(site.unit_named("d1-clean.timer"), "d1_x-1-clean.timer");
-        assert_eq!(site.unit_named("clean.timer"), "d1_x-1-clean.timer");
+        assert_eq!(site.unit_named("d1.timer"), "d1_x-1.timer");
+        assert_eq!(site.unit_named("d1-clean.timer"), "d1_x-1.d1-clean.timer");
+        assert_eq!(site.unit_named("clean.timer"), "d1_x-1.clean.timer");
         assert_eq!(site.to_string(), "engine x-1");
         let text = "A=/usr/local/demisto\nB=/usr/local/demisto/d1 /usr/local/demistox /var/lib/demisto /var/lib/demisto-install";
         let here = "A=/usr/local/demisto/d1_x-1\nB=/usr/local/demisto/d1_x-1/d1 /usr/local/demistox /var/lib/d1_x-1 /var/lib/demisto-install";

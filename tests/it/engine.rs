@@ -12,6 +12,7 @@ use demisto_install::types::Digest;
 use serde_json::{Value, json};
 
 use crate::support::installer::{Root, Tree, Vendor, run, said};
+use crate::support::loops::Mounted;
 
 const DEFAULTS: &str =
     "{\n  \"EngineURLs\": [],\n  \"LogFile\": \"/var/log/demisto/d1.log\",\n  \"LogLevel\": \"info\"\n}\n";
@@ -443,14 +444,14 @@ fn server_and_engine_leave_each_other_alone() {
 /// They are the engine's: what the server's upgrade found there does not come back over them.
 #[test]
 fn data_of_an_engine_do_not_go_back_with_those_of_the_server() {
-    let (vendor, root) = (Vendor::get(), with_server());
+    let (vendor, root) = (Vendor::get(), Root::copy_on_disk(&with_server()));
     named(&root);
     let (of_server, of_engine) = (root.at("var/lib/demisto/state"), root.at("var/lib/d1_x/state"));
     for file in [&of_server, &of_engine] {
         fs::write(file, "before").unwrap();
     }
     let held = fs::File::open(root.at("var/lib/d1_x")).unwrap().metadata().unwrap().ino();
-    succeeds(&vendor.upgrade(&vendor.next(), root.path()).output().unwrap());
+    succeeds(&vendor.upgrade(&vendor.next(), root.path()).args(["--snapshot", "always"]).output().unwrap());
     for file in [&of_server, &of_engine] {
         fs::write(file, "after").unwrap();
     }
@@ -458,6 +459,53 @@ fn data_of_an_engine_do_not_go_back_with_those_of_the_server() {
     assert_eq!(fs::read_to_string(of_server).unwrap(), "before");
     assert_eq!(fs::read_to_string(of_engine).unwrap(), "after");
     assert_eq!(fs::metadata(root.at("var/lib/d1_x")).unwrap().ino(), held);
+}
+
+/// Another name, or a removal, does not lead below the epoch that engines of this host have reached.
+#[test]
+fn engines_of_a_host_share_the_lowest_epoch() {
+    let root = with_server();
+    let of_epoch = |epoch: u32| {
+        let tree = Tree::engine("6.14.0", epoch, DEFAULTS);
+        tree.edit("epoch = 1", &format!("epoch = {epoch}"));
+        tree.pack(&format!("epoch-{epoch}"), &[])
+    };
+    let try_one = |bundle: &Path, name: &str| install(bundle, root.path()).args(["--name", name]).output();
+    let (first, second) = (of_epoch(1), of_epoch(2));
+    succeeds(&try_one(&first, "x").unwrap());
+    succeeds(&try_one(&second, "y").unwrap());
+    refused(&try_one(&first, "z").unwrap(), 3, "security epoch 1 is below 2");
+    succeeds(&engine("uninstall", root.path()).args(["--name", "y", "--purge", "--yes"]).output().unwrap());
+    refused(&try_one(&first, "y").unwrap(), 3, "security epoch 1 is below 2");
+    assert_eq!(text(&root, "var/lib/demisto-install/epoch-floor"), "1\n", "the server's is its own");
+}
+
+/// The service's directories may be file systems of their own, out of which nothing can be moved.
+#[test]
+fn a_purge_leaves_nothing_where_file_systems_are_mounted_as_root() {
+    assert!(nix::unistd::geteuid().is_root(), "this test mounts file systems: run it as root");
+    for beside in [true, false] {
+        let root = if beside { with_server() } else { Root::furnished() };
+        let places = ["var/lib/demisto", "var/log/demisto"].map(|place| root.at(place));
+        let mounted = places.clone().map(|place| {
+            fs::create_dir_all(&place).unwrap();
+            Mounted::memory(&place, 1 << 20)
+        });
+        named(&root);
+        for dir in ["var/lib/d1_x", "var/log/demisto/d1_x"] {
+            fs::write(root.at(dir).join("file"), "x").unwrap();
+        }
+        succeeds(
+            &engine("uninstall", root.path()).args(["--name", "x", "--purge", "--yes"]).output().unwrap(),
+        );
+        for gone in ["var/lib/d1_x", "var/log/demisto/d1_x", "usr/local/demisto/d1_x"] {
+            assert!(!root.at(gone).exists(), "{gone}");
+        }
+        for place in &places {
+            assert!(!all(&root, place.to_str().unwrap()).keys().any(|path| path.contains("d1_x")));
+        }
+        drop(mounted);
+    }
 }
 
 #[test]

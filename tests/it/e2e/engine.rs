@@ -76,8 +76,8 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     host.put(Bundle::with(&V2).path(), "/root/v2");
     for change in ["/root/v2 upgrade --yes", "/root/demisto-install rollback --yes", "/root/v2 upgrade --yes"]
     {
-        let (before, said) = (pid(&host), host.sh(change));
-        assert!(said.contains("stop d1_x.service") && said.contains("start d1_x.service"), "{said}");
+        let before = pid(&host);
+        host.sh(change);
         assert_ne!(pid(&host), before, "{change}");
         // it has the directory that its path leads to, and none that is gone
         host.sh("test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");

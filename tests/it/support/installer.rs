@@ -462,9 +462,10 @@ impl Root {
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut entries = BTreeMap::new();
         look(self.path(), "", &mut entries);
-        let mut allowed: Vec<String> = ["", "/lock", "/epoch-floor", "/journal", "/journal/last.jsonl"]
-            .map(|name| format!("{STATE}{name}"))
-            .into();
+        let mut allowed: Vec<String> =
+            ["", "/lock", "/epoch-floor", "/epoch-floor.engine", "/journal", "/journal/last.jsonl"]
+                .map(|name| format!("{STATE}{name}"))
+                .into();
         if entries.contains_key("usr/local/.demisto.retained") {
             let names =
                 ["", "/retained.json", "/receipt.json", "/manifest.json", "/manifest.sig", "/demisto.conf"];
@@ -496,7 +497,7 @@ fn engines(entries: &BTreeMap<String, String>) -> Vec<String> {
     for name in states.filter(|rest| !rest.contains('/')) {
         let state = format!("{top}/{name}");
         let mut may = |names: &[&str]| allowed.extend(names.iter().map(|rest| format!("{state}{rest}")));
-        may(&["", "/journal", "/journal/last.jsonl", "/epoch-floor"]);
+        may(&["", "/journal", "/journal/last.jsonl"]);
         if entries.contains_key(&format!("{state}/receipt.json")) {
             may(&["/receipt.json", "/manifest.json", "/manifest.sig"]);
         }
