@@ -102,10 +102,13 @@ pub(super) fn script(context: &Context, step: &crate::plan::Step) -> Result<()> 
     let dir = open(context.root, &context.site.journal_dir())?;
     dir.replace_file(SCRIPT, body.as_bytes(), 0o600, None)?;
     let path = journal_dir(context.root, context.site).join(SCRIPT);
-    let tool = Tool::new(program).args(arguments).arg(path).arg(argument.to_string()).timeout(PATIENCE);
-    let output = tool.run();
+    let tool = Tool::new(program).args(arguments).arg(path).arg(argument.to_string());
+    let output = tool.timeout(PATIENCE).script().run();
     dir.remove_file(SCRIPT)?;
-    let output = output?;
+    let output = match (output, sys::signal::pending()) {
+        (Err(_), Some(signal)) => return Err(Error::Interrupted(signal)),
+        (output, _) => output?,
+    };
     let said = printable(&String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
         return Ok(());

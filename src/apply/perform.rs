@@ -234,8 +234,9 @@ fn start(context: &Context, unit: &str) -> Result<()> {
 }
 
 fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
-    let log = context.at(&connection::log_file(context));
-    Error::Unhealthy { unit: unit.to_owned(), why, log: service::log_tail(unit, &log, LOG_LINES) }
+    let log = connection::log_file(context);
+    let log = service::log_tail(unit, Place::Product(context.root, &log), LOG_LINES);
+    Error::Unhealthy { unit: unit.to_owned(), why, log }
 }
 
 fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {

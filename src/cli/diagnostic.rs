@@ -467,6 +467,7 @@ fn of_wrapper(error: &wrapper::Error) -> Diagnosis {
     use wrapper::Error as E;
     match error {
         E::Outer { source, .. } => refused_by(source),
+        E::NoSpace { .. } => diagnosis(Exit::Blocked, ROOM),
         E::Nothing { .. } | E::Several { .. } => diagnosis(
             Exit::Refused,
             "`demisto-install inspect` lists what is inside; ask the vendor for a signed RPM package or installer",

@@ -63,6 +63,7 @@ fn of_wrapper(error: &wrapper::Error) -> Option<&'static str> {
         E::Header { source: makeself::Error::Unsupported(_), .. } => Some("unsupported"),
         E::Header { .. } | E::Sum { .. } | E::Unpack { .. } | E::Crafted { .. } => Some("damaged"),
         E::Nothing { .. } | E::Several { .. } => Some("no-release"),
+        E::NoSpace { .. } => None,
     }
 }
 

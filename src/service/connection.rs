@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::health::{Healthy, IN_VAIN};
+use super::logs::{Place, holder};
 use super::systemd::{self, State};
-use crate::product::{LOG_DIR, under};
 use crate::productlog::{Facts, SelfTests};
 use crate::sys::clock::{self, Watch};
-use crate::sys::dir::{self, Dir};
+use crate::sys::dir;
 use crate::sys::signal;
-use crate::types::{RelPath, Version, printable_line};
+use crate::types::{Version, printable_line};
 
 /// Longest part of a line that is kept.
 const LINE: usize = 8 << 10;
@@ -27,7 +27,8 @@ const STAYS: Duration = Duration::from_secs(10);
 /// A log that is followed over its rotation: by a new file in its place, or by cutting it short.
 #[derive(Debug)]
 pub struct Log {
-    path: PathBuf,
+    root: PathBuf,
+    path: String,
     held: Option<Held>,
     rest: Vec<u8>,
 }
@@ -43,7 +44,7 @@ impl Log {
     /// Follows the log `path`, absolute as the installed system sees it, from its present end.
     #[must_use]
     pub fn at_end(root: &Path, path: &str) -> Self {
-        let mut log = Self { path: under(root, path), held: None, rest: Vec::new() };
+        let mut log = Self { root: root.to_owned(), path: path.to_owned(), held: None, rest: Vec::new() };
         if let Some((file, inode)) = log.open() {
             let offset = file.metadata().map_or(0, |meta| meta.len());
             log.held = Some(Held { file, inode, offset });
@@ -63,15 +64,9 @@ impl Log {
 
     /// Only what lies in the product's directory of logs is opened.
     fn open(&self) -> Option<(File, u64)> {
-        let name = self.path.file_name()?.to_str()?;
-        let parent = self.path.parent()?;
-        let top = parent.ancestors().find(|above| above.ends_with(LOG_DIR.trim_start_matches('/')))?;
-        let dir = Dir::open(top).ok()?;
-        let inner = parent.strip_prefix(top).ok()?.to_str()?;
-        let dir =
-            if inner.is_empty() { dir } else { dir.open_beneath(&inner.parse::<RelPath>().ok()?).ok()? };
-        let file = dir.open_file(name).ok()?;
-        let inode = dir::stat_file(&file, &self.path).ok()?.ino;
+        let (dir, name) = holder(Place::Product(&self.root, &self.path)).ok()?;
+        let file = dir.open_file(&name).ok()?;
+        let inode = dir::stat_file(&file, &dir.path_of(&name)).ok()?.ino;
         Some((file, inode))
     }
 

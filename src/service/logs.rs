@@ -113,8 +113,9 @@ pub fn read(place: Place, reach: Reach) -> Result<Option<Told>> {
     Ok(Some(told))
 }
 
-/// The directory of a log, and the log's name in it.
-fn holder(place: Place) -> Result<(Dir, String)> {
+/// The directory of a log, and the log's name in it. Below the product's directory of logs no link is followed:
+/// what is there belongs to the service.
+pub(super) fn holder(place: Place) -> Result<(Dir, String)> {
     let odd = |path: &Path| sys::Error::rule("read", path, "it is not the name of a log");
     match place {
         Place::Named(path) => {

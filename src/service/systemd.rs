@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::logs::{Place, holder};
 use crate::product::{self, under};
 use crate::sys::dir::Dir;
 use crate::sys::process::Tool;
@@ -103,9 +104,9 @@ pub fn stop(unit: &str) -> Result<()> {
 /// Most bytes looked at of a log's end.
 const LOG_END: u64 = 64 << 10;
 
-/// The last lines that the unit logged, and those of the file `log`.
+/// The last lines that the unit logged, or those of the product's log.
 #[must_use]
-pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
+pub fn log_tail(unit: &str, log: Place, lines: usize) -> Vec<String> {
     let journal = Tool::system("journalctl").and_then(|tool| {
         let count = lines.to_string();
         tool.args(["--no-pager", "-q", "-o", "cat", "-n", &count, "-u", unit])
@@ -126,8 +127,9 @@ pub fn log_tail(unit: &str, log: &Path, lines: usize) -> Vec<String> {
 
 /// The end of a log that the service's account can replace by anything: no link is followed, no
 /// pipe waited for, and no more read than is shown.
-fn end_of(log: &Path) -> Option<String> {
-    let mut file = Dir::open(log.parent()?).ok()?.open_file(log.file_name()?.to_str()?).ok()?;
+fn end_of(log: Place) -> Option<String> {
+    let (dir, name) = holder(log).ok()?;
+    let mut file = dir.open_file(name).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
     let mut bytes = Vec::new();
@@ -196,17 +198,26 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
     fn only_the_end_of_a_plain_log_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("server.log");
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("var/log/demisto");
+        std::fs::create_dir_all(&dir).unwrap();
+        let end_of =
+            |name: &str| super::end_of(Place::Product(root.path(), &format!("/var/log/demisto/{name}")));
+        let log = dir.join("server.log");
         let text = "x".repeat(100_000) + "\nlast";
         sys::fs::write_atomic(&log, text.as_bytes(), 0o600).unwrap();
-        let end = end_of(&log).unwrap();
+        let end = end_of("server.log").unwrap();
         assert!(end.len() == 64 << 10 && end.ends_with("\nlast"));
-        let link = dir.path().join("link");
+        let link = dir.join("link");
         std::os::unix::fs::symlink(&log, &link).unwrap();
-        assert_eq!(end_of(&link), None);
-        let pipe = dir.path().join("pipe");
+        assert_eq!(end_of("link"), None);
+        let other = root.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("d1.log"), "secret").unwrap();
+        std::os::unix::fs::symlink(&other, dir.join("d1_x")).unwrap();
+        assert_eq!(end_of("d1_x/d1.log"), None);
+        let pipe = dir.join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(end_of(&pipe), None);
+        assert_eq!(end_of("pipe"), None);
     }
 }

@@ -6,19 +6,23 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::clock::Watch;
 use super::error::Context as _;
-use super::{Error, Result};
+use super::{Error, Result, signal};
 
 /// Directories in which the system's tools are looked for, in order. `$PATH` is never used.
 const TOOL_DIRS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// Most bytes kept of each of a tool's outputs.
-const OUTPUT_LIMIT: u64 = 4 << 20;
+const OUTPUT_LIMIT: usize = 4 << 20;
+/// How long the outputs of a tool that has ended are waited for: a process that it left behind may hold them open.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The absolute path of the system tool `name`, if the system has it.
 #[must_use]
@@ -35,6 +39,7 @@ pub struct Tool {
     stdin_file: Option<File>,
     timeout: Duration,
     foreground: bool,
+    script: bool,
 }
 
 /// What a program said.
@@ -73,6 +78,7 @@ impl Tool {
             stdin_file: None,
             timeout: Duration::from_secs(120),
             foreground: false,
+            script: false,
         }
     }
 
@@ -122,6 +128,21 @@ impl Tool {
     #[must_use]
     pub fn foreground(mut self) -> Self {
         self.foreground = true;
+        self
+    }
+
+    /// Runs it as rpm runs the scripts of packages: with umask 022, not with ours. A signal that asks us to end
+    /// ends it, too: nobody knows how long it takes.
+    #[must_use]
+    #[allow(unsafe_code, reason = "between fork and exec is the only place for the umask of another program")]
+    pub fn script(mut self) -> Self {
+        self.script = true;
+        let set = || {
+            umask(Mode::S_IWGRP | Mode::S_IWOTH);
+            Ok(())
+        };
+        // SAFETY: umask(2) is async-signal-safe and always succeeds; nothing else is done, nothing is allocated
+        unsafe { self.command.pre_exec(set) };
         self
     }
 
@@ -176,17 +197,39 @@ impl Tool {
         }
         let mut child = self.command.spawn().context("run", &self.path)?;
         let stdin = child.stdin.take();
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = (Drain::of(child.stdout.take()), Drain::of(child.stderr.take()));
         let input = std::mem::take(&mut self.stdin);
-        let (status, stdout, stderr) = std::thread::scope(|scope| {
-            let out = scope.spawn(move || drain(stdout));
-            let err = scope.spawn(move || drain(stderr));
-            scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
-            let status = wait(&mut child, self.timeout, !self.foreground);
-            (status, out.join().unwrap_or_default(), err.join().unwrap_or_default())
-        });
-        let status = status.context("run", &self.path)?;
+        std::thread::spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
+        let status = self.wait(&mut child).context("run", &self.path)?;
+        let ended = Watch::start();
+        let left = || LINGER.saturating_sub(ended.elapsed());
+        let (stdout, stderr) = (stdout.take(left()), stderr.take(left()));
         Ok(Output { status, stdout, stderr })
+    }
+
+    /// Waits for the end of `child`, for as long as it may take.
+    fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        let watch = Watch::start();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            let late = watch.elapsed() > self.timeout;
+            let unwanted = signal::pending().filter(|_| self.script);
+            if late || unwanted.is_some() {
+                end(child, !self.foreground)?;
+                return Err(match unwanted {
+                    Some(signal) => io::Error::other(format!("was stopped because of signal {signal}")),
+                    None => {
+                        let why = format!("did not end within {} s and was stopped", self.timeout.as_secs());
+                        io::Error::new(io::ErrorKind::TimedOut, why)
+                    }
+                });
+            }
+            std::thread::park_timeout(pause);
+            pause = (pause * 2).min(Duration::from_millis(4));
+        }
     }
 
     /// Runs it and takes a non-zero exit status for an error.
@@ -231,36 +274,56 @@ pub fn end_all_of(uid: u32) {
     }
 }
 
-fn drain(pipe: Option<impl Read>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        let _ = pipe.by_ref().take(OUTPUT_LIMIT).read_to_end(&mut bytes);
-        let _ = io::copy(&mut pipe, &mut io::sink()); // so that the writer never blocks
-    }
-    bytes
+/// What comes out of a pipe, read by a thread of its own so that the writer never blocks.
+struct Drain {
+    /// What is kept; nobody wants more when it was taken.
+    bytes: Arc<Mutex<Option<Vec<u8>>>>,
+    ended: mpsc::Receiver<()>,
 }
 
-/// Waits for the end of `child`; after `timeout` it is killed, with its descendants when it has a
-/// process group `of_its_own`: they could hold its pipes open for ever.
-fn wait(child: &mut Child, timeout: Duration, of_its_own: bool) -> io::Result<ExitStatus> {
-    let watch = Watch::start();
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if watch.elapsed() > timeout {
-            if let (true, Ok(id)) = (of_its_own, i32::try_from(child.id())) {
-                let _ = killpg(Pid::from_raw(id), Signal::SIGKILL); // the group exists until `wait` below
+impl Drain {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Some(Vec::new())));
+        let (end, ended) = mpsc::channel();
+        let keep = Arc::clone(&bytes);
+        std::thread::spawn(move || {
+            let _end = end; // the receiver learns of its drop
+            let mut buffer = vec![0; 1 << 16];
+            let Some(mut pipe) = pipe else { return };
+            loop {
+                match pipe.read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(count) => keep_of(&keep, buffer.get(..count).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return,
+                }
             }
-            child.kill()?;
-            child.wait()?;
-            let why = format!("did not end within {} s and was stopped", timeout.as_secs());
-            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        }
-        std::thread::park_timeout(pause);
-        pause = (pause * 2).min(Duration::from_millis(4));
+        });
+        Self { bytes, ended }
     }
+
+    /// What has come until the pipe's end, or for as long as one may wait for that.
+    fn take(self, patience: Duration) -> Vec<u8> {
+        let _ = self.ended.recv_timeout(patience);
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+}
+
+/// Keeps what fits.
+fn keep_of(kept: &Mutex<Option<Vec<u8>>>, bytes: &[u8]) {
+    if let Some(kept) = kept.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(bytes.len());
+        kept.extend_from_slice(bytes.get(..room).unwrap_or_default());
+    }
+}
+
+/// Ends `child`, with its descendants when it has a process group `of_its_own`: they could go on with its work.
+fn end(child: &mut Child, of_its_own: bool) -> io::Result<()> {
+    if let (true, Ok(id)) = (of_its_own, i32::try_from(child.id())) {
+        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL); // the group exists until `wait` below
+    }
+    child.kill()?;
+    child.wait().map(drop)
 }
 
 #[cfg(test)]
@@ -292,5 +355,20 @@ mod tests {
         let slow = tool.timeout(Duration::from_millis(100)).run();
         assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
         assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    }
+    #[test]
+    fn what_is_left_behind_is_not_waited_for() {
+        let watch = Watch::start();
+        let tool = Tool::system("sh").unwrap().args(["-c", "echo said; echo too >&2; sleep 30 & exit 3"]);
+        let output = tool.run().unwrap();
+        assert_eq!((output.status.code(), output.text().as_str()), (Some(3), "said\n"));
+        assert_eq!(output.stderr, b"too\n");
+        assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
+    }
+
+    #[test]
+    fn much_output_is_cut_and_never_blocks() {
+        let tool = Tool::system("head").unwrap().args(["-c", "9000000", "/dev/zero"]);
+        assert_eq!(tool.run().unwrap().stdout.len(), OUTPUT_LIMIT);
     }
 }

@@ -14,9 +14,10 @@ use serde::Serialize;
 use super::Session;
 use crate::event::Unit;
 use crate::makeself::{self, Check, Header, Sum, Sums};
-use crate::source::{self, Shape};
+use crate::rpmfile::{self, Covers, Signature};
+use crate::source::{self, Candidate, Shape};
 use crate::sys::io::Range;
-use crate::unpack::{self, Entry, Kind, Piece};
+use crate::unpack::{self, Entry, Holds, Kind, Piece};
 use crate::verify::{self, Judgement};
 use crate::{sys, types};
 
@@ -24,6 +25,10 @@ use crate::{sys, types};
 const SIGNATURE_FILE: u64 = 128 << 10;
 /// Where the private copy lies when the state directory is not there or not ours.
 const ELSEWHERE: &str = "/var/tmp";
+/// Bytes that stay free where the private copy lies.
+const SPARE: u64 = 64 << 20;
+/// Where the header of a package ends at the latest, in bytes: a lead and two headers, with their paddings.
+const FRONT: u64 = rpmfile::MAX_SIGNATURE_HEADER + rpmfile::MAX_HEADER + (1 << 10);
 /// Most names in a message.
 const NAMED: usize = 8;
 
@@ -79,6 +84,18 @@ pub enum Error {
         what: &'static str,
         /// The entry.
         name: String,
+    },
+    /// The file inside does not fit where its copy would be.
+    #[error("{needed} bytes are needed in {} for what is inside {}, {free} are free", place.display(), path.display())]
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// Where the copy would be.
+        place: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
     },
     /// Nothing inside is signed.
     #[error("{} holds neither an installer of this program nor an RPM package, but {found}", path.display())]
@@ -303,7 +320,8 @@ impl Wrapper<'_> {
                 (Some(refusal), _) | (None, Err(refusal)) => Some(refusal),
                 (None, Ok(number)) => {
                     let size = report.inner.as_ref().map_or(0, |inner| inner.size);
-                    match self.copy(number, size)? {
+                    let holds = report.inner.as_ref().and_then(|inner| inner.holds);
+                    match self.copy(number, size, holds == Some(Holds::Rpm))? {
                         Ok(file) => return Ok(Unwrapped { report, inner: Ok(file) }),
                         Err(error) => Some(error),
                     }
@@ -419,17 +437,51 @@ impl Wrapper<'_> {
         Error::Nothing { path: self.path.to_owned(), found: names(&files) }
     }
 
-    /// Copies one file of the archive to where nobody else can change it.
-    fn copy(&self, number: usize, size: u64) -> Result<Result<File, Error>> {
+    /// Copies one file of the archive to where nobody else can change it. Nobody vouches for it yet, so it must fit
+    /// with room to spare, and of a package whose header is not accepted no more than the front is written: enough
+    /// to say why.
+    fn copy(&self, number: usize, size: u64, is_package: bool) -> Result<Result<File, Error>> {
         let (mut file, place) = private_file(self.session)?;
+        let (needed, free) = (size.saturating_add(SPARE), sys::fs::free_bytes(&place)?);
+        if needed > free {
+            return Err(Error::NoSpace { path: self.path.to_owned(), place, needed, free }.into());
+        }
+        let (mut written, mut judged, mut stopped) = (0_u64, !is_package, false);
         let mut take = |bytes: &[u8]| {
-            let written = file.write_all(bytes);
-            written.map_err(|e| sys::Error::new("write a private copy in", &place, e))
+            if !judged && written >= FRONT {
+                judged = true;
+                stopped = !self.is_vouched_for(&file);
+            }
+            if stopped {
+                return Err(sys::Error::rule("write a private copy in", &place, "nobody vouches for it"));
+            }
+            written = written.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            let done = file.write_all(bytes);
+            done.map_err(|e| sys::Error::new("write a private copy in", &place, e))
         };
         match unpack::copy(self.file, &self.pieces(), (number, size), &mut take) {
             Ok(()) => Ok(Ok(file)),
+            Err(_) if stopped => Ok(Ok(file)),
             Err(error) => Ok(Err(self.unpack_error(error)?)),
         }
+    }
+
+    /// Whether the header of a package is signed as it has to be. A signature over header and payload, as old
+    /// packages have it alone, is judged when all is there.
+    fn is_vouched_for(&self, front: &File) -> bool {
+        let judged = || -> Result<bool> {
+            let candidate = Candidate::of_file(front.try_clone()?, self.path.to_owned())?;
+            let old = |signature: &Signature| signature.covers == Covers::HeaderAndPayload;
+            if candidate.signatures().is_empty()
+                && candidate.package().is_some_and(|package| package.signatures().iter().any(old))
+            {
+                return Ok(true);
+            }
+            let (store, policy) = self.session.trust()?;
+            let (signed, signatures) = (candidate.signed(), candidate.signatures());
+            Ok(verify::judge(signed, signatures, &store, &policy, self.session.now).accepted)
+        };
+        judged().unwrap_or(false) // what is wrong is found again, and said, when the copy is opened
     }
 }
 

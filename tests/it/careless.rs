@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
@@ -77,12 +78,24 @@ impl Maker {
         command.args(more).output().unwrap()
     }
 
+    /// Puts the program, the key and what an installation needs into a machine.
+    fn furnish(&self, host: &Container) {
+        host.put(PROGRAM, "/root/demisto-install");
+        host.put(&self.key, "/root/release.asc");
+        for name in ["answers.json", "password", "cert.pem", "cert.key"] {
+            host.put(Vendor::get().file(name), &format!("/root/{name}"));
+        }
+    }
+
     fn install(&self, package: &Path, root: &Root) -> Output {
         self.call("install", package, root, &[])
     }
 }
 
 const SERVER: (&str, &str, u32) = ("demistoserver", "6.14.0", 1);
+/// For `install` in a machine.
+const GIVEN: &str = "--answers /root/answers.json --admin-password-file /root/password --cert /root/cert.pem \
+                     --cert-key /root/cert.key --key /root/release.asc --no-start";
 const UNIT: &str = "[Service]\nExecStart=/usr/local/demisto/server";
 
 #[test]
@@ -191,18 +204,13 @@ fn planning_leaves_no_database_of_rpms() {
 #[test]
 fn registering_touches_no_other_package() {
     let (maker, host) = (Maker::new(), Container::up("register"));
-    host.put(PROGRAM, "/root/demisto-install");
-    host.put(&maker.key, "/root/release.asc");
-    for name in ["answers.json", "password", "cert.pem", "cert.key"] {
-        host.put(Vendor::get().file(name), &format!("/root/{name}"));
-    }
+    maker.furnish(&host);
     let put = |nvr, header: &str, name: &str| host.put(maker.package(nvr, header, &[], ""), name);
     put(("coreutils", "1", 1), "", "/root/coreutils.rpm");
     put(SERVER, "", "/root/one.rpm");
     put(("demistoserver", "6.14.0", 2), "Obsoletes: demisto-old", "/root/two.rpm");
     put(("demistoserver", "6.14.0", 3), "Obsoletes: coreutils", "/root/three.rpm");
-    let given = "--answers /root/answers.json --admin-password-file /root/password --cert /root/cert.pem \
-                 --cert-key /root/cert.key --key /root/release.asc --no-start --register-rpm always";
+    let given = format!("{GIVEN} --register-rpm always");
     let upgrade = "--key /root/release.asc --yes --register-rpm always --answers /root/answers.json";
 
     // there is no database yet, and looking makes none
@@ -224,4 +232,26 @@ fn registering_touches_no_other_package() {
     assert_eq!(host.sh("rpm -qa | sort"), "coreutils-1-1.x86_64\ndemistoserver-6.14.0-2.x86_64");
     host.sh("/root/demisto-install uninstall --yes");
     assert_eq!(host.sh("rpm -qa"), "coreutils-1-1.x86_64");
+}
+
+/// What a script leaves running is not waited for, and one that goes on for ever ends with the run.
+#[test]
+fn scripts_do_not_hold_the_run() {
+    let (maker, host) = (Maker::new(), Container::up("scripts"));
+    maker.furnish(&host);
+    let leaves = "%post\numask > /root/umask\nsleep 300 &";
+    host.put(maker.package(SERVER, "", &[], leaves), "/root/leaves.rpm");
+    host.put(maker.package(SERVER, "", &[], "%post\ntouch /root/begun\nsleep 300"), "/root/holds.rpm");
+    let watch = Instant::now();
+    host.sh(&format!("/root/demisto-install install /root/leaves.rpm {GIVEN} --run-scriptlets"));
+    assert_eq!(
+        host.sh("cat /root/umask; /root/demisto-install uninstall --yes >&2; rm -r /usr/local/demisto"),
+        "0022"
+    );
+    let command =
+        format!("timeout -s INT 5 /root/demisto-install install /root/holds.rpm {GIVEN} --run-scriptlets");
+    let output = host.run(&["bash", "-c", &command.replace("timeout", "timeout --preserve-status")]);
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    host.sh("test -e /root/begun && test ! -e /usr/local/demisto/server");
+    assert!(watch.elapsed().as_secs() < 120, "{:?}", watch.elapsed());
 }
