@@ -19,8 +19,8 @@ use crate::workflow::{keys, wrapper};
 use planning::of_plan;
 
 use crate::{
-    apply, bundle, certs, config, journal, makeself, pack, prompt, receipt, release, retained, snapshot,
-    source, trust, unpack, verify, workflow,
+    apply, bundle, certs, config, journal, makeself, manifest, pack, prompt, receipt, release, retained,
+    snapshot, source, trust, unpack, verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -434,7 +434,13 @@ fn of_release(error: &release::Error) -> Diagnosis {
     use release::Error as E;
     match error {
         E::Refused(inner) => refused_by(inner),
-        E::Manifest(_) => diagnosis(Exit::Refused, "use a newer demisto-install"),
+        E::Manifest(manifest::Error::Format(_) | manifest::Error::Critical(_)) => {
+            diagnosis(Exit::Refused, "use a newer demisto-install")
+        }
+        E::Manifest(_) => diagnosis(
+            Exit::Refused,
+            "nothing was installed; `demisto-install inspect FILE` shows what it holds; the vendor can correct it",
+        ),
         E::Shape | E::Damaged { .. } | E::NoFile(_) => damaged_file(),
         E::NoPayloadDigest | E::NoHeaderSignature => {
             diagnosis(Exit::Refused, "ask the vendor for a package that was signed with a current rpm")

@@ -197,10 +197,10 @@ impl<'p> Where<'p> {
         }
         let unit = UNIT_DIRS.iter().find_map(|(dir, which)| Some((*which, path.strip_prefix(dir)?)));
         if let Some((dir, name)) = unit {
-            return match product::is_unit_name(name) {
-                true if product::is_packaged_unit(name) => Self::Unit(dir, name),
-                true => Self::Unnamed,
-                false => Self::Foreign,
+            return match name {
+                _ if product::is_packaged_unit(name) => Self::Unit(dir, name),
+                _ if name.contains('/') => Self::Foreign,
+                _ => Self::Unnamed,
             };
         }
         let beside = |dir: &&str| path.strip_prefix(*dir).and_then(|rest| rest.split('/').next());

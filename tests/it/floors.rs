@@ -15,9 +15,9 @@ const HOUSE: &[Room] = &[
         7,
         "cli",
         &[
-            "apply", "bundle", "certs", "config", "event", "journal", "makeself", "pack", "plan", "product",
-            "prompt", "receipt", "release", "report", "retained", "snapshot", "source", "sys", "trust",
-            "types", "unpack", "verify", "workflow",
+            "apply", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack", "plan",
+            "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source", "sys",
+            "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
