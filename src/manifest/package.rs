@@ -197,7 +197,7 @@ impl<'p> Where<'p> {
         }
         let unit = UNIT_DIRS.iter().find_map(|(dir, which)| Some((*which, path.strip_prefix(dir)?)));
         if let Some((dir, name)) = unit {
-            return match product::is_unit_name(name) {
+            return match product::is_local_unit(name) {
                 true if product::is_packaged_unit(name) => Self::Unit(dir, name),
                 true => Self::Unnamed,
                 false => Self::Foreign,
