@@ -199,7 +199,9 @@ impl Tool {
         let stdin = child.stdin.take();
         let (stdout, stderr) = (Drain::of(child.stdout.take()), Drain::of(child.stderr.take()));
         let input = std::mem::take(&mut self.stdin);
-        std::thread::spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
+        if let Some(mut pipe) = stdin {
+            std::thread::spawn(move || pipe.write_all(&input));
+        }
         let status = self.wait(&mut child).context("run", &self.path)?;
         let ended = Watch::start();
         let left = || LINGER.saturating_sub(ended.elapsed());
