@@ -269,7 +269,7 @@ pub(crate) fn same(wanted: &Snapshot, root: &Root) -> Verdict {
 /// As [`same`], but for what is put aside to be removed, and what is retained.
 pub(crate) fn same_product(wanted: &Snapshot, root: &Root) -> Verdict {
     let aside = |name: &str| {
-        name.starts_with(".demisto.")
+        (name.starts_with(".demisto.") || name.starts_with(".d1_"))
             && ["-install", "-trash", ".retained"].iter().any(|end| name.ends_with(end))
     };
     let live = |path: &str| !path.split('/').any(aside);
