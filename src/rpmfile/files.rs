@@ -78,13 +78,9 @@ pub struct Flags(u32);
 
 impl Flags {
     const CONFIG: u32 = 1;
-    const DOC: u32 = 1 << 1;
-    const MISSING_OK: u32 = 1 << 3;
     const NO_REPLACE: u32 = 1 << 4;
     const GHOST: u32 = 1 << 6;
     const LICENSE: u32 = 1 << 7;
-    const README: u32 = 1 << 8;
-    const ARTIFACT: u32 = 1 << 12;
 
     /// From rpm's bits. Unknown ones are kept.
     #[must_use]
@@ -104,18 +100,6 @@ impl Flags {
         self.0 & Self::CONFIG != 0
     }
 
-    /// `%doc`
-    #[must_use]
-    pub fn is_doc(self) -> bool {
-        self.0 & Self::DOC != 0
-    }
-
-    /// `%config(missingok)`, `%missingok`
-    #[must_use]
-    pub fn may_miss(self) -> bool {
-        self.0 & Self::MISSING_OK != 0
-    }
-
     /// `%config(noreplace)`
     #[must_use]
     pub fn is_noreplace(self) -> bool {
@@ -132,18 +116,6 @@ impl Flags {
     #[must_use]
     pub fn is_license(self) -> bool {
         self.0 & Self::LICENSE != 0
-    }
-
-    /// `%readme`
-    #[must_use]
-    pub fn is_readme(self) -> bool {
-        self.0 & Self::README != 0
-    }
-
-    /// `%artifact`: a by-product of building.
-    #[must_use]
-    pub fn is_artifact(self) -> bool {
-        self.0 & Self::ARTIFACT != 0
     }
 }
 
