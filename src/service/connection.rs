@@ -8,13 +8,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::health::{Healthy, IN_VAIN};
+use super::health::{self, Healthy, Look};
 use super::logs::{Place, holder};
 use super::systemd::{self, State};
 use crate::productlog::{Facts, SelfTests};
-use crate::sys::clock::{self, Watch};
 use crate::sys::dir;
-use crate::sys::signal;
 use crate::types::{Version, printable_line};
 
 /// Longest part of a line that is kept.
@@ -152,45 +150,26 @@ impl Said {
 /// With what is still missing when the time is over, or at once when the unit has failed or another
 /// version has started.
 pub fn await_connection(wanted: &Engine, log: &mut Log) -> Result<Healthy, String> {
-    let watch = Watch::start();
-    let (mut said, mut failures, mut up_since) = (Said::default(), 0, None);
-    loop {
+    let (mut said, mut up_since) = (Said::default(), None);
+    health::until(wanted.limit, &mut |elapsed| {
         log.lines().iter().for_each(|line| said.hear(line));
-        let missing = match look(wanted, &said) {
-            Ok((pid, None)) if !wanted.logged => {
-                match up_since {
-                    Some((since, same)) if same == pid && watch.elapsed().saturating_sub(since) >= STAYS => {
-                        return Ok(Healthy { took: watch.elapsed(), version: None });
+        match look(wanted, &said) {
+            Err(why) => Look::InVain(why),
+            Ok((_, Some(missing))) => Look::Missing(missing),
+            Ok((_, None)) if wanted.logged => Look::Works(said.version().map(|version| version.to_string())),
+            Ok((pid, None)) => match up_since {
+                Some((since, same)) if same == pid && elapsed.saturating_sub(since) >= STAYS => {
+                    Look::Works(None)
+                }
+                _ => {
+                    if up_since.is_none_or(|(_, same)| same != pid) {
+                        up_since = Some((elapsed, pid));
                     }
-                    Some((_, same)) if same == pid => {}
-                    _ => up_since = Some((watch.elapsed(), pid)),
+                    Look::Missing("it has not stayed up long enough".to_owned())
                 }
-                "it has not stayed up long enough".to_owned()
-            }
-            Ok((_, None)) => {
-                let version = said.version().map(|version| version.to_string());
-                return Ok(Healthy { took: watch.elapsed(), version });
-            }
-            Ok((_, Some(missing))) => {
-                failures = 0;
-                missing
-            }
-            Err(why) => {
-                failures += 1;
-                if failures >= IN_VAIN {
-                    return Err(why);
-                }
-                why
-            }
-        };
-        if let Some(signal) = signal::pending() {
-            return Err(format!("ended by signal {signal}; {missing}"));
+            },
         }
-        if watch.elapsed() >= wanted.limit {
-            return Err(format!("after {} s {missing}", wanted.limit.as_secs()));
-        }
-        clock::sleep(Duration::from_millis(200));
-    }
+    })
 }
 
 /// The process, and what is missing yet.

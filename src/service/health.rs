@@ -215,7 +215,7 @@ pub struct Healthy {
 }
 
 /// How often in a row waiting must seem to be in vain until it is given up.
-pub(super) const IN_VAIN: u32 = 3;
+const IN_VAIN: u32 = 3;
 
 /// Waits until the server works: unit active, HTTPS answers, with the right version if one is
 /// wanted, one-time configuration consumed.
@@ -224,10 +224,15 @@ pub(super) const IN_VAIN: u32 = 3;
 /// With what is still missing when the time is over, or at once when the unit has failed or
 /// another version answers.
 pub fn await_health(wanted: &Wanted) -> Result<Healthy, String> {
+    until(wanted.limit, &mut |_| look(wanted))
+}
+
+/// Looks again and again; what will not get better has to be seen a few times, as units are started anew.
+pub(super) fn until(limit: Duration, look: &mut dyn FnMut(Duration) -> Look) -> Result<Healthy, String> {
     let watch = Watch::start();
     let mut failures = 0;
     loop {
-        let missing = match look(wanted) {
+        let missing = match look(watch.elapsed()) {
             Look::Works(version) => return Ok(Healthy { took: watch.elapsed(), version }),
             Look::Missing(missing) => {
                 failures = 0;
@@ -244,15 +249,15 @@ pub fn await_health(wanted: &Wanted) -> Result<Healthy, String> {
         if let Some(signal) = signal::pending() {
             return Err(format!("ended by signal {signal}; {missing}"));
         }
-        if watch.elapsed() >= wanted.limit {
-            return Err(format!("after {} s {missing}", wanted.limit.as_secs()));
+        if watch.elapsed() >= limit {
+            return Err(format!("after {} s {missing}", limit.as_secs()));
         }
         clock::sleep(Duration::from_millis(200));
     }
 }
 
 /// What one look found.
-enum Look {
+pub(super) enum Look {
     /// All is well; with the reported version.
     Works(Option<String>),
     /// It may still come.
