@@ -1,5 +1,6 @@
 //! Whether an engine connects after it was started.
 
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 use super::files::open_parent;
 use super::{Context, Result};
 use crate::config;
+use crate::product::Site;
 use crate::service::{self, Engine, Healthy, Log};
 use crate::sys;
 use crate::types::Version;
@@ -15,21 +17,26 @@ use crate::types::Version;
 /// Largest configuration that is read.
 const LIMIT: u64 = 4 << 20;
 
-/// Where the engine logs, and whether that tells about its connection. It may be the service's work:
+/// Where an engine logs, and whether that tells about its connection. Its configuration may be the service's work:
 /// what cannot be read says nothing.
-fn log_of(context: &Context) -> (String, bool) {
+#[must_use]
+pub fn engine_log(root: &Path, site: &Site) -> (String, bool) {
     let read = || -> Result<Zeroizing<String>> {
-        let (dir, name) = open_parent(context.root, &context.site.config_file())?;
+        let (dir, name) = open_parent(root, &site.config_file())?;
         let path = dir.path_of(&name);
-        let mut text = Zeroizing::new(String::new());
+        let mut bytes = Zeroizing::new(Vec::new());
         let file = dir.open_file(&name)?;
-        std::io::Read::read_to_string(&mut std::io::Read::take(file, LIMIT), &mut text)
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, LIMIT), &mut bytes)
             .map_err(|e| sys::Error::new("read", &path, e))?;
-        Ok(text)
+        Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
     };
-    let Ok(text) = read() else { return (context.site.log_file(), true) };
-    let (path, logged) = config::engine_log(&text, &context.site.log_dir());
+    let Ok(text) = read() else { return (site.log_file(), true) };
+    let (path, logged) = config::engine_log(&text, &site.log_dir());
     (path.unwrap_or_else(|| config::DEFAULT_LOG.to_owned()), logged)
+}
+
+fn log_of(context: &Context) -> (String, bool) {
+    engine_log(context.root, context.site)
 }
 
 /// Remembers where the log ends, before a service is started.

@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 pub use carry::count as count_host_things;
+pub use connection::engine_log;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
 pub use package::rpm_manages;

@@ -137,13 +137,16 @@ impl Envelope {
     /// over the payload, too, or of a kind that a signature has outlived.
     #[must_use]
     pub fn matches(&self, digest: &StoredDigest) -> Option<bool> {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         match (digest.kind, digest.covers) {
             (DigestKind::Sha256, Covers::Header) => Some(Digest::of(self.header()).to_string() == digest.hex),
             (DigestKind::Sha1, Covers::Header) => Some(hex(&openssl::sha::sha1(self.header())) == digest.hex),
             _ => None,
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What was read of a file so far.
@@ -255,8 +258,7 @@ fn digests(header: &Header<'_>) -> Result<Vec<StoredDigest>> {
         if bytes.len() != 16 {
             return Err(header.bad(tags::SIG_MD5, "it is not a digest of this kind"));
         }
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        found.push(StoredDigest { kind: DigestKind::Md5, covers: Covers::HeaderAndPayload, hex });
+        found.push(StoredDigest { kind: DigestKind::Md5, covers: Covers::HeaderAndPayload, hex: hex(bytes) });
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Error, Session, facts, install};
+use super::{Error, Session, install};
 use crate::apply;
 use crate::plan;
 use crate::product::{self, under};
@@ -47,7 +47,7 @@ fn engine(session: &Session, managed: bool, version: Version, limit: Duration) -
     if !managed {
         return Err(Error::NotReady("systemd does not run here".to_owned()).into());
     }
-    let (path, logged) = facts::engine_log(session);
+    let (path, logged) = apply::engine_log(&session.root, &session.site);
     let unit = session.site.unit();
     let wanted = service::Engine { unit: &unit, version: Some(version), logged, fips: false, limit };
     let mut log = service::Log::with_past(&session.root, &path);
