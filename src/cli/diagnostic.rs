@@ -1,5 +1,6 @@
 //! The one place that knows every error: which exit code it has and what to try next.
 
+mod certificates;
 mod planning;
 
 use std::process::ExitCode;
@@ -16,11 +17,12 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
+use certificates::of_certs;
 use planning::of_plan;
 
 use crate::{
-    apply, bundle, certs, config, journal, makeself, manifest, pack, prompt, receipt, release, retained,
-    snapshot, source, trust, unpack, verify, workflow,
+    apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
+    source, trust, unpack, verify, workflow,
 };
 
 /// What an error means to the caller.
@@ -118,8 +120,6 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
 }
 
 const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";
-const CERTIFICATE: &str =
-    "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
@@ -132,16 +132,6 @@ fn of_config(error: &config::Error) -> Diagnosis {
             "`--diff` shows the file; --on-conflict keep leaves yours, --on-conflict take takes the release's",
         ),
         _ => diagnosis(Exit::Blocked, CONFIG),
-    }
-}
-
-fn of_certs(error: &certs::Error) -> Diagnosis {
-    match error {
-        certs::Error::Key(why) if why.contains("PKCS#8") => diagnosis(Exit::Usage, CERTIFICATE),
-        certs::Error::Key(why) if why.contains("no passphrase") => {
-            diagnosis(Exit::Usage, "give --cert-passphrase-file FILE")
-        }
-        _ => diagnosis(Exit::Usage, ""),
     }
 }
 

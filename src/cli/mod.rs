@@ -6,6 +6,8 @@
 
 mod approval;
 pub mod ask;
+mod ca;
+mod cert;
 mod common;
 mod diagnostic;
 mod engine;
@@ -16,6 +18,7 @@ pub mod keys;
 pub mod legacy;
 mod log;
 mod mask;
+mod otc;
 mod pack;
 mod package;
 pub mod password;
@@ -81,6 +84,12 @@ enum Command {
     Recover(recover::Args),
     /// Install and look after engines, which are those of a server elsewhere or here
     Engine(engine::EngineArgs),
+    /// Make, check, convert, install and probe certificates and keys
+    Cert(cert::CertArgs),
+    /// List, add and remove the authorities that this host trusts
+    Ca(ca::CaArgs),
+    /// Write the one-time configuration: passphrase, administrators, API keys
+    Otc(otc::OtcArgs),
     /// Take, list, put back and remove snapshots of the data
     Snapshot(snapshot::SnapshotArgs),
     /// Say whom to trust
@@ -143,6 +152,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Uninstall(args)) => uninstall::run(common, args),
         Some(Command::Recover(args)) => recover::run(common, args),
         Some(Command::Engine(args)) => engine::run(common, args),
+        Some(Command::Cert(args)) => cert::run(common, args),
+        Some(Command::Ca(args)) => ca::run(common, args),
+        Some(Command::Otc(args)) => otc::run(common, args),
         Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
         Some(Command::Pack(args)) => pack::run(common, args),

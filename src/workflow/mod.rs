@@ -3,6 +3,8 @@
 //! In: what the front room gathered. Out: outcomes as plain data. Never prints and never asks.
 #![forbid(unsafe_code)]
 
+pub mod ca;
+pub mod cert;
 pub mod drift;
 pub mod engine;
 pub mod facts;
@@ -10,6 +12,7 @@ pub mod inspect;
 pub mod install;
 pub mod keys;
 mod log;
+pub mod otc;
 pub mod package;
 pub mod repair;
 pub mod rollback;

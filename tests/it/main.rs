@@ -11,7 +11,12 @@
 mod support;
 
 mod attacker;
+mod ca;
 mod careless;
+mod cert_check;
+mod cert_install;
+mod cert_make;
+mod cert_probe;
 mod clone;
 mod crash;
 mod crash_engine;
@@ -31,6 +36,7 @@ mod large_package;
 mod logs;
 mod lost_writes;
 mod makeself;
+mod otc;
 mod pack_rpm;
 mod package_install;
 mod policy;

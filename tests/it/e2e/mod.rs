@@ -1,10 +1,12 @@
 //! End to end: the real program in a container with a booted systemd. `scripts/test --quick` leaves these out.
 
 mod bundle;
+mod certificates;
 mod container;
 mod engine;
 mod engine_package;
 mod logs;
+mod mutual;
 mod package;
 mod packages;
 mod repair;

@@ -1,0 +1,1 @@
+//! The authorities that the host trusts.

@@ -1,0 +1,1 @@
+//! Gathers what is to be checked: files, or what is installed.

@@ -1,0 +1,1 @@
+//! Gives the server or an engine another pair, and goes back.

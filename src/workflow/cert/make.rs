@@ -1,0 +1,1 @@
+//! Keys, requests, client certificates, and other forms of keys: new files only.

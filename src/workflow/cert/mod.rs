@@ -1,0 +1,7 @@
+//! Certificates: made, converted, checked, installed, probed.
+
+pub mod check;
+pub mod install;
+pub mod make;
+pub mod mutual;
+pub mod probe;

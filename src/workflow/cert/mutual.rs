@@ -1,0 +1,1 @@
+//! Whether clients are asked for certificates.

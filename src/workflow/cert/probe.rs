@@ -1,0 +1,1 @@
+//! A look at the TLS of a server.

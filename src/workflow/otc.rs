@@ -1,0 +1,1 @@
+//! The one-time configuration: shown, written, removed.

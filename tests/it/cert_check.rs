@@ -1,0 +1,1 @@
+//! `cert check`: the table of certificate sets.

@@ -1,0 +1,1 @@
+//! `cert install`, `cert renew` and `cert rollback` in a scratch root.

@@ -1,0 +1,1 @@
+//! `cert probe` against real servers and responders.

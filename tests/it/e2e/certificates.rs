@@ -1,0 +1,1 @@
+//! Certificates on a whole machine: the documented procedure, step by step, and what goes wrong.

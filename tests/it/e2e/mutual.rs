@@ -1,0 +1,1 @@
+//! Mutual authentication with a real browser.

@@ -1,0 +1,1 @@
+//! `otc` in a scratch root.
