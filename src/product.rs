@@ -4,11 +4,13 @@
 //! Common Criteria guide, table "Server Installation", and the Administrator Guide.
 #![forbid(unsafe_code)]
 
+mod pair;
 mod site;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+pub use pair::{KEPT_CHAIN, KEPT_KEY, KEPT_RECORD, PairKind, PairPaths};
 pub use site::{ENGINES, EngineName, NameError, Site};
 
 /// The account that the services run as, and its group.

@@ -7,6 +7,7 @@
 mod accounts;
 mod again;
 mod carry;
+mod certificate;
 mod configuration;
 mod connection;
 mod error;

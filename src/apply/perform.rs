@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, connection, keep, package, remove, repair,
+    Context, Error, Result, accounts, carry, certificate, configuration, connection, keep, package, remove, repair,
     snapshot, stage, switch,
 };
 use crate::journal::Before;
@@ -53,6 +53,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
         Step::CarryOver { from, to } => carry::perform(context, from, to, before),
         Step::KeepState { path, retained } => keep::perform(context, path, retained),
+        Step::KeepPair { path, pair } => certificate::keep(context, path, pair),
         Step::PutBack { path, copy } => {
             keep::put_back(context, path, copy)?;
             reload_if_unit(context, path)

@@ -147,6 +147,32 @@ pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result
     if public.public_eq(&key) { Ok(()) } else { Err(Error::Key("it does not belong to the certificate")) }
 }
 
+/// Whether a key needs a passphrase.
+#[must_use]
+pub fn is_encrypted(key: &str) -> bool {
+    key.contains("Proc-Type: 4,ENCRYPTED") || key.contains("BEGIN ENCRYPTED PRIVATE KEY")
+}
+
+/// Whether a passphrase opens a PEM key.
+#[must_use]
+pub fn opens(key: &str, passphrase: &Secret) -> bool {
+    PKey::private_key_from_pem_passphrase(key.as_bytes(), passphrase.expose_secret().as_bytes()).is_ok()
+}
+
+/// Names and addresses of a chain's leaf.
+///
+/// # Errors
+/// When the text holds no certificate.
+pub fn names(chain: &str) -> Result<Vec<String>> {
+    let leaf = X509::from_pem(chain.as_bytes()).map_err(|_| Error::Chain("it is not PEM"))?;
+    let address = |bytes: &[u8]| match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+        _ => <[u8; 16]>::try_from(bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+    };
+    let names = leaf.subject_alt_names().into_iter().flatten();
+    Ok(names.filter_map(|name| name.dnsname().map(str::to_owned).or_else(|| name.ipaddress().and_then(address))).collect())
+}
+
 /// Checks the public key of a server, which an engine is given: base64 of the DER form of an RSA key,
 /// as SubjectPublicKeyInfo (RFC 5280, 4.1) or RSAPublicKey (RFC 8017, A.1.1), of 2048 bits or more.
 ///

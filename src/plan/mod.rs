@@ -4,6 +4,7 @@
 //! gives the same plan, and no field of it can hold a secret.
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod changes;
 mod engine;
 mod error;
@@ -17,6 +18,7 @@ mod step;
 mod uninstall;
 mod upgrade;
 
+pub use certificate::{NewPair, PairChange, pair_change};
 pub use changes::Changes;
 pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
@@ -62,6 +64,8 @@ pub enum Action {
     Restore,
     /// An engine gets another configuration, or other keys.
     Configure,
+    /// Another certificate and key.
+    Certificate,
 }
 
 /// One step, and why it is there.

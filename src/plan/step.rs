@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::OnConflict;
-use crate::product::{Owner, SnapshotReason};
+use crate::product::{Owner, PairPaths, SnapshotReason};
 use crate::retained::Retained;
 use crate::types::{Digest, Mode, human_bytes};
 
@@ -96,6 +96,11 @@ pub enum Step {
     KeepState {
         path: String,
         retained: Box<Retained>,
+    },
+    /// `path` becomes a directory with copies of both files and a record of where they were.
+    KeepPair {
+        path: String,
+        pair: PairPaths,
     },
     MergeConfig {
         path: String,
@@ -263,10 +268,11 @@ impl Step {
             Self::KeepState { retained, .. } => {
                 format!("keep what belongs to {} for a rollback", retained.name())
             }
+            Self::KeepPair { pair, .. } => format!("keep copies of {} and {}", pair.chain, pair.key),
             Self::MergeConfig { path, added, updated, conflicts, .. } => {
                 merge(path, added, updated, conflicts)
             }
-            Self::PutBack { path, .. } => format!("put {path} back as it was"),
+            Self::PutBack { path, copy } => format!("put the copy {copy} in the place of {path}"),
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),

@@ -1,1 +1,487 @@
-//! Gives the server or an engine another pair, and goes back.
+//! Another certificate and key for the server or an engine: given, kept from before, or made here.
+//! Checked before anything is changed, and back again when the service does not show it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::apply::{self, Context, Secrets};
+use crate::certs;
+use crate::config;
+use crate::host::{self, Accounts};
+use crate::plan::{self, Given, NewPair, PairChange, Plan};
+use crate::product::{self, PairKind, PairPaths, under};
+use crate::prompt;
+use crate::service;
+use crate::sys;
+use crate::sys::dir::{Ids, Kind, Stat};
+use crate::types::{Digest, Mode, Secret};
+use crate::workflow::{Recorder, Session, install, require_approved, upgrade};
+
+/// Largest configuration, chain or key that is read.
+const LIMIT: u64 = 1 << 20;
+const KEY_MODE: Mode = Mode::new(0o400);
+
+/// A pair that cannot be installed, for reasons that no room below knows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing is kept.
+    #[error("no {0} pair was kept: `cert install` and `cert renew` keep the one that they replace")]
+    NothingKept(&'static str),
+    /// There is no pair.
+    #[error("there is no pair of certificate and key at {chain} and {key}")]
+    NoPair {
+        /// Where the chain should be.
+        chain: String,
+        /// Where the key should be.
+        key: String,
+    },
+    /// The place of a chain or key is none that a key may be written to.
+    #[error("{} is no place for the service's certificate or key: {why}", path.display())]
+    Place {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The way back needs a passphrase that nobody gave.
+    #[error("{} is encrypted, and going back to it would need its passphrase", .0.display())]
+    OldPassphrase(PathBuf),
+    /// A passphrase that was given for the key that is replaced is another one's.
+    #[error("the passphrase does not open {}, the key that is replaced", .0.display())]
+    WrongOldPassphrase(PathBuf),
+    /// An engine finds the passphrase of a key in its configuration only.
+    #[error("the key is encrypted, and {} does not give its passphrase ({key})", file.display())]
+    EnginePassphrase {
+        /// The engine's configuration.
+        file: PathBuf,
+        /// The key of it that would hold it.
+        key: &'static str,
+    },
+}
+
+/// Where a pair comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// From files.
+    Files {
+        /// The chain.
+        chain: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// The one that was replaced last.
+    Kept,
+    /// A self-signed one is made.
+    Made {
+        /// How long it is valid.
+        days: u32,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What the pair is for.
+    pub kind: PairKind,
+    /// Where it comes from.
+    pub source: Source,
+    /// Where it goes, if not to its usual place.
+    pub to: Option<PairPaths>,
+    /// Whether the service is started.
+    pub start: bool,
+    /// How long it may take to answer or connect, in seconds.
+    pub seconds: u64,
+    /// Whether the product is told to keep the passphrase encrypted.
+    pub encrypt_keypass: bool,
+    /// Whether it is fine that the old key may not be opened any more.
+    pub no_way_back: bool,
+}
+
+/// A chain and its key, read once.
+#[derive(Debug)]
+struct Content {
+    chain: String,
+    key: Zeroizing<String>,
+    from: PairPaths,
+}
+
+impl Content {
+    fn is_encrypted(&self) -> bool {
+        certs::is_encrypted(&self.key)
+    }
+}
+
+/// A pair on its way, and the passphrases that belong to it.
+#[derive(Debug)]
+pub struct Change {
+    options: Options,
+    /// The pair that comes; `None` when it is made.
+    new: Option<Content>,
+    /// Names of the one that is made.
+    names: Vec<String>,
+    /// The pair that counts now.
+    old: Option<Content>,
+    to: PairPaths,
+    passphrase: Option<Secret>,
+    /// The passphrase of the key that is replaced, where going back would need it.
+    old_passphrase: Option<Secret>,
+}
+
+/// Reads the pair that comes and the one that is there.
+///
+/// # Errors
+/// When one cannot be read, or the place of the new one is not fit for it.
+pub fn gather(session: &Session, options: Options) -> Result<Change> {
+    if !upgrade::is_present(session)? {
+        return Err(plan::Error::NothingInstalled.into());
+    }
+    let text = configuration(session)?;
+    let now = places(session, options.kind, &text);
+    let old = read_installed(session, &now)?;
+    let (new, names, to) = match &options.source {
+        Source::Files { chain, key } => (Some(read_given(chain, key)?), Vec::new(), None),
+        Source::Kept => {
+            let (content, to) = read_kept(session, options.kind)?;
+            (Some(content), Vec::new(), Some(to))
+        }
+        Source::Made { .. } => {
+            let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
+            let old = old.as_ref().ok_or_else(none)?;
+            (None, certs::names(&old.chain)?, None)
+        }
+    };
+    let to = options.to.clone().or(to).unwrap_or(now);
+    let usual = session.site.pair(options.kind);
+    is_fit(session, &to.chain, &usual.chain)?;
+    is_fit(session, &to.key, &usual.key)?;
+    if to.chain == to.key {
+        let why = "chain and key need a file each";
+        return Err(Error::Place { path: under(&session.root, &to.key), why }.into());
+    }
+    Ok(Change { options, new, names, old, to, passphrase: None, old_passphrase: None })
+}
+
+/// The configuration, which may not be there. It may hold secrets.
+fn configuration(session: &Session) -> Result<Zeroizing<String>> {
+    let path = session.site.config_file();
+    let bytes = match sys::fs::read_beneath(&session.root, &path, LIMIT) {
+        Err(e) if e.is_not_found() => return Ok(Zeroizing::new(String::new())),
+        other => Zeroizing::new(other?),
+    };
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Where the pair lies that counts.
+fn places(session: &Session, kind: PairKind, text: &str) -> PairPaths {
+    let (chain, key) = kind.path_keys();
+    let usual = session.site.pair(kind);
+    PairPaths {
+        chain: config::text(text, chain).unwrap_or(usual.chain),
+        key: config::text(text, key).unwrap_or(usual.key),
+    }
+}
+
+fn text_of(bytes: Vec<u8>, error: fn(&'static str) -> certs::Error) -> Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|_| error("it is not PEM"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Reads a chain and its key as they are given.
+pub(in crate::workflow) fn read_pair(chain: &Path, key: &Path) -> Result<(String, Zeroizing<String>)> {
+    let text = text_of(sys::fs::read_limited(chain, LIMIT)?, certs::Error::Chain)?;
+    Ok((text.as_str().to_owned(), install::read_key(key)?))
+}
+
+fn read_given(chain: &Path, key: &Path) -> Result<Content> {
+    let from = PairPaths { chain: chain.display().to_string(), key: key.display().to_string() };
+    let (chain, key) = read_pair(chain, key)?;
+    Ok(Content { chain, key, from })
+}
+
+/// The pair in its place; `None` unless both are there.
+fn read_installed(session: &Session, at: &PairPaths) -> Result<Option<Content>> {
+    let read = |path: &str| match sys::fs::read_beneath(&session.root, path, LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => other.map(Some),
+    };
+    let (Some(chain), Some(key)) = (read(&at.chain)?, read(&at.key)?) else { return Ok(None) };
+    let (key, chain) = (Zeroizing::new(key), String::from_utf8_lossy(&chain).into_owned());
+    let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
+    Ok(Some(Content { chain, key, from: at.clone() }))
+}
+
+/// The pair that was replaced last, and where it was.
+fn read_kept(session: &Session, kind: PairKind) -> Result<(Content, PairPaths)> {
+    let dir = session.site.kept_pair(kind);
+    let read = |name: &str| {
+        let path = format!("{dir}/{name}");
+        sys::fs::read_beneath(&session.root, &path, LIMIT).map_err(|e| match e.is_not_found() {
+            true => anyhow::Error::from(Error::NothingKept(kind.word())),
+            false => e.into(),
+        })
+    };
+    let record = read(product::KEPT_RECORD)?;
+    let was: PairPaths =
+        serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?;
+    let chain = text_of(read(product::KEPT_CHAIN)?, certs::Error::Chain)?.as_str().to_owned();
+    let key = text_of(read(product::KEPT_KEY)?, certs::Error::Key)?;
+    let label = |name: &str| format!("{dir}/{name}");
+    let from = PairPaths { chain: label(product::KEPT_CHAIN), key: label(product::KEPT_KEY) };
+    Ok((Content { chain, key, from }, was))
+}
+
+/// Whether a chain or key may be written to `path`. What the configuration says may be the service's
+/// work: it must not choose which file of root's becomes its own. So a file that is there has to be the
+/// service's, but for the `usual` one. In the tree no link is followed; elsewhere every directory has to be
+/// root's alone.
+fn is_fit(session: &Session, path: &str, usual: &str) -> Result<()> {
+    let refused = |path: PathBuf, why| Err(Error::Place { path, why }.into());
+    let full = under(&session.root, path);
+    let clean = path.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+    if !clean {
+        return refused(full, "an absolute path is needed");
+    }
+    let there = sys::fs::stat(&full)?;
+    if there.is_some_and(|stat| stat.kind != Kind::File) {
+        return refused(full, "there is something else than a regular file");
+    }
+    if path == usual {
+        return Ok(());
+    }
+    let inside = path.strip_prefix(&session.site.tree()).is_some_and(|rest| rest.starts_with('/'));
+    let mut dir = session.root.clone();
+    for part in path.split('/').skip(1) {
+        let is_ours = |stat: &Stat| {
+            let owner = stat.ids.uid == 0 || stat.ids.uid == sys::env::uid();
+            stat.kind == Kind::Dir && (inside || owner && stat.mode & 0o022 == 0)
+        };
+        if dir != session.root && !sys::fs::stat(&dir)?.is_some_and(|stat| is_ours(&stat)) {
+            return refused(dir, "it is no directory, or others than root can change it");
+        }
+        dir.push(part);
+    }
+    match there.map(|stat| stat.ids.uid) {
+        Some(uid) if Some(uid) != service_ids(session)?.map(|ids| ids.uid) && uid != sys::env::uid() => {
+            refused(full, "the file there does not belong to the service")
+        }
+        Some(0) if owners(session)? => refused(full, "the file there belongs to root"),
+        _ => Ok(()),
+    }
+}
+
+fn service_ids(session: &Session) -> Result<Option<Ids>> {
+    Ok(Accounts::look_up(&session.root, product::SERVICE_USER)?.ids())
+}
+
+/// Whether owners are set.
+fn owners(session: &Session) -> Result<bool> {
+    let receipt = session.receipt()?;
+    Ok(receipt.map_or_else(sys::env::is_root, |receipt| receipt.owners))
+}
+
+impl Change {
+    /// The key that comes, if it is encrypted and its passphrase is not known yet.
+    #[must_use]
+    pub fn locked_key(&self) -> Option<&str> {
+        let new = self.new.as_ref().filter(|new| new.is_encrypted() && self.passphrase.is_none());
+        new.map(|new| new.from.key.as_str())
+    }
+
+    /// Whether the product is given a passphrase.
+    #[must_use]
+    pub fn gives_passphrase(&self) -> bool {
+        self.options.kind == PairKind::Server && self.new.as_ref().is_some_and(Content::is_encrypted)
+    }
+
+    /// Takes the passphrase of the key that comes; an engine's is in its configuration.
+    ///
+    /// # Errors
+    /// When an engine's configuration does not give it, or pair and passphrase do not fit.
+    pub fn unlock(&mut self, session: &Session, passphrase: Option<Secret>) -> Result<()> {
+        let Some(new) = &self.new else { return Ok(()) };
+        let kind = self.options.kind;
+        self.passphrase = match passphrase {
+            _ if !new.is_encrypted() => None,
+            given if kind == PairKind::Server => given,
+            given => {
+                let told = config::text(&configuration(session)?, kind.passphrase_key()).map(Secret::from);
+                let same = |told: &Secret| {
+                    given.as_ref().is_none_or(|given| given.expose_secret() == told.expose_secret())
+                };
+                let file = under(&session.root, &session.site.config_file());
+                let unknown = Error::EnginePassphrase { file, key: kind.passphrase_key() };
+                Some(told.filter(same).ok_or(unknown)?)
+            }
+        };
+        Ok(certs::check_pair(&new.chain, &new.key, self.passphrase.as_ref())?)
+    }
+
+    /// The key that is replaced, if going back to it would need its passphrase, which neither the new
+    /// one nor the configuration gives: the product takes over the passphrase of the new one.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub fn locked_old_key(&mut self, session: &Session) -> Result<Option<PathBuf>> {
+        let Some(old) = self.old.as_ref().filter(|old| old.is_encrypted()) else { return Ok(None) };
+        if !self.gives_passphrase() || self.old_passphrase.is_some() {
+            return Ok(None);
+        }
+        let told = config::text(&configuration(session)?, self.options.kind.passphrase_key());
+        let known = [told.map(Secret::from), self.passphrase.clone()];
+        self.old_passphrase = known.into_iter().flatten().find(|known| certs::opens(&old.key, known));
+        Ok(self.old_passphrase.is_none().then(|| under(&session.root, &old.from.key)))
+    }
+
+    /// Takes the passphrase of the key that is replaced.
+    ///
+    /// # Errors
+    /// When it does not open that key.
+    pub fn unlock_old(&mut self, session: &Session, passphrase: Secret) -> Result<()> {
+        let Some(old) = &self.old else { return Ok(()) };
+        if !certs::opens(&old.key, &passphrase) {
+            return Err(Error::WrongOldPassphrase(under(&session.root, &old.from.key)).into());
+        }
+        self.old_passphrase = Some(passphrase);
+        Ok(())
+    }
+
+    fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        if let Some(new) = &self.new {
+            let files = [(&self.to.chain, new.chain.as_bytes()), (&self.to.key, new.key.as_bytes())];
+            secrets.files =
+                files.map(|(path, bytes)| (path.clone(), Zeroizing::new(bytes.to_vec()))).into_iter().collect();
+        }
+        secrets
+    }
+
+    /// Those files that are not in their places, as they should be.
+    fn missing(&self, session: &Session) -> Result<NewPair> {
+        let Some(new) = &self.new else {
+            let days = if let Source::Made { days } = self.options.source { days } else { 0 };
+            return Ok(NewPair::Made { names: self.names.clone(), days });
+        };
+        let wanted = if owners(session)? { service_ids(session)? } else { None };
+        let mut missing = Vec::new();
+        for (path, from, bytes) in [
+            (&self.to.chain, &new.from.chain, new.chain.as_bytes()),
+            (&self.to.key, &new.from.key, new.key.as_bytes()),
+        ] {
+            let sha256 = Digest::of(bytes);
+            if !is_there(session, path, sha256, wanted)? {
+                missing.push(Given { path: path.clone(), from: from.clone(), sha256, mode: KEY_MODE });
+            }
+        }
+        Ok(NewPair::Taken(missing))
+    }
+}
+
+fn is_there(session: &Session, path: &str, sha256: Digest, owner: Option<Ids>) -> Result<bool> {
+    let Some(stat) = sys::fs::stat(&under(&session.root, path))? else { return Ok(false) };
+    if stat.mode != KEY_MODE.bits() || owner.is_some_and(|owner| owner != stat.ids) {
+        return Ok(false);
+    }
+    Ok(Digest::of(&Zeroizing::new(sys::fs::read_beneath(&session.root, path, LIMIT)?)) == sha256)
+}
+
+/// Plans; `None` when the pair is in its place and the service shows it. Looks at the host anew each time.
+///
+/// # Errors
+/// When the host cannot be looked at, or there would be no way back and nobody agreed to that.
+pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
+    let options = change.options.clone();
+    let text = configuration(session)?;
+    let now = places(session, options.kind, &text);
+    let new = change.missing(session)?;
+    let facts = host::facts();
+    let service = upgrade::service_now(session, facts.systemd)?;
+    let start = options.start && service.live;
+    let mut notes = Vec::new();
+    if let Some(key) = change.locked_old_key(session)? {
+        if start && !options.no_way_back {
+            return Err(Error::OldPassphrase(key).into());
+        }
+        notes.push(format!("nobody knows the passphrase of {}: going back would need it", key.display()));
+    }
+    let receipt = session.receipt()?;
+    let manifest = apply::installed(&session.root, &session.site)?;
+    let installed = receipt.as_ref().zip(manifest.as_ref().map(|manifest| manifest.get()));
+    let port = install::configured_port(session);
+    let port = port.or(receipt.as_ref().map(|receipt| receipt.port)).unwrap_or(prompt::DEFAULT_PORT);
+    let is_file = |path: &str| sys::fs::stat(&under(&session.root, path)).map(|stat| stat.is_some());
+    let old = is_file(&now.chain)? || is_file(&now.key)?;
+    let input = PairChange {
+        installed,
+        root: &session.root,
+        site: &session.site,
+        kind: options.kind,
+        new: &new,
+        to: &change.to,
+        old: old.then_some(&now),
+        service,
+        stale: start && service.active && is_stale(change, port),
+        start,
+        port,
+        seconds: options.seconds,
+        selinux: session.is_live() && facts.selinux,
+        notes,
+    };
+    Ok(plan::pair_change(input))
+}
+
+/// Whether a server shows another certificate than the one that it should.
+fn is_stale(change: &Change, port: u16) -> bool {
+    let wanted = change.new.as_ref().and_then(|new| certs::leaf_digest(&new.chain).ok());
+    let shown = service::probe(port, "/", None).certificate;
+    change.options.kind == PairKind::Server && shown.is_some() && shown != wanted
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub struct Installed {
+    /// The unit.
+    pub unit: String,
+    /// Where chain and key are.
+    pub pair: PairPaths,
+    /// Whether the service was started.
+    pub started: bool,
+    /// Whether a handshake showed the new certificate.
+    pub served: bool,
+    /// Where the pair before it is kept.
+    pub kept: Option<String>,
+}
+
+/// Plans again under the lock, compares with what was shown, and carries it out.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(session: &Session, change: &mut Change, approved: Digest) -> Result<Option<Installed>> {
+    let recorder = Recorder::new(session.sink);
+    let session = &session.telling(&recorder);
+    let (_lock, _) = session.begin_change()?;
+    let Some(plan) = plan(session, change)? else { return Ok(None) };
+    require_approved(&plan, approved)?;
+    plan.notes.iter().for_each(|note| recorder.only_log(note));
+    let secrets = change.secrets();
+    let context = Context::new(session.place(), owners(session)?, &secrets, session.sink);
+    let result = apply::run(&plan, &context);
+    let what = format!("certificate of {} ({})", session.site, change.options.kind.word());
+    recorder.save(&session.root, &what, result.as_ref().err());
+    result?;
+    let started = plan.starts();
+    let keeps = |planned: &plan::Planned| matches!(planned.step, plan::Step::KeepPair { .. });
+    let kept = plan.steps.iter().any(keeps).then(|| session.site.kept_pair(change.options.kind));
+    Ok(Some(Installed {
+        unit: session.site.unit(),
+        pair: change.to.clone(),
+        started,
+        served: started && change.options.kind == PairKind::Server,
+        kept: kept.map(|path| under(&session.root, &path).display().to_string()),
+    }))
+}
