@@ -4,11 +4,13 @@
 //! Common Criteria guide, table "Server Installation", and the Administrator Guide.
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod pair;
 mod site;
 
 use std::path::{Path, PathBuf};
 
+pub use authorities::TrustLayout;
 use serde::{Deserialize, Serialize};
 pub use pair::{KEPT_CHAIN, KEPT_KEY, KEPT_RECORD, PairKind, PairPaths};
 pub use site::{ENGINES, EngineName, NameError, Site};

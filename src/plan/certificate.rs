@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::uninstall::trash;
 use super::{Action, Given, Old, Plan, Service, Step};
+use crate::config::Setting;
 use crate::manifest::Manifest;
 use crate::product::{Owner, PairKind, PairPaths, Site};
 use crate::receipt::Receipt;
-use crate::types::Mode;
+use crate::types::{Digest, Mode};
 
 /// Mode of directories that hold private keys.
 const PRIVATE: Mode = Mode::new(0o700);
@@ -54,6 +55,12 @@ pub struct PairChange<'a> {
     pub port: u16,
     /// How long it may take to answer or connect, in seconds.
     pub seconds: u64,
+    /// Where the one-time configuration lies, if the passphrase of the new key goes there.
+    pub one_time: Option<String>,
+    /// Keys of the configuration that are set.
+    pub settings: Vec<Setting>,
+    /// SHA-256 of the configuration, if there is one.
+    pub config: Option<Digest>,
     /// Whether labels have to be set.
     pub selinux: bool,
     /// What is to be said about it.
@@ -61,8 +68,8 @@ pub struct PairChange<'a> {
 }
 
 impl PairChange<'_> {
-    /// Whether files change.
-    fn changes(&self) -> bool {
+    /// Whether files of the pair change.
+    fn brings_files(&self) -> bool {
         !matches!(self.new, NewPair::Taken(files) if files.is_empty())
     }
 }
@@ -72,7 +79,7 @@ impl PairChange<'_> {
 pub fn pair_change(input: PairChange) -> Option<Plan> {
     let start = input.start && input.service.live;
     let restarts = start && (input.stale || !input.service.active);
-    if !input.changes() && !restarts {
+    if !input.brings_files() && input.settings.is_empty() && !restarts {
         return None;
     }
     let place = (input.root, input.site);
@@ -81,7 +88,7 @@ pub fn pair_change(input: PairChange) -> Option<Plan> {
         None => Plan::new(Action::Certificate, place),
     };
     let unit = input.site.unit();
-    if input.changes() {
+    if input.brings_files() {
         keep(&input, &mut plan);
         make(&input, &mut plan);
     }
@@ -90,6 +97,7 @@ pub fn pair_change(input: PairChange) -> Option<Plan> {
         plan.push(Step::StopUnit { unit: unit.clone() }, reason);
     }
     take(&input, &mut plan);
+    configure(&input, &mut plan);
     if input.selinux {
         let dir = |path: &str| path.rsplit_once('/').map_or("/", |(dir, _)| dir).to_owned();
         let mut paths = vec![dir(&input.to.chain), dir(&input.to.key)];
@@ -161,5 +169,18 @@ fn take(input: &PairChange, plan: &mut Plan) {
                 plan.push(step, "readable by the service alone");
             }
         }
+    }
+}
+
+/// The passphrase, and what the configuration has to say. A pair that is in its place already had its
+/// passphrase given with it.
+fn configure(input: &PairChange, plan: &mut Plan) {
+    if let Some(path) = input.one_time.clone().filter(|_| input.brings_files()) {
+        let step = Step::SetOneTime { path, keypass: true, users: Vec::new(), apikeys: Vec::new() };
+        plan.push(step, "the key is encrypted; the server takes its passphrase over at its next start");
+    }
+    if !input.settings.is_empty() {
+        let (path, was, set) = (input.site.config_file(), input.config, input.settings.clone());
+        plan.push(Step::SetConfig { path, was, set }, "so that the product uses the pair as you said");
     }
 }

@@ -145,6 +145,12 @@ pub(super) fn carry_out(
     approval: &Approval,
 ) -> Result<ExitCode> {
     let mut change = install::gather(session, options)?;
+    if change.gives_passphrase() && !install::encrypts_keypass(session)? {
+        let asks = !approval.is_unattended() && sys::tty::is_interactive();
+        let question = "Have the product keep the passphrase encrypted (security.keypass.encrypt)?";
+        let encrypt = secrets.encrypt_keypass || (asks && ask::confirm(question, true)?);
+        change.encrypt_keypass(encrypt);
+    }
     unlock(session, &mut change, secrets, approval)?;
     let Some(plan) = install::plan(session, &mut change)? else { return Ok(nothing_to_do(common)) };
     if !approval.decide(common, &plan, ("Change it?", false))? {

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::apply::{self, Context, Secrets};
+use crate::apply::{self, Context, OneTime, Secrets};
 use crate::certs;
-use crate::config;
+use crate::config::{self, Setting};
 use crate::host::{self, Accounts};
 use crate::plan::{self, Given, NewPair, PairChange, Plan};
 use crate::product::{self, PairKind, PairPaths, under};
@@ -24,6 +25,10 @@ use crate::workflow::{Recorder, Session, install, require_approved, upgrade};
 /// Largest configuration, chain or key that is read.
 const LIMIT: u64 = 1 << 20;
 const KEY_MODE: Mode = Mode::new(0o400);
+/// The key that lets an engine show its certificate (guide, table "X509v3 certificates settings").
+const CLIENT_ENABLED: &str = "security.client.enabled";
+/// The key that has the passphrase kept encrypted (the same table).
+const ENCRYPT_KEYPASS: &str = "security.keypass.encrypt";
 
 /// A pair that cannot be installed, for reasons that no room below knows.
 #[derive(Debug, thiserror::Error)]
@@ -142,20 +147,11 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
     }
     let text = configuration(session)?;
     let now = places(session, options.kind, &text);
-    let old = read_installed(session, &now)?;
-    let (new, names, to) = match &options.source {
-        Source::Files { chain, key } => (Some(read_given(chain, key)?), Vec::new(), None),
-        Source::Kept => {
-            let (content, to) = read_kept(session, options.kind)?;
-            (Some(content), Vec::new(), Some(to))
-        }
-        Source::Made { .. } => {
-            let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
-            let old = old.as_ref().ok_or_else(none)?;
-            (None, certs::names(&old.chain)?, None)
-        }
+    let kept = match options.source {
+        Source::Kept => Some(kept_place(session, options.kind)?),
+        _ => None,
     };
-    let to = options.to.clone().or(to).unwrap_or(now);
+    let to = options.to.clone().or(kept).unwrap_or_else(|| now.clone());
     let usual = session.site.pair(options.kind);
     is_fit(session, &to.chain, &usual.chain)?;
     is_fit(session, &to.key, &usual.key)?;
@@ -163,6 +159,16 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
         let why = "chain and key need a file each";
         return Err(Error::Place { path: under(&session.root, &to.key), why }.into());
     }
+    let old = read_installed(session, &now)?;
+    let (new, names) = match &options.source {
+        Source::Files { chain, key } => (Some(read_given(chain, key)?), Vec::new()),
+        Source::Kept => (Some(read_kept(session, options.kind)?), Vec::new()),
+        Source::Made { .. } => {
+            let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
+            let old = old.as_ref().ok_or_else(none)?;
+            (None, certs::names(&old.chain)?)
+        }
+    };
     Ok(Change { options, new, names, old, to, passphrase: None, old_passphrase: None })
 }
 
@@ -216,24 +222,28 @@ fn read_installed(session: &Session, at: &PairPaths) -> Result<Option<Content>> 
     Ok(Some(Content { chain, key, from: at.clone() }))
 }
 
-/// The pair that was replaced last, and where it was.
-fn read_kept(session: &Session, kind: PairKind) -> Result<(Content, PairPaths)> {
-    let dir = session.site.kept_pair(kind);
-    let read = |name: &str| {
-        let path = format!("{dir}/{name}");
-        sys::fs::read_beneath(&session.root, &path, LIMIT).map_err(|e| match e.is_not_found() {
-            true => anyhow::Error::from(Error::NothingKept(kind.word())),
-            false => e.into(),
-        })
-    };
-    let record = read(product::KEPT_RECORD)?;
-    let was: PairPaths =
-        serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?;
+/// A file of the pair that was replaced last.
+fn kept_file(session: &Session, kind: PairKind, name: &str) -> Result<Vec<u8>> {
+    let path = format!("{}/{name}", session.site.kept_pair(kind));
+    sys::fs::read_beneath(&session.root, &path, LIMIT).map_err(|e| match e.is_not_found() {
+        true => Error::NothingKept(kind.word()).into(),
+        false => e.into(),
+    })
+}
+
+/// Where that pair was.
+fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths> {
+    let record = kept_file(session, kind, product::KEPT_RECORD)?;
+    Ok(serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?)
+}
+
+fn read_kept(session: &Session, kind: PairKind) -> Result<Content> {
+    let read = |name| kept_file(session, kind, name);
     let chain = text_of(read(product::KEPT_CHAIN)?, certs::Error::Chain)?.as_str().to_owned();
     let key = text_of(read(product::KEPT_KEY)?, certs::Error::Key)?;
-    let label = |name: &str| format!("{dir}/{name}");
+    let label = |name: &str| format!("{}/{name}", session.site.kept_pair(kind));
     let from = PairPaths { chain: label(product::KEPT_CHAIN), key: label(product::KEPT_KEY) };
-    Ok((Content { chain, key, from }, was))
+    Ok(Content { chain, key, from })
 }
 
 /// Whether a chain or key may be written to `path`. What the configuration says may be the service's
@@ -299,6 +309,11 @@ impl Change {
         self.options.kind == PairKind::Server && self.new.as_ref().is_some_and(Content::is_encrypted)
     }
 
+    /// Whether the product shall keep the passphrase encrypted.
+    pub fn encrypt_keypass(&mut self, encrypt: bool) {
+        self.options.encrypt_keypass = encrypt;
+    }
+
     /// Takes the passphrase of the key that comes; an engine's is in its configuration.
     ///
     /// # Errors
@@ -353,6 +368,11 @@ impl Change {
 
     fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
+        if self.gives_passphrase() {
+            let keypass = self.passphrase.clone();
+            secrets.one_time = Some(OneTime { keypass, ..OneTime::default() });
+            secrets.previous_keypass = self.old_passphrase.clone();
+        }
         if let Some(new) = &self.new {
             let files = [(&self.to.chain, new.chain.as_bytes()), (&self.to.key, new.key.as_bytes())];
             secrets.files =
@@ -404,7 +424,8 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
     let start = options.start && service.live;
     let mut notes = Vec::new();
     if let Some(key) = change.locked_old_key(session)? {
-        if start && !options.no_way_back {
+        // also without a start: a reboot half-way would start it
+        if service.live && !options.no_way_back {
             return Err(Error::OldPassphrase(key).into());
         }
         notes.push(format!("nobody knows the passphrase of {}: going back would need it", key.display()));
@@ -429,10 +450,48 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         start,
         port,
         seconds: options.seconds,
+        one_time: change.gives_passphrase().then(|| apply::one_time_file(&session.root, &session.site)),
+        settings: settings(session, change, &now, &text),
+        config: config_digest(session)?,
         selinux: session.is_live() && facts.selinux,
         notes,
     };
     Ok(plan::pair_change(input))
+}
+
+/// What the configuration has to say that it does not.
+fn settings(session: &Session, change: &Change, now: &PairPaths, text: &str) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let (kind, to) = (change.options.kind, &change.to);
+    let (chain, key) = kind.path_keys();
+    for (name, now, to) in [(chain, &now.chain, &to.chain), (key, &now.key, &to.key)] {
+        if now != to {
+            settings.push(Setting::to(name, to.as_str()));
+        }
+    }
+    let is_on = |key: &str| matches!(config::value(text, key), Ok(Some(Value::Bool(true))));
+    if kind == PairKind::Client && !is_on(CLIENT_ENABLED) && !session.site.is_server() {
+        settings.push(Setting::to(CLIENT_ENABLED, true)); // else it shows none
+    }
+    if change.options.encrypt_keypass && change.gives_passphrase() && !is_on(ENCRYPT_KEYPASS) {
+        settings.push(Setting::to(ENCRYPT_KEYPASS, true));
+    }
+    settings
+}
+
+fn config_digest(session: &Session) -> Result<Option<Digest>> {
+    match sys::fs::read_beneath(&session.root, &session.site.config_file(), LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => Ok(Some(Digest::of(&Zeroizing::new(other?)))),
+    }
+}
+
+/// Whether the product is told already to keep passphrases encrypted.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn encrypts_keypass(session: &Session) -> Result<bool> {
+    Ok(matches!(config::value(&configuration(session)?, ENCRYPT_KEYPASS), Ok(Some(Value::Bool(true)))))
 }
 
 /// Whether a server shows another certificate than the one that it should.
