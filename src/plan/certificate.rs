@@ -39,6 +39,8 @@ pub struct PairChange<'a> {
     pub site: &'a Site,
     /// What the pair is for.
     pub kind: PairKind,
+    /// Whether the pair that comes is the one that was there before.
+    pub back: bool,
     /// The pair that comes.
     pub new: &'a NewPair,
     /// Where it goes.
@@ -83,9 +85,10 @@ pub fn pair_change(input: PairChange) -> Option<Plan> {
         return None;
     }
     let place = (input.root, input.site);
+    let action = if input.back { Action::CertificateRollback } else { Action::Certificate };
     let mut plan = match input.installed {
-        Some((receipt, _)) => Plan::of_installed(Action::Certificate, receipt, place),
-        None => Plan::new(Action::Certificate, place),
+        Some((receipt, _)) => Plan::of_installed(action, receipt, place),
+        None => Plan::new(action, place),
     };
     let unit = input.site.unit();
     if input.brings_files() {

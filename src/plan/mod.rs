@@ -66,6 +66,8 @@ pub enum Action {
     Configure,
     /// Another certificate and key.
     Certificate,
+    /// The certificate and key that were there before.
+    CertificateRollback,
     /// Something is put into the one-time configuration, or that is removed.
     OneTime,
     /// Other authorities are trusted.

