@@ -1,7 +1,13 @@
-//! X.509: the certificate that a server starts with, and a first look at a given pair.
+//! X.509: keys in all their forms, the certificate that a server starts with, and a first look at a given
+//! pair.
 //!
-//! In: names, or PEM text. Out: PEM text. Never touches files and never asks on the terminal.
+//! In: names, or the bytes of files. Out: PEM text. Never touches files and never asks on the terminal.
 #![forbid(unsafe_code)]
+
+pub mod key;
+mod openssh;
+pub mod p12;
+mod pem;
 
 use std::net::IpAddr;
 
@@ -18,7 +24,6 @@ use openssl::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
 use openssl::x509::{X509, X509NameBuilder};
-use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::types::{Digest, Secret};
@@ -49,7 +54,13 @@ pub enum Error {
     Chain(&'static str),
     /// The key file is unusable.
     #[error("the private key is unusable: {0}")]
-    Key(&'static str),
+    Key(#[from] key::Error),
+    /// The key is in a form that the product cannot read.
+    #[error("the private key is unusable: {0}")]
+    Form(key::Problem),
+    /// The key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    Mismatch,
     /// The server's public key is unusable.
     #[error("the server's public key is unusable: {0}")]
     ServerKey(&'static str),
@@ -129,22 +140,16 @@ pub fn is_self_made(chain: &str) -> bool {
 pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result<()> {
     let stack = X509::stack_from_pem(chain.as_bytes()).map_err(|_| Error::Chain("it is not PEM"))?;
     let leaf = stack.first().ok_or(Error::Chain("the file holds no certificate"))?;
-    if key.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-        return Err(Error::Key("it is an encrypted PKCS#8 file, which the product cannot read"));
+    let fit = |form: &key::Form| form.problems().into_iter().find(|problem| problem.is_fatal());
+    if let Some(problem) = fit(&key::form(key.as_bytes())?) {
+        return Err(Error::Form(problem));
     }
-    let encrypted = key.contains("Proc-Type: 4,ENCRYPTED");
-    let secret: &[u8] = match passphrase {
-        Some(passphrase) => passphrase.expose_secret().as_bytes(),
-        None if encrypted => return Err(Error::Key("it is encrypted and no passphrase was given")),
-        None => &[],
-    };
-    let key = PKey::private_key_from_pem_passphrase(key.as_bytes(), secret);
-    let key = key.map_err(|_| match encrypted {
-        true => Error::Key("the passphrase does not open it"),
-        false => Error::Key("it is not a PEM private key"),
-    })?;
-    let public = leaf.public_key().map_err(|_| Error::Chain("its public key cannot be read"))?;
-    if public.public_eq(&key) { Ok(()) } else { Err(Error::Key("it does not belong to the certificate")) }
+    let found = key::read(key.as_bytes(), passphrase)?;
+    if let Some(problem) = fit(&found.form) {
+        return Err(Error::Form(problem));
+    }
+    found.key.check()?;
+    if found.key.fits(leaf) { Ok(()) } else { Err(Error::Mismatch) }
 }
 
 /// Checks the public key of a server, which an engine is given: base64 of the DER form of an RSA key,
@@ -200,7 +205,7 @@ mod tests {
         };
         assert!(why(&one.chain, &two.key, None).contains("does not belong"));
         assert!(why("junk", &two.key, None).contains("certificate"));
-        assert!(why(&one.chain, "junk", None).contains("PEM private key"));
+        assert!(why(&one.chain, "junk", None).contains("no private key"));
         let ec = EcKey::private_key_from_pem(one.key.as_bytes()).unwrap();
         let locked = ec.private_key_to_pem_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
         let locked = String::from_utf8(locked).unwrap();

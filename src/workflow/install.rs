@@ -206,7 +206,7 @@ fn is_host_name(text: &str) -> bool {
 
 pub(super) fn read_key(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key(certs::key::Error::NoKey))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
