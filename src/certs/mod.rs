@@ -4,25 +4,22 @@
 //! In: names, or the bytes of files. Out: PEM text. Never touches files and never asks on the terminal.
 #![forbid(unsafe_code)]
 
+pub mod forms;
 pub mod key;
 mod openssh;
 pub mod p12;
 mod pem;
-
-use std::net::IpAddr;
+pub mod request;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use openssl::asn1::Asn1Time;
-use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{
-    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
-};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509NameBuilder};
 use zeroize::Zeroizing;
 
@@ -61,6 +58,15 @@ pub enum Error {
     /// The key belongs to another certificate.
     #[error("the private key does not belong to the certificate")]
     Mismatch,
+    /// A file that holds nothing of this kind.
+    #[error("it holds neither a private key nor a certificate")]
+    Nothing,
+    /// Several certificates, none of which is above the others.
+    #[error("it cannot be told which of the certificates is the leaf")]
+    NoLeaf,
+    /// A certificate that may not sign others.
+    #[error("the CA's certificate is unusable: {0}")]
+    Authority(&'static str),
     /// The server's public key is unusable.
     #[error("the server's public key is unusable: {0}")]
     ServerKey(&'static str),
@@ -88,8 +94,6 @@ pub fn self_signed(names: &[String], days: u32) -> Result<Pair> {
 }
 
 fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509> {
-    let mut serial = BigNum::new()?;
-    serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
     let mut name = X509NameBuilder::new()?;
     let common: String = names.first().map_or("localhost", String::as_str).chars().take(64).collect();
     name.append_entry_by_text("CN", &common)?;
@@ -97,23 +101,14 @@ fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509>
     let name = name.build();
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
-    let serial = serial.to_asn1_integer()?;
-    builder.set_serial_number(&serial)?;
+    builder.set_serial_number(&*request::serial()?)?;
     builder.set_subject_name(&name)?;
     builder.set_issuer_name(&name)?;
     let (from, to) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(days)?);
     builder.set_not_before(&from)?;
     builder.set_not_after(&to)?;
     builder.set_pubkey(key)?;
-    let mut san = SubjectAlternativeName::new();
-    for name in names {
-        if name.parse::<IpAddr>().is_ok() {
-            san.ip(name)
-        } else {
-            san.dns(name)
-        };
-    }
-    let san = san.build(&builder.x509v3_context(None, None))?;
+    let san = request::alternative_names(names).build(&builder.x509v3_context(None, None))?;
     let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
