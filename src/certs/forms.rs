@@ -5,9 +5,10 @@
 use std::fmt;
 
 use openssl::pkcs7::Pkcs7;
-use openssl::x509::{X509, X509Ref, X509VerifyResult};
+use openssl::x509::X509;
 
 use super::key::{self, Found, Key, Problem, Shape};
+use super::look::Certificate;
 use super::{Error, Result, p12, pem};
 use crate::types::Secret;
 
@@ -17,7 +18,7 @@ pub struct Contents {
     /// The private key.
     pub key: Option<Found>,
     /// The certificates as they come.
-    pub certificates: Vec<X509>,
+    pub certificates: Vec<Certificate>,
     /// What the product would not read, or reads although nobody says that it does.
     pub flaws: Vec<Flaw>,
 }
@@ -100,14 +101,15 @@ impl Contents {
         for block in &blocks {
             let content = || block.content.as_deref().ok_or(UNREAD);
             match block.label {
-                "CERTIFICATE" => self.certificates.push(X509::from_der(content()?).map_err(|_| UNREAD)?),
+                "CERTIFICATE" => self.certificates.push(certificate(content()?)?),
                 "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-                    // a trusted one has more behind the certificate, which is left out with it
-                    self.certificates.push(X509::from_der(content()?).map_err(|_| UNREAD)?);
+                    // a trusted one has more behind the certificate, which is left out
+                    let x509 = X509::from_der(content()?).map_err(|_| UNREAD)?;
+                    self.certificates.push(certificate(&x509.to_der()?)?);
                     self.flaws.push(Flaw::OwnFormOfOpenSsl);
                 }
                 "PKCS7" | "CMS" => {
-                    self.certificates.extend(pkcs7(content()?).ok_or(UNREAD)?);
+                    self.certificates.extend(looked_at(&pkcs7(content()?).ok_or(UNREAD)?)?);
                     self.flaws.push(Flaw::Pkcs7);
                 }
                 _ => {}
@@ -129,15 +131,15 @@ impl Contents {
     fn add_der(&mut self, bytes: &[u8], passphrase: Option<&Secret>) -> Result<()> {
         if key::shape(bytes) == Shape::Pkcs12 {
             let passphrase = passphrase.filter(|_| p12::is_encrypted(bytes));
-            self.certificates = p12::open(bytes, passphrase)?.certificates;
+            self.certificates = looked_at(&p12::open(bytes, passphrase)?.certificates)?;
             if self.key.is_none() {
                 self.flaws.push(Flaw::Key(Problem::Pkcs12));
             }
-        } else if let Ok(certificate) = X509::from_der(bytes) {
+        } else if let Ok(certificate) = Certificate::from_der(bytes) {
             self.certificates.push(certificate);
             self.flaws.push(Flaw::BinaryCertificate);
         } else if let Some(certificates) = pkcs7(bytes) {
-            self.certificates = certificates;
+            self.certificates = looked_at(&certificates)?;
             self.flaws.push(Flaw::Pkcs7);
         }
         Ok(())
@@ -149,11 +151,19 @@ fn pkcs7(der: &[u8]) -> Option<Vec<X509>> {
     Some(file.signed()?.certificates()?.iter().map(|certificate| certificate.to_owned()).collect())
 }
 
+fn certificate(der: &[u8]) -> Result<Certificate> {
+    Certificate::from_der(der).map_err(|_| Error::Chain("a certificate in it cannot be read"))
+}
+
+fn looked_at(certificates: &[X509]) -> Result<Vec<Certificate>> {
+    certificates.iter().map(|x509| certificate(&x509.to_der()?)).collect()
+}
+
 /// Certificates as the product wants them.
 #[derive(Debug)]
 pub struct Ordered {
     /// Leaf, intermediates, root, as far as they are there.
-    pub chain: Vec<X509>,
+    pub chain: Vec<Certificate>,
     /// What was not so.
     pub flaws: Vec<Flaw>,
 }
@@ -163,13 +173,12 @@ pub struct Ordered {
 ///
 /// # Errors
 /// When no certificate belongs to the key, or it cannot be told which one is the leaf.
-pub fn order(certificates: &[X509], key: Option<&Key>) -> Result<Ordered> {
+pub fn order(certificates: &[Certificate], key: Option<&Key>) -> Result<Ordered> {
     let mut flaws = Vec::new();
-    let mut left: Vec<&X509> = Vec::new();
+    let mut left: Vec<&Certificate> = Vec::new();
     for certificate in certificates {
-        let der = certificate.to_der()?;
-        if left.iter().any(|other| other.to_der().is_ok_and(|other| other == der)) {
-            flaws.push(Flaw::Twice(subject(certificate)));
+        if left.iter().any(|other| other.der() == certificate.der()) {
+            flaws.push(Flaw::Twice(certificate.title()));
         } else {
             left.push(certificate);
         }
@@ -184,27 +193,27 @@ pub fn order(certificates: &[X509], key: Option<&Key>) -> Result<Ordered> {
     {
         chain.push(left.remove(at));
     }
-    let kept: Vec<&X509> =
-        given.iter().copied().filter(|one| chain.iter().any(|c| std::ptr::eq(*c, *one))).collect();
-    if kept.iter().zip(&chain).any(|(given, ordered)| !std::ptr::eq(*given, *ordered)) {
+    let kept = given.iter().filter(|one| chain.iter().any(|other| std::ptr::eq(*other, **one)));
+    if kept.zip(&chain).any(|(given, ordered)| !std::ptr::eq(*given, *ordered)) {
         flaws.push(Flaw::Order);
     }
-    flaws.extend(left.iter().map(|stranger| Flaw::Stranger(subject(stranger))));
+    flaws.extend(left.iter().map(|stranger| Flaw::Stranger(stranger.title())));
     Ok(Ordered { chain: chain.into_iter().cloned().collect(), flaws })
 }
 
-fn leaf(certificates: &[&X509], key: Option<&Key>) -> Result<Option<usize>> {
+fn leaf(certificates: &[&Certificate], key: Option<&Key>) -> Result<Option<usize>> {
     if certificates.is_empty() {
         return Ok(None);
     }
     if let Some(key) = key {
-        return match certificates.iter().position(|certificate| key.fits(certificate)) {
+        return match certificates.iter().position(|certificate| key.fits(certificate.x509())) {
             Some(at) => Ok(Some(at)),
             None => Err(Error::Mismatch),
         };
     }
-    let issued_none =
-        |one: &&X509| !certificates.iter().any(|other| !std::ptr::eq(*other, *one) && is_above(one, other));
+    let issued_none = |one: &&Certificate| {
+        !certificates.iter().any(|other| !std::ptr::eq(*other, *one) && is_above(one, other))
+    };
     let mut ends = certificates.iter().enumerate().filter(|(_, one)| issued_none(one)).map(|(at, _)| at);
     match (ends.next(), ends.next()) {
         (Some(at), None) => Ok(Some(at)),
@@ -212,31 +221,18 @@ fn leaf(certificates: &[&X509], key: Option<&Key>) -> Result<Option<usize>> {
     }
 }
 
-/// Whether `above` issued `below`, by name, identifiers, purpose and signature.
-fn is_above(above: &X509Ref, below: &X509Ref) -> bool {
-    above.issued(below) == X509VerifyResult::OK
-        && above.public_key().is_ok_and(|key| below.verify(&key).unwrap_or(false))
-}
-
-/// A certificate's subject for people.
-#[must_use]
-pub fn subject(certificate: &X509Ref) -> String {
-    let entries = certificate.subject_name().entries().map(|entry| {
-        let key = entry.object().nid().short_name().unwrap_or("?");
-        format!("{key}={}", entry.data().to_string().unwrap_or_default())
-    });
-    let text = entries.collect::<Vec<_>>().join(",");
-    if text.is_empty() { "without a subject".to_owned() } else { text }
+fn is_above(above: &Certificate, below: &Certificate) -> bool {
+    below.names_as_issuer(above) && below.is_signed_by(above)
 }
 
 /// Certificates as one PEM file, without anything around them.
 ///
 /// # Errors
 /// When OpenSSL fails.
-pub fn to_pem(chain: &[X509]) -> Result<String> {
+pub fn to_pem(chain: &[Certificate]) -> Result<String> {
     let mut text = String::new();
     for certificate in chain {
-        text.push_str(&String::from_utf8_lossy(&certificate.to_pem()?));
+        text.push_str(&String::from_utf8_lossy(&certificate.x509().to_pem()?));
     }
     Ok(text)
 }

@@ -6,6 +6,7 @@
 
 pub mod forms;
 pub mod key;
+pub mod look;
 mod openssh;
 pub mod p12;
 mod pem;

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use super::key::{Error, Key, Result, check_old, is_unsupported};
+use super::look::Certificate;
 use crate::types::Secret;
 
 /// Rounds of PBKDF2 over the passphrase: enough to slow a guess down, few enough for every browser.
@@ -55,15 +56,20 @@ pub(super) fn open(der: &[u8], passphrase: Option<&Secret>) -> Result<Opened> {
 ///
 /// # Errors
 /// When OpenSSL fails.
-pub fn write(name: &str, key: &Key, chain: &[X509], passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>> {
+pub fn write(
+    name: &str,
+    key: &Key,
+    chain: &[Certificate],
+    passphrase: &Secret,
+) -> Result<Zeroizing<Vec<u8>>> {
     let mut others = Stack::new()?;
     for certificate in chain.iter().skip(1) {
-        others.push(certificate.clone())?;
+        others.push(certificate.x509().clone())?;
     }
     let mut builder = Pkcs12::builder();
     builder.name(name).pkey(key.pkey()).ca(others);
     if let Some(leaf) = chain.first() {
-        builder.cert(leaf);
+        builder.cert(leaf.x509());
     }
     builder.key_algorithm(Nid::AES_256_CBC).cert_algorithm(Nid::AES_256_CBC);
     builder.key_iter(ROUNDS).mac_iter(ROUNDS).mac_md(MessageDigest::sha256());

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use jiff::{SignedDuration, Timestamp};
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -20,9 +21,9 @@ use openssl::x509::extension::{
     SubjectKeyIdentifier,
 };
 use openssl::x509::{X509, X509Extension, X509Name, X509NameBuilder, X509Req, X509v3Context};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::key::{CURVES, Key, Kind, MIN_RSA_BITS};
+use super::look::{Certificate, Purpose, Usage};
 use super::{Error, Result};
 
 /// Most bits of an RSA key that is made.
@@ -290,24 +291,23 @@ impl Wish {
     }
 
     /// A certificate of a local CA, valid from one hour before `now` (clocks differ) for `days` days, as far
-    /// as the CA's own lasts. `now` is in seconds since 1970.
+    /// as the CA's own lasts.
     ///
     /// # Errors
     /// When OpenSSL fails.
-    pub fn certificate(&self, key: &Key, ca: &Authority, now: i64, days: u32) -> Result<X509> {
-        const DAY: i64 = 24 * 60 * 60;
+    pub fn certificate(&self, key: &Key, ca: &Authority, now: Timestamp, days: u32) -> Result<Certificate> {
+        let issuer = &ca.certificate;
         let mut builder = X509::builder()?;
         builder.set_version(2)?;
         builder.set_serial_number(&*serial()?)?;
         builder.set_subject_name(&*self.subject.name()?)?;
-        builder.set_issuer_name(ca.certificate.subject_name())?;
-        let from = Asn1Time::from_unix(now.saturating_sub(60 * 60))?;
-        let to = Asn1Time::from_unix(now.saturating_add(i64::from(days).saturating_mul(DAY)))?;
-        let (first, last) = (ca.certificate.not_before(), ca.certificate.not_after());
-        builder.set_not_before(if first > from { first } else { &from })?;
-        builder.set_not_after(if last < to { last } else { &to })?;
+        builder.set_issuer_name(issuer.x509().subject_name())?;
+        let from = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).max(issuer.not_before);
+        let to = end(now, days).min(issuer.not_after);
+        builder.set_not_before(&*Asn1Time::from_unix(from.as_second())?)?;
+        builder.set_not_after(&*Asn1Time::from_unix(to.as_second())?)?;
         builder.set_pubkey(key.pkey())?;
-        let context = builder.x509v3_context(Some(&ca.certificate), None);
+        let context = builder.x509v3_context(Some(issuer.x509()), None);
         let san = self.san(&context)?;
         let own_id = SubjectKeyIdentifier::new().build(&context)?;
         let authority = AuthorityKeyIdentifier::new().keyid(false).issuer(false).build(&context);
@@ -319,8 +319,14 @@ impl Wish {
         builder.append_extension(own_id)?;
         builder.append_extension(authority?)?;
         builder.sign(ca.key.pkey(), digest(&ca.key))?;
-        Ok(builder.build())
+        let made = Certificate::from_der(&builder.build().to_der()?);
+        made.map_err(|_| Error::Authority("what it signed cannot be read"))
     }
+}
+
+/// The end of so many days.
+fn end(now: Timestamp, days: u32) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX)
 }
 
 /// The digest that suits a key: no weaker than the key, and none that is refused.
@@ -335,39 +341,34 @@ fn digest(key: &Key) -> MessageDigest {
 /// A local CA with its key.
 #[derive(Debug)]
 pub struct Authority {
-    certificate: X509,
+    certificate: Certificate,
     key: Key,
 }
 
 impl Authority {
-    /// Takes a certificate and its key, if it is one that may sign others at `now` (seconds since 1970) and
-    /// that the product would accept as a CA.
+    /// Takes a certificate and its key, if it is one that may sign others at `now` and that
+    /// the product would accept as a CA.
     ///
     /// # Errors
     /// [`Error::Mismatch`], or [`Error::Authority`] with the reason.
-    pub fn new(certificate: X509, key: Key, now: i64) -> Result<Self> {
+    pub fn new(certificate: Certificate, key: Key, now: Timestamp) -> Result<Self> {
         let refuse = |why: &'static str| Err(Error::Authority(why));
-        let der = certificate.to_der()?;
-        let (_, parsed) =
-            X509Certificate::from_der(&der).map_err(|_| Error::Authority("it cannot be read"))?;
-        let basic = parsed.basic_constraints().ok().flatten();
-        if !basic.is_some_and(|basic| basic.value.ca) {
+        if !certificate.is_ca() {
             return refuse("its basicConstraints do not say cA: it is no CA");
         }
-        if !parsed.key_usage().ok().flatten().is_some_and(|usage| usage.value.key_cert_sign()) {
+        if !certificate.usage.as_ref().is_some_and(|usages| usages.contains(&Usage::KeyCertSign)) {
             return refuse("its key usage does not name keyCertSign");
         }
-        if parsed.extended_key_usage().ok().flatten().is_some_and(|usage| usage.value.ocsp_signing) {
+        if certificate.is_for(&Purpose::OcspSigning) {
             return refuse("it names OCSPSigning, and the product refuses such CAs");
         }
-        let now = Asn1Time::from_unix(now)?;
-        if certificate.not_after() < now {
+        if certificate.not_after < now {
             return refuse("it has expired");
         }
-        if certificate.not_before() > now {
+        if certificate.not_before > now {
             return refuse("it is not valid yet");
         }
-        if !key.fits(&certificate) {
+        if !key.fits(certificate.x509()) {
             return Err(Error::Mismatch);
         }
         Ok(Self { certificate, key })
@@ -375,9 +376,8 @@ impl Authority {
 
     /// Whether its own validity ends within `days` days of `now`, which cuts what it signs short.
     #[must_use]
-    pub fn ends_within(&self, now: i64, days: u32) -> bool {
-        let end = now.saturating_add(i64::from(days).saturating_mul(24 * 60 * 60));
-        Asn1Time::from_unix(end).is_ok_and(|end| self.certificate.not_after() < end)
+    pub fn ends_within(&self, now: Timestamp, days: u32) -> bool {
+        self.certificate.not_after < end(now, days)
     }
 }
 
