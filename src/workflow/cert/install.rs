@@ -192,16 +192,10 @@ fn places(session: &Session, kind: PairKind, text: &str) -> PairPaths {
     }
 }
 
-fn text_of(bytes: Vec<u8>, error: fn(&'static str) -> certs::Error) -> Result<Zeroizing<String>> {
-    let bytes = Zeroizing::new(bytes);
-    let text = std::str::from_utf8(&bytes).map_err(|_| error("it is not PEM"))?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
 /// Reads a chain and its key as they are given.
 pub(in crate::workflow) fn read_pair(chain: &Path, key: &Path) -> Result<(String, Zeroizing<String>)> {
-    let text = text_of(sys::fs::read_limited(chain, LIMIT)?, certs::Error::Chain)?;
-    Ok((text.as_str().to_owned(), install::read_key(key)?))
+    let chain = String::from_utf8(sys::fs::read_limited(chain, LIMIT)?);
+    Ok((chain.map_err(|_| certs::Error::Chain("it is not PEM"))?, install::read_key(key)?))
 }
 
 fn read_given(chain: &Path, key: &Path) -> Result<Content> {
@@ -238,9 +232,9 @@ fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths> {
 }
 
 fn read_kept(session: &Session, kind: PairKind) -> Result<Content> {
-    let read = |name| kept_file(session, kind, name);
-    let chain = text_of(read(product::KEPT_CHAIN)?, certs::Error::Chain)?.as_str().to_owned();
-    let key = text_of(read(product::KEPT_KEY)?, certs::Error::Key)?;
+    let chain = String::from_utf8_lossy(&kept_file(session, kind, product::KEPT_CHAIN)?).into_owned();
+    let key = Zeroizing::new(kept_file(session, kind, product::KEPT_KEY)?);
+    let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
     let label = |name: &str| format!("{}/{name}", session.site.kept_pair(kind));
     let from = PairPaths { chain: label(product::KEPT_CHAIN), key: label(product::KEPT_KEY) };
     Ok(Content { chain, key, from })
