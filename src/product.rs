@@ -11,8 +11,8 @@ mod site;
 use std::path::{Path, PathBuf};
 
 pub use authorities::TrustLayout;
-use serde::{Deserialize, Serialize};
 pub use pair::{KEPT_CHAIN, KEPT_KEY, KEPT_RECORD, PairKind, PairPaths};
+use serde::{Deserialize, Serialize};
 pub use site::{ENGINES, EngineName, NameError, Site};
 
 /// The account that the services run as, and its group.

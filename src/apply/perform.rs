@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, authorities, carry, certificate, configuration, connection, keep, one_time,
-    package, remove, repair, snapshot, stage, switch,
+    Context, Error, Result, accounts, authorities, carry, certificate, configuration, connection, keep,
+    one_time, package, remove, repair, snapshot, stage, switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;

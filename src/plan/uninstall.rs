@@ -170,7 +170,10 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
     }
     let pairs = site.kept_pairs();
     if input.survey.present.contains(&pairs) {
-        plan.push(Step::RemoveTree { trash: trash(&pairs), path: pairs }, "--purge, and they hold private keys");
+        plan.push(
+            Step::RemoveTree { trash: trash(&pairs), path: pairs },
+            "--purge, and they hold private keys",
+        );
     }
     for path in [site.config_file(), site.former_config()] {
         plan.push(Step::RemoveFile { path }, "--purge");

@@ -101,7 +101,10 @@ impl Pki {
     pub(crate) fn locked(&self, name: &str, passphrase: &str) -> Pair {
         let pair = self.leaf(name, "serverAuth", 365);
         let file = self.passphrase(name, passphrase);
-        self.openssl(&format!("ec -in {name}.pkcs8 -aes256 -passout file:{} -out {name}.key", file.display()));
+        self.openssl(&format!(
+            "ec -in {name}.pkcs8 -aes256 -passout file:{} -out {name}.key",
+            file.display()
+        ));
         let text = fs::read_to_string(&pair.key).unwrap();
         assert!(text.contains("Proc-Type: 4,ENCRYPTED") && text.contains("DEK-Info: AES-256-CBC"), "{text}");
         pair
@@ -277,7 +280,8 @@ fn the_configuration_does_not_choose_which_file_of_roots_is_replaced() {
         ("etc/x.pem", "an absolute path"),
         ("/etc/pki/cert.key", "need a file each"),
     ] {
-        let conf = format!("{{\"security.certfile\": \"{chain}\", \"security.keyfile\": \"/etc/pki/cert.key\"}}");
+        let conf =
+            format!("{{\"security.certfile\": \"{chain}\", \"security.keyfile\": \"/etc/pki/cert.key\"}}");
         root.put("etc/demisto.conf", conf.as_bytes(), 0o640);
         refused(&mut install(root.path(), &pair), &root, 4, &[why]);
     }
@@ -301,4 +305,28 @@ fn the_kept_pair_goes_with_a_purge_only() {
     succeeds(&run("uninstall", root.path()).args(["--yes", "--purge"]).output().unwrap());
     let left: Vec<String> = root.all_paths().into_iter().filter(|path| path.contains("cert")).collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn a_rollback_can_be_told_where_it_leads() {
+    let (root, pki) = (server(), Pki::new());
+    let digest = |path: &Path| {
+        let certificate = openssl::x509::X509::from_pem(&fs::read(path).unwrap()).unwrap();
+        demisto_install::types::Digest::of(&certificate.to_der().unwrap()).to_string().to_uppercase()
+    };
+    let former = digest(&root.at(CHAIN));
+    let one = pki.leaf("one", "serverAuth", 365);
+    succeeds(&install(root.path(), &one).output().unwrap());
+    let pairs: Vec<&str> = former.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect();
+    let back = || {
+        let mut command = rollback(root.path());
+        command.args(["--to", &pairs.join(":")]);
+        command
+    };
+    refused(rollback(root.path()).args(["--to", &"0".repeat(64)]), &root, 4, &["is not kept"]);
+    succeeds(&back().output().unwrap());
+    assert_eq!(digest(&root.at(CHAIN)), former);
+    let before = everything(&root);
+    assert!(succeeds(&back().output().unwrap()).contains("nothing to do"));
+    assert_eq!(everything(&root), before);
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cert_install::{KEY, ONE_TIME, Pair, Pki, install, rollback, server, succeeds};
+use crate::cert_install::{KEPT, KEY, ONE_TIME, Pair, Pki, install, rollback, server, succeeds};
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
 use crate::support::installer::{Root, summary};
 
@@ -111,5 +111,13 @@ fn an_encrypted_key_and_its_passphrase_survive_at_every_point() {
 fn a_rollback_of_a_pair_survives_at_every_point() {
     let (root, pki) = (server(), Pki::new());
     succeeds(&install(root.path(), &pki.leaf("one", "serverAuth", 365)).output().unwrap());
-    sweep("cert rollback", &root, &rollback);
+    // without a name for where it leads, one that follows a complete one leads back again
+    let former = fs::read(root.at(KEPT).join("chain.pem")).unwrap();
+    let former = openssl::x509::X509::from_pem(&former).unwrap();
+    let to = demisto_install::types::Digest::of(&former.to_der().unwrap()).to_string();
+    sweep("cert rollback", &root, &|root| {
+        let mut command = rollback(root);
+        command.arg("--to").arg(&to);
+        command
+    });
 }

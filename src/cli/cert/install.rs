@@ -191,7 +191,7 @@ fn from_file(path: Option<&PathBuf>) -> Result<Option<Secret>> {
     path.map(|path| Ok(prompt::parse_password(sys::fs::read_secret(path, 4096)?)?)).transpose()
 }
 
-fn nothing_to_do(common: &Common) -> ExitCode {
+pub(super) fn nothing_to_do(common: &Common) -> ExitCode {
     common.result("this pair is in its place; nothing to do\n", &json!({ "changed": false }));
     Exit::Done.into()
 }

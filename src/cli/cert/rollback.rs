@@ -11,11 +11,15 @@ use crate::cli::approval::Approval;
 use crate::cli::common::Common;
 use crate::cli::exit::Exit;
 use crate::plan::Action;
-use crate::workflow::cert::install::Source;
+use crate::types::Digest;
+use crate::workflow::cert::install::{Source, is_rolled_back};
 
 /// Arguments of `cert rollback`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Only to the certificate with this SHA-256; nothing is done if it is the present one
+    #[arg(long, value_name = "SHA256", value_parser = fingerprint)]
+    to: Option<Digest>,
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -26,6 +30,11 @@ pub(super) struct Args {
     approval: Approval,
 }
 
+/// Hexadecimal, also with the colons that openssl writes.
+fn fingerprint(text: &str) -> Result<Digest, String> {
+    text.replace(':', "").to_ascii_lowercase().parse().map_err(|_| "64 hexadecimal digits are needed".to_owned())
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = args.which.session(common, &*sink)?;
@@ -33,6 +42,11 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         let text = "an earlier rollback was cut off after its last step; it is complete now\n";
         common.result(text, &json!({ "changed": true }));
         return Ok(Exit::Done.into());
+    }
+    if let Some(wanted) = args.to
+        && is_rolled_back(&session, args.which.kind(&session), wanted)?
+    {
+        return Ok(install::nothing_to_do(common));
     }
     let options = install::options(&session, Source::Kept, (&args.which, &args.secrets, &args.start));
     install::carry_out(common, &session, options, &args.secrets, &args.approval)

@@ -38,6 +38,7 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
 pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
     use install::Error as E;
     match error {
+        E::OtherKept { .. } => diagnosis(Exit::Blocked, ""),
         E::NothingKept(_) => diagnosis(Exit::Blocked, "`cert install` puts another pair in place"),
         E::NoPair { .. } => diagnosis(Exit::Blocked, "`cert install` puts one there"),
         E::Place { .. } => diagnosis(

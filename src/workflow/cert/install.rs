@@ -37,6 +37,14 @@ pub enum Error {
     /// Nothing is kept.
     #[error("no {0} pair was kept: `cert install` and `cert renew` keep the one that they replace")]
     NothingKept(&'static str),
+    /// Another pair is kept than the one that is wanted.
+    #[error("the certificate with the SHA-256 {wanted} is not kept; {kept} is")]
+    OtherKept {
+        /// The wanted one.
+        wanted: Digest,
+        /// The kept one.
+        kept: Digest,
+    },
     /// There is no pair.
     #[error("there is no pair of certificate and key at {chain} and {key}")]
     NoPair {
@@ -231,6 +239,20 @@ fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths> {
     Ok(serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?)
 }
 
+/// Whether the certificate that is wanted is in its place already.
+///
+/// # Errors
+/// When it is neither that one nor the kept one, or they cannot be read.
+pub fn is_rolled_back(session: &Session, kind: PairKind, wanted: Digest) -> Result<bool> {
+    let now = places(session, kind, &configuration(session)?);
+    let now = read_installed(session, &now)?.and_then(|now| certs::leaf_digest(&now.chain).ok());
+    if now == Some(wanted) {
+        return Ok(true);
+    }
+    let kept = certs::leaf_digest(&read_kept(session, kind)?.chain)?;
+    if kept == wanted { Ok(false) } else { Err(Error::OtherKept { wanted, kept }.into()) }
+}
+
 fn read_kept(session: &Session, kind: PairKind) -> Result<Content> {
     let chain = String::from_utf8_lossy(&kept_file(session, kind, product::KEPT_CHAIN)?).into_owned();
     let key = Zeroizing::new(kept_file(session, kind, product::KEPT_KEY)?);
@@ -370,8 +392,10 @@ impl Change {
         }
         if let Some(new) = &self.new {
             let files = [(&self.to.chain, new.chain.as_bytes()), (&self.to.key, new.key.as_bytes())];
-            secrets.files =
-                files.map(|(path, bytes)| (path.clone(), Zeroizing::new(bytes.to_vec()))).into_iter().collect();
+            secrets.files = files
+                .map(|(path, bytes)| (path.clone(), Zeroizing::new(bytes.to_vec())))
+                .into_iter()
+                .collect();
         }
         secrets
     }
