@@ -317,7 +317,8 @@ fn a_rollback_can_be_told_where_it_leads() {
     let former = digest(&root.at(CHAIN));
     let one = pki.leaf("one", "serverAuth", 365);
     succeeds(&install(root.path(), &one).output().unwrap());
-    let pairs: Vec<&str> = former.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect();
+    let pairs: Vec<&str> =
+        former.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect();
     let back = || {
         let mut command = rollback(root.path());
         command.args(["--to", &pairs.join(":")]);
@@ -329,4 +330,57 @@ fn a_rollback_can_be_told_where_it_leads() {
     let before = everything(&root);
     assert!(succeeds(&back().output().unwrap()).contains("nothing to do"));
     assert_eq!(everything(&root), before);
+}
+
+/// A root whose server has a certificate that this program made.
+pub(crate) fn self_made() -> Root {
+    let (vendor, root) = (Vendor::get(), Root::furnished());
+    let mut command = run("install", root.path());
+    command.arg(vendor.small()).arg("--no-owner").arg("--key").arg(vendor.file("release.asc"));
+    command
+        .arg("--answers")
+        .arg(vendor.file("answers.json"))
+        .arg("--admin-password-file")
+        .arg(vendor.file("password"));
+    succeeds(&command.args(["--external-address", "soar.example.test"]).output().unwrap());
+    fs::remove_file(root.at(ONE_TIME)).unwrap();
+    root
+}
+
+fn leaf(root: &Root) -> openssl::x509::X509 {
+    openssl::x509::X509::from_pem(&fs::read(root.at(CHAIN)).unwrap()).unwrap()
+}
+
+fn names(certificate: &openssl::x509::X509Ref) -> Vec<String> {
+    let names = certificate.subject_alt_names().unwrap();
+    names
+        .iter()
+        .map(|name| format!("{:?}", name.dnsname().map(str::to_owned).ok_or(name.ipaddress())))
+        .collect()
+}
+
+#[test]
+fn a_self_signed_certificate_is_renewed_with_its_names() {
+    let root = self_made();
+    let (old, old_key) = (leaf(&root), fs::read(root.at(KEY)).unwrap());
+    let mut plan = cert("renew", root.path());
+    let shown = json_of(&plan.args(["--dry-run", "--output", "json", "--days", "90"]).output().unwrap());
+    let mut renew = cert("renew", root.path());
+    renew.args(["--days", "90", "--plan-digest", shown["digest"].as_str().unwrap()]);
+    succeeds(&renew.output().unwrap());
+    let new = leaf(&root);
+    assert_eq!(names(&new), names(&old));
+    assert!(names(&new).concat().contains("soar.example.test"));
+    let days = openssl::asn1::Asn1Time::days_from_now(0).unwrap().diff(new.not_after()).unwrap().days;
+    assert!((89..=90).contains(&days), "{days}");
+    let key = openssl::pkey::PKey::private_key_from_pem(&fs::read(root.at(KEY)).unwrap()).unwrap();
+    assert!(new.public_key().unwrap().public_eq(&key) && !old.public_key().unwrap().public_eq(&key));
+    assert_eq!((mode(&root, CHAIN), mode(&root, KEY)), (0o400, 0o400));
+    assert_eq!(fs::read(root.at(KEPT).join("key.pem")).unwrap(), old_key);
+    assert_eq!(root.leftovers(), [""; 0]);
+    succeeds(&rollback(root.path()).output().unwrap());
+    assert_eq!(fs::read(root.at(KEY)).unwrap(), old_key);
+    // a CA has to sign the next one of its own
+    succeeds(&install(root.path(), &Pki::new().leaf("one", "serverAuth", 365)).output().unwrap());
+    refused(&mut cert("renew", root.path()), &root, 2, &["a CA's"]);
 }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cert_install::{KEPT, KEY, ONE_TIME, Pair, Pki, install, rollback, server, succeeds};
+use crate::cert_install::{
+    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds,
+};
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
 use crate::support::installer::{Root, summary};
 
@@ -120,4 +122,41 @@ fn a_rollback_of_a_pair_survives_at_every_point() {
         command.arg("--to").arg(&to);
         command
     });
+}
+
+/// The new pair is another one each time.
+#[test]
+fn a_renewed_pair_survives_a_kill() {
+    let model = self_made();
+    let root = || Root::copy(&model);
+    let command = |root: &Path| {
+        let mut command = cert("renew", root);
+        command.arg("--yes");
+        command
+    };
+    let sweep = Sweep::new(Change { name: "cert renew", root: &root, command: &command });
+    let is_pair = |root: &Root| -> Verdict {
+        let chain = openssl::x509::X509::from_pem(&fs::read(root.at(CHAIN)).unwrap()).unwrap();
+        let key = openssl::pkey::PKey::private_key_from_pem(&fs::read(root.at(KEY)).unwrap()).unwrap();
+        match (chain.public_key().unwrap().public_eq(&key), root.leftovers()) {
+            (true, left) if left.is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let recovered = |number: usize| {
+        let root = sweep.killed(number)?;
+        succeeds(&recover(&root).output().unwrap());
+        is_pair(&root)
+    };
+    let fails = |number: usize| {
+        let root = root();
+        let output = sweep.run(&root, Some(&format!("{number}:{EIO}")));
+        if output.status.code() == Some(1) {
+            sweep.is_before(&root)?;
+        }
+        succeeds(&recover(&root).output().unwrap());
+        is_pair(&root)
+    };
+    let told = [sweep.each("killed and recovered", 1, &recovered), sweep.each("i/o error", 1, &fails)];
+    summary("crash-cert-renew", &told.join("\n"));
 }

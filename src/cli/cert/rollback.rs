@@ -32,7 +32,10 @@ pub(super) struct Args {
 
 /// Hexadecimal, also with the colons that openssl writes.
 fn fingerprint(text: &str) -> Result<Digest, String> {
-    text.replace(':', "").to_ascii_lowercase().parse().map_err(|_| "64 hexadecimal digits are needed".to_owned())
+    text.replace(':', "")
+        .to_ascii_lowercase()
+        .parse()
+        .map_err(|_| "64 hexadecimal digits are needed".to_owned())
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {

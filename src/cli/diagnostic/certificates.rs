@@ -38,6 +38,9 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
 pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
     use install::Error as E;
     match error {
+        E::NotSelfMade => {
+            diagnosis(Exit::Usage, "--out-dir DIR says where the new key and the request for the CA go")
+        }
         E::OtherKept { .. } => diagnosis(Exit::Blocked, ""),
         E::NothingKept(_) => diagnosis(Exit::Blocked, "`cert install` puts another pair in place"),
         E::NoPair { .. } => diagnosis(Exit::Blocked, "`cert install` puts one there"),

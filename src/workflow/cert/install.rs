@@ -53,6 +53,9 @@ pub enum Error {
         /// Where the key should be.
         key: String,
     },
+    /// A CA signed it.
+    #[error("the certificate is a CA's, which has to sign the next one, too")]
+    NotSelfMade,
     /// The place of a chain or key is none that a key may be written to.
     #[error("{} is no place for the service's certificate or key: {why}", path.display())]
     Place {
@@ -239,14 +242,28 @@ fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths> {
     Ok(serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?)
 }
 
+/// The pair that counts now.
+fn present(session: &Session, kind: PairKind) -> Result<Content> {
+    let now = places(session, kind, &configuration(session)?);
+    let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
+    Ok(read_installed(session, &now)?.ok_or_else(none)?)
+}
+
+/// Whether the certificate that is there is one that this program signed with its own key.
+///
+/// # Errors
+/// When there is none.
+pub fn is_self_made(session: &Session, kind: PairKind) -> Result<bool> {
+    Ok(certs::is_self_made(&present(session, kind)?.chain))
+}
+
 /// Whether the certificate that is wanted is in its place already.
 ///
 /// # Errors
 /// When it is neither that one nor the kept one, or they cannot be read.
 pub fn is_rolled_back(session: &Session, kind: PairKind, wanted: Digest) -> Result<bool> {
-    let now = places(session, kind, &configuration(session)?);
-    let now = read_installed(session, &now)?.and_then(|now| certs::leaf_digest(&now.chain).ok());
-    if now == Some(wanted) {
+    let now = present(session, kind).and_then(|now| Ok(certs::leaf_digest(&now.chain)?));
+    if now.is_ok_and(|now| now == wanted) {
         return Ok(true);
     }
     let kept = certs::leaf_digest(&read_kept(session, kind)?.chain)?;
