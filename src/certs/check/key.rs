@@ -24,7 +24,7 @@ impl Opened<'_> {
     }
 }
 
-fn keys<'a>(files: &'a [File]) -> impl Iterator<Item = &'a File> {
+fn keys(files: &[File]) -> impl Iterator<Item = &File> {
     files.iter().filter(|file| file.has_key())
 }
 
