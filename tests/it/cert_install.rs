@@ -261,6 +261,29 @@ fn what_is_unfit_is_refused_before_anything_is_changed() {
     refused(&mut rollback(root.path()), &root, 4, &["no server pair was kept"]);
 }
 
+#[test]
+fn what_breaks_a_rule_is_refused_before_anything_is_changed() {
+    let (root, pki) = (server(), Pki::new());
+    let old = pki.leaf("old", "serverAuth", -1);
+    refused(&mut install(root.path(), &old), &root, 4, &["expired"]);
+    let client = pki.leaf("client", "clientAuth", 365);
+    refused(&mut install(root.path(), &client), &root, 4, &["serverAuth"]);
+    let good = pki.leaf("good", "serverAuth", 365);
+    pki.chain("good", &["good.leaf", "root.pem"]);
+    refused(&mut install(root.path(), &good), &root, 4, &["not fit"]);
+    pki.chain("good", &["inter.pem", "good.leaf", "root.pem"]);
+    refused(&mut install(root.path(), &good), &root, 2, &["does not belong"]);
+    root.put("etc/demisto.conf", br#"{"Server": {"ExternalHostName": "other.example.test"}}"#, 0o640);
+    pki.chain("good", &["good.leaf", "inter.pem", "root.pem"]);
+    refused(&mut install(root.path(), &good), &root, 4, &["other.example.test"]);
+    root.put("etc/demisto.conf", br#"{"Server": {"ExternalHostName": "good.example.test:443"}}"#, 0o640);
+    // what only matters to some is told, and no reason to refuse
+    let soon = pki.leaf("good", "serverAuth", 12);
+    let told = succeeds(&install(root.path(), &soon).args(["--output", "json"]).output().unwrap());
+    assert!(told.contains("expir"), "{told}");
+    is_in_place(&root, &soon);
+}
+
 /// The configuration belongs to the service: what it names must not lead root elsewhere.
 #[test]
 fn the_configuration_does_not_choose_which_file_of_roots_is_replaced() {

@@ -38,6 +38,11 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
 pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
     use install::Error as E;
     match error {
+        E::Unfit { findings } => {
+            let mut hints: Vec<String> = findings.iter().map(|finding| finding.fix.clone()).collect();
+            hints.dedup();
+            Diagnosis { exit: Exit::Blocked, hints }
+        }
         E::NotSelfMade => {
             diagnosis(Exit::Usage, "--out-dir DIR says where the new key and the request for the CA go")
         }

@@ -9,8 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::check;
 use crate::apply::{self, Context, OneTime, Secrets};
 use crate::certs;
+use crate::certs::check::{File, Finding, Role, Severity};
 use crate::config::{self, Setting};
 use crate::host::{self, Accounts};
 use crate::plan::{self, Given, NewPair, PairChange, Plan};
@@ -34,6 +36,12 @@ const ENCRYPT_KEYPASS: &str = "security.keypass.encrypt";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Rules are broken that the product, its peers or the guide insist on.
+    #[error("the pair is not fit: {}", told(findings))]
+    Unfit {
+        /// What was found, errors only.
+        findings: Vec<Finding>,
+    },
     /// Nothing is kept.
     #[error("no {0} pair was kept: `cert install` and `cert renew` keep the one that they replace")]
     NothingKept(&'static str),
@@ -78,6 +86,17 @@ pub enum Error {
         /// The key of it that would hold it.
         key: &'static str,
     },
+}
+
+fn told(findings: &[Finding]) -> String {
+    let told: Vec<String> = findings.iter().map(tell).collect();
+    told.join("; ")
+}
+
+fn tell(finding: &Finding) -> String {
+    let Finding { file, subject, what, id, .. } = finding;
+    let whose = if subject.is_empty() { file.clone() } else { format!("{file}, {subject}") };
+    format!("{whose}: {what} ({id})")
 }
 
 /// Where a pair comes from.
@@ -146,6 +165,8 @@ pub struct Change {
     passphrase: Option<Secret>,
     /// The passphrase of the key that is replaced, where going back would need it.
     old_passphrase: Option<Secret>,
+    /// What is not right about the pair that comes, and no reason to refuse it.
+    warnings: Vec<String>,
 }
 
 /// Reads the pair that comes and the one that is there.
@@ -180,7 +201,7 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
             (None, certs::names(&old.chain)?)
         }
     };
-    Ok(Change { options, new, names, old, to, passphrase: None, old_passphrase: None })
+    Ok(Change { options, new, names, old, to, passphrase: None, old_passphrase: None, warnings: Vec::new() })
 }
 
 /// The configuration, which may not be there. It may hold secrets.
@@ -367,7 +388,31 @@ impl Change {
                 Some(told.filter(same).ok_or(unknown)?)
             }
         };
-        Ok(certs::check_pair(&new.chain, &new.key, self.passphrase.as_ref())?)
+        certs::check_pair(&new.chain, &new.key, self.passphrase.as_ref())?;
+        self.judge(session)
+    }
+
+    /// By the rules of `cert check`. A pair that was in use before is only warned about.
+    fn judge(&mut self, session: &Session) -> Result<()> {
+        let Some(new) = &self.new else { return Ok(()) };
+        let kind = self.options.kind;
+        let role = if kind == PairKind::Client { Role::Client } else { Role::Server };
+        let file = |name: &str, text: &str| File::read(name, Zeroizing::new(text.as_bytes().to_vec()));
+        let files = vec![file(&new.from.chain, &new.chain), file(&new.from.key, &new.key)];
+        let mut set = check::given(session, role, files, &check::Asked::default())?;
+        if kind == PairKind::Listener {
+            set.names.clear(); // those of the configuration are the server's
+        }
+        let findings = check::judge(session, set, self.passphrase.as_ref()).findings;
+        let strict = !matches!(self.options.source, Source::Kept);
+        let (errors, others): (Vec<Finding>, Vec<Finding>) =
+            findings.into_iter().partition(|finding| strict && finding.severity == Severity::Error);
+        if !errors.is_empty() {
+            return Err(Error::Unfit { findings: errors }.into());
+        }
+        let worth = others.iter().filter(|finding| finding.severity != Severity::Note);
+        self.warnings = worth.map(tell).collect();
+        Ok(())
     }
 
     /// The key that is replaced, if going back to it would need its passphrase, which neither the new
@@ -458,7 +503,7 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
     let facts = host::facts();
     let service = upgrade::service_now(session, facts.systemd)?;
     let start = options.start && service.live;
-    let mut notes = Vec::new();
+    let mut notes = change.warnings.clone();
     if let Some(key) = change.locked_old_key(session)? {
         // also without a start: a reboot half-way would start it
         if service.live && !options.no_way_back {
