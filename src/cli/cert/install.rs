@@ -156,6 +156,9 @@ pub(super) fn carry_out(
     if !approval.decide(common, &plan, ("Change it?", false))? {
         return Ok(Exit::Done.into());
     }
+    if approval.is_unattended() {
+        plan.notes.iter().for_each(|note| session.sink.note(note.clone())); // else the plan has shown them
+    }
     match install::run(session, &mut change, plan.digest())? {
         None => Ok(nothing_to_do(common)),
         Some(done) => {

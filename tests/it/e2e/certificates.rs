@@ -2,6 +2,7 @@
 //! again by themselves when the service does not come up with them.
 
 use super::bundle::Bundle;
+use super::engine::{both, is_well};
 use super::service::{EVERY_BYTE, UNATTENDED};
 use crate::cert_install::{Pair, Pki};
 use crate::support::container::Container;
@@ -178,4 +179,39 @@ fn killed_at_any_point_of_the_service_steps_the_old_pair_is_served_again() {
         tried += 1;
     }
     println!("cert install, service steps: {tried} of {points} points, 0 broken");
+}
+
+/// The server asks for certificates of its clients, and verifies them against what the host trusts.
+#[test]
+fn an_engine_shows_its_certificate_to_a_server_that_wants_one() {
+    let (host, pki) = (both("engine-certificate"), Pki::new());
+    host.put(pki.path("root.pem"), "/usr/local/share/ca-certificates/test-root.crt");
+    host.sh("update-ca-certificates; systemctl stop d1_x");
+    host.sh(
+        "sed -i '0,/{/s//{ \"server.certificate.clientauthpolicy\": \"requireandverify\", \
+         \"security.server.certificate.donotverifyclientcertificates\": false,/' /etc/demisto.conf
+         systemctl restart demisto; /root/demisto-install wait-ready --timeout 20",
+    );
+    let tree = "/usr/local/demisto/d1_x";
+    let install = "/root/demisto-install cert install --yes --engine --name x --client --health-timeout 10";
+    let before = host.sh(&format!("sha256sum {tree}/d1.conf"));
+    let stranger = give(&host, &Pki::new().leaf("stranger", "clientAuth", 365), "stranger");
+    host.sh("systemctl start d1_x");
+    fails(&host, &format!("{install} {stranger}"), 1, &["everything is as it was before", "not connected"]);
+    assert_eq!(host.sh(&format!("sha256sum {tree}/d1.conf; ls {tree} | grep -c client || true")), format!("{before}\n0"));
+    let pair = give(&host, &pki.leaf("engine", "clientAuth", 365), "engine");
+    fails(&host, &format!("{} {pair}", install.replace("--client", "--listener")), 4, &["serverAuth"]);
+    let told = host.sh(&format!("{install} {pair} 2>&1"));
+    assert!(told.contains("d1_x.service is connected"), "{told}");
+    is_well(&host, "6.12.0-100");
+    host.sh("grep -q \"client certificate 'CN=engine'\" /var/log/demisto/server.log");
+    assert_eq!(
+        host.sh(&format!("stat -c '%a %U:%G' {tree}/client.pem {tree}/client.key {tree}/d1.conf")),
+        "400 demisto:demisto\n400 demisto:demisto\n640 demisto:demisto"
+    );
+    // the next one replaces it, and goes back to it
+    let next = give(&host, &pki.leaf("next", "clientAuth", 365), "next");
+    host.sh(&format!("{install} {next}; {}", ROLLBACK.replace("rollback", "rollback --engine --name x --client")));
+    assert_eq!(leaf_of(&host, &format!("{tree}/client.pem")), leaf_of(&host, "/root/engine.pem"));
+    is_well(&host, "6.12.0-100");
 }
