@@ -477,7 +477,7 @@ fn a_ca_signs_what_was_asked_for() {
         desk.tool(&format!(
             "openssl x509 -req -in {request} -CA sub.pem -CAkey sub.key -copy_extensions copy -out out.pem"
         ));
-        let verify = format!("openssl verify -x509_strict -CAfile ca.pem -untrusted sub.pem -purpose");
+        let verify = "openssl verify -x509_strict -CAfile ca.pem -untrusted sub.pem -purpose";
         desk.tool(&format!("{verify} {purpose} out.pem"));
         assert!(!desk.run(&format!("{verify} {other} out.pem")).status.success(), "{other}");
     }
