@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::cert::install::read_pair;
+use super::cert::pair::read_pair;
 use super::install::{self, Next, Offer};
 use super::{Error, Recorder, Session, package, require_approved, upgrade};
 use crate::apply::{self, Context, Secrets};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use zeroize::Zeroizing;
 
-use super::cert::install::read_pair;
+use super::cert::pair::read_pair;
 use super::log::Recorder;
 use super::{Error, Session, drift, package, require_approved, upgrade, wrapper};
 use crate::apply::{self, Context, Secrets};

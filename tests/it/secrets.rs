@@ -285,7 +285,9 @@ impl Passphrases {
         let (old, new) = (marker("Old"), marker("New"));
         let former = pki.locked("old", &old);
         let mut first = cert_install::install(root.path(), &former);
-        cert_install::succeeds(&first.arg("--passphrase-file").arg(pki.path("old.passphrase")).output().unwrap());
+        cert_install::succeeds(
+            &first.arg("--passphrase-file").arg(pki.path("old.passphrase")).output().unwrap(),
+        );
         fs::remove_file(root.at(ONE_TIME)).unwrap(); // as the server does
         let pair = pki.locked("new", &new);
         Self { root, pki, pair, old, new }
@@ -345,14 +347,20 @@ fn a_failed_change_of_the_key_leaves_the_old_passphrase_to_the_server_only() {
                 let backup = path.starts_with("var/lib/demisto-install/journal/backup/");
                 backups += usize::from(backup);
                 let one_time = path.starts_with("var/lib/demisto/") && path.contains("otc.conf.json");
-                assert!((one_time && mode == 0o400) || (backup && mode & 0o077 == 0), "{fault}: {path} {mode:o}");
+                assert!(
+                    (one_time && mode == 0o400) || (backup && mode & 0o077 == 0),
+                    "{fault}: {path} {mode:o}"
+                );
             }
             all.quiet(&run("recover", root.path()).output().unwrap());
             let old = holders(&root, &all.old);
             put_back += old.len();
             assert!(old.is_empty() || old == [(ONE_TIME.to_owned(), 0o400)], "{fault}: {old:?}");
             let new = holders(&root, &all.new);
-            assert!(new.is_empty() || (new == [(ONE_TIME.to_owned(), 0o400)] && old.is_empty()), "{fault}: {new:?}");
+            assert!(
+                new.is_empty() || (new == [(ONE_TIME.to_owned(), 0o400)] && old.is_empty()),
+                "{fault}: {new:?}"
+            );
         }
     }
     assert!(backups > 0 && put_back > 0, "no fault came between the writing of a secret and the end");

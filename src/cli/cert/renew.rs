@@ -9,7 +9,8 @@ use super::install::{self, SecretArgs, StartArgs, Which};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::cli::approval::Approval;
 use crate::cli::common::Common;
-use crate::workflow::cert::install::{Error, Source, is_self_made};
+use crate::workflow::cert::install::{Error, Source};
+use crate::workflow::cert::pair::is_self_made;
 
 /// Arguments of `cert renew`
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,8 @@ use crate::cli::common::Common;
 use crate::cli::exit::Exit;
 use crate::plan::Action;
 use crate::types::Digest;
-use crate::workflow::cert::install::{Source, is_rolled_back};
+use crate::workflow::cert::install::Source;
+use crate::workflow::cert::pair::is_rolled_back;
 
 /// Arguments of `cert rollback`
 #[derive(Debug, clap::Args)]

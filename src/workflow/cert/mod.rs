@@ -4,4 +4,5 @@ pub mod check;
 pub mod install;
 pub mod make;
 pub mod mutual;
+pub mod pair;
 pub mod probe;

@@ -187,18 +187,19 @@ fn an_engine_shows_its_certificate_to_a_server_that_wants_one() {
     let (host, pki) = (both("engine-certificate"), Pki::new());
     host.put(pki.path("root.pem"), "/usr/local/share/ca-certificates/test-root.crt");
     host.sh("update-ca-certificates; systemctl stop d1_x");
-    host.sh(
-        "sed -i '0,/{/s//{ \"server.certificate.clientauthpolicy\": \"requireandverify\", \
+    host.sh("sed -i '0,/{/s//{ \"server.certificate.clientauthpolicy\": \"requireandverify\", \
          \"security.server.certificate.donotverifyclientcertificates\": false,/' /etc/demisto.conf
-         systemctl restart demisto; /root/demisto-install wait-ready --timeout 20",
-    );
+         systemctl restart demisto; /root/demisto-install wait-ready --timeout 20");
     let tree = "/usr/local/demisto/d1_x";
     let install = "/root/demisto-install cert install --yes --engine --name x --client --health-timeout 10";
     let before = host.sh(&format!("sha256sum {tree}/d1.conf"));
     let stranger = give(&host, &Pki::new().leaf("stranger", "clientAuth", 365), "stranger");
     host.sh("systemctl start d1_x");
     fails(&host, &format!("{install} {stranger}"), 1, &["everything is as it was before", "not connected"]);
-    assert_eq!(host.sh(&format!("sha256sum {tree}/d1.conf; ls {tree} | grep -c client || true")), format!("{before}\n0"));
+    assert_eq!(
+        host.sh(&format!("sha256sum {tree}/d1.conf; ls {tree} | grep -c client || true")),
+        format!("{before}\n0")
+    );
     let pair = give(&host, &pki.leaf("engine", "clientAuth", 365), "engine");
     fails(&host, &format!("{} {pair}", install.replace("--client", "--listener")), 4, &["serverAuth"]);
     let told = host.sh(&format!("{install} {pair} 2>&1"));
@@ -211,7 +212,10 @@ fn an_engine_shows_its_certificate_to_a_server_that_wants_one() {
     );
     // the next one replaces it, and goes back to it
     let next = give(&host, &pki.leaf("next", "clientAuth", 365), "next");
-    host.sh(&format!("{install} {next}; {}", ROLLBACK.replace("rollback", "rollback --engine --name x --client")));
+    host.sh(&format!(
+        "{install} {next}; {}",
+        ROLLBACK.replace("rollback", "rollback --engine --name x --client")
+    ));
     assert_eq!(leaf_of(&host, &format!("{tree}/client.pem")), leaf_of(&host, "/root/engine.pem"));
     is_well(&host, "6.12.0-100");
 }
