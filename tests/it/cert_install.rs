@@ -405,5 +405,39 @@ fn a_self_signed_certificate_is_renewed_with_its_names() {
     assert_eq!(fs::read(root.at(KEY)).unwrap(), old_key);
     // a CA has to sign the next one of its own
     succeeds(&install(root.path(), &Pki::new().leaf("one", "serverAuth", 365)).output().unwrap());
-    refused(&mut cert("renew", root.path()), &root, 2, &["a CA's"]);
+    refused(&mut cert("renew", root.path()), &root, 2, &["a CA's", "--out-dir"]);
+}
+
+#[test]
+fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
+    let (root, pki) = (server(), Pki::new());
+    let pair = pki.leaf("one", "serverAuth", 365);
+    succeeds(&install(root.path(), &pair).output().unwrap());
+    let before = everything(&root);
+    let mut command = cert("renew", root.path());
+    let told = succeeds(&command.arg("--out-dir").arg(pki.path("next")).output().unwrap());
+    assert!(told.contains("cert install --chain") && told.contains("next/cert.csr"), "{told}");
+    assert_eq!(everything(&root), before);
+    pki.openssl("req -verify -in next/cert.csr -noout");
+    // the CA signs it with what it says
+    pki.openssl(
+        "x509 -req -in next/cert.csr -CA inter.pem -CAkey inter.key -CAcreateserial -days 90 -copy_extensions copy \
+         -out next/cert.leaf",
+    );
+    let of = |path: PathBuf| openssl::x509::X509::from_pem(&fs::read(path).unwrap()).unwrap();
+    let (old, new) = (of(pair.chain.clone()), of(pki.path("next/cert.leaf")));
+    assert_eq!(names(&new), names(&old));
+    assert_eq!(new.subject_name().to_der().unwrap(), old.subject_name().to_der().unwrap());
+    let curve = |certificate: &openssl::x509::X509| {
+        certificate.public_key().unwrap().ec_key().unwrap().group().curve_name()
+    };
+    assert!(curve(&new) == curve(&old) && !new.public_key().unwrap().public_eq(&old.public_key().unwrap()));
+    let chain = pki.chain("next", &["next/cert.leaf", "inter.pem", "root.pem"]);
+    let next = Pair { chain, key: pki.path("next/cert.key") };
+    succeeds(&install(root.path(), &next).output().unwrap());
+    is_in_place(&root, &next);
+    // nothing is written over
+    let mut command = cert("renew", root.path());
+    let again = command.arg("--out-dir").arg(pki.path("next")).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
 }

@@ -11,11 +11,10 @@ use crate::cli::ask;
 use crate::cli::common::{Common, KeyArgs, Place};
 use crate::cli::exit::Exit;
 use crate::cli::install::HEALTH_SECONDS;
+use crate::cli::passphrase::{self, OpenArgs};
 use crate::event::EventSink;
 use crate::product::{EngineName, PairKind, PairPaths, under};
-use crate::prompt;
 use crate::sys;
-use crate::types::Secret;
 use crate::workflow::Session;
 use crate::workflow::cert::install::{self, Change, Installed, Options, Source};
 
@@ -67,6 +66,14 @@ impl Which {
         common.session_in(&KeyArgs::default(), sink, place)
     }
 
+    /// As they were given.
+    pub(super) fn options(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!(" --name {name}"));
+        let flags = [(self.engine, " --engine"), (self.client, " --client"), (self.listener, " --listener")];
+        let flags = flags.into_iter().filter_map(|(given, flag)| given.then(|| flag.to_owned()));
+        flags.chain(name).collect()
+    }
+
     pub(super) fn kind(&self, session: &Session) -> PairKind {
         match (session.site.is_server(), self.client) {
             (true, _) => PairKind::Server,
@@ -79,9 +86,8 @@ impl Which {
 /// Where passphrases come from.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SecretArgs {
-    /// Read the passphrase of the new key from FILE, which nobody else can read; asked for otherwise
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    open: OpenArgs,
     /// Read the passphrase of the key that is replaced from FILE; it is needed to go back
     #[arg(long, value_name = "FILE")]
     old_passphrase_file: Option<PathBuf>,
@@ -170,17 +176,12 @@ pub(super) fn carry_out(
 
 /// Gathers the passphrases that are needed, and checks the pair.
 fn unlock(session: &Session, change: &mut Change, args: &SecretArgs, approval: &Approval) -> Result<()> {
-    let mut passphrase = from_file(args.passphrase_file.as_ref())?;
-    if let (Some(key), None) = (change.locked_key(), &passphrase)
-        && change.gives_passphrase()
-        && sys::tty::is_interactive()
-    {
-        passphrase = Some(ask::secret(&format!("Passphrase of {key}"))?);
-    }
+    let locked = change.locked_key().filter(|_| change.gives_passphrase()).map(str::to_owned);
+    let question = format!("Passphrase of {}", locked.as_deref().unwrap_or_default());
+    let passphrase = args.open.get(&question, locked.is_some())?;
     change.unlock(session, passphrase)?;
-    let old = from_file(args.old_passphrase_file.as_ref())?;
-    if let Some(old) = old {
-        return change.unlock_old(session, old);
+    if let Some(path) = &args.old_passphrase_file {
+        return change.unlock_old(session, passphrase::from_file(path)?);
     }
     let asks = !approval.is_unattended() && !args.no_way_back && sys::tty::is_interactive();
     if let Some(key) = change.locked_old_key(session)?.filter(|_| asks) {
@@ -188,10 +189,6 @@ fn unlock(session: &Session, change: &mut Change, args: &SecretArgs, approval: &
         change.unlock_old(session, ask::secret(&question)?)?;
     }
     Ok(())
-}
-
-fn from_file(path: Option<&PathBuf>) -> Result<Option<Secret>> {
-    path.map(|path| Ok(prompt::parse_password(sys::fs::read_secret(path, 4096)?)?)).transpose()
 }
 
 pub(super) fn nothing_to_do(common: &Common) -> ExitCode {

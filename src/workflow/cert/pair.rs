@@ -7,7 +7,10 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::install::Error;
+use super::make::{self, Order};
 use crate::certs;
+use crate::certs::look::{Chain, Name};
+use crate::certs::request::{KeyType, Role, Subject};
 use crate::config;
 use crate::host::Accounts;
 use crate::product::{self, PairKind, PairPaths, under};
@@ -193,4 +196,28 @@ pub(super) fn config_digest(session: &Session) -> Result<Option<Digest>> {
         Err(e) if e.is_not_found() => Ok(None),
         other => Ok(Some(Digest::of(&Zeroizing::new(other?)))),
     }
+}
+
+/// A new key and request in `dir` with the names, subject and kind of key of the certificate that is there.
+///
+/// # Errors
+/// When there is none, or it has a name that a new one may not have.
+pub fn next_order(session: &Session, kind: PairKind, dir: &Path) -> Result<Order> {
+    let chain = Chain::parse(present(session, kind)?.chain.as_bytes());
+    let leaf = chain.certificates.first().ok_or(certs::Error::Chain("the file holds no certificate"))?;
+    let role = if kind == PairKind::Client { Role::Client } else { Role::Server };
+    let fits = |name: &&Name| match name {
+        Name::Dns(_) | Name::Ip(_) => true,
+        Name::Email(_) => role == Role::Client,
+        Name::Uri(_) | Name::Other(_) => false,
+    };
+    let names = leaf.names.iter().filter(fits).map(ToString::to_string).collect();
+    let (file, _) = kind.names();
+    Ok(Order {
+        dir: dir.to_owned(),
+        stem: file.trim_end_matches(".pem").to_owned(),
+        key_type: KeyType::like(leaf),
+        wish: make::wish(names, Some(Subject::of(leaf)), role)?,
+        passphrase: None,
+    })
 }
