@@ -3,6 +3,9 @@
 //! In: names, or PEM text. Out: PEM text. Never touches files and never asks on the terminal.
 #![forbid(unsafe_code)]
 
+pub mod look;
+pub mod pem;
+
 use std::net::IpAddr;
 
 use base64::Engine as _;

@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::header::{self, Header, INTRO, Which};
 use super::tags;
 use super::{Error, Result};
-use crate::types::Digest;
+use crate::types::{Digest, hex};
 
 /// Length of the lead, in bytes.
 const LEAD: usize = 96;
@@ -143,10 +143,6 @@ impl Envelope {
             _ => None,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What was read of a file so far.

@@ -27,6 +27,12 @@ pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str,
     format!("{count} {word}")
 }
 
+/// Bytes as two lower-case hexadecimal digits each.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Formats a byte count for people, in binary units (`1.5 MiB`).
 #[must_use]
 pub fn human_bytes(bytes: u64) -> String {
