@@ -21,6 +21,9 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::pem::{Block, blocks};
 use crate::types::{Digest, hex};
 
+/// The one label of certificates that the product looks for.
+const CERTIFICATE: &str = "CERTIFICATE";
+
 /// A certificate that was read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Certificate {
@@ -232,13 +235,13 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Reads a PEM file. Text around the blocks does not count. At most [`super::pem::MAX_BLOCKS`] are read.
+    /// Reads a PEM file. Text around the blocks does not count. Only the first 64 blocks are read.
     #[must_use]
     pub fn parse(pem: &[u8]) -> Self {
         let text = String::from_utf8_lossy(pem);
         let mut chain = Self::default();
         for (number, block) in (1..).zip(blocks(&text)) {
-            if !block.is_certificate() {
+            if block.label != CERTIFICATE {
                 chain.others.push(block.label.to_owned());
                 continue;
             }
@@ -275,8 +278,8 @@ impl Certificate {
     }
 
     fn from_block(block: &Block<'_>) -> Result<Self, Unreadable> {
-        let der = block.der().ok_or_else(|| Unreadable("it is not base64".to_owned()))?;
-        Self::from_der(&der)
+        let der = block.content.as_ref().ok_or_else(|| Unreadable("it is not base64".to_owned()))?;
+        Self::from_der(der)
     }
 
     fn without_extensions(parsed: &X509Certificate<'_>, x509: X509, der: &[u8]) -> Result<Self, Unreadable> {
@@ -592,7 +595,7 @@ mod tests {
     #[test]
     fn what_is_damaged_is_told() {
         let pem = made();
-        let der = blocks(&pem)[0].der().unwrap();
+        let der = blocks(&pem)[0].content.clone().unwrap();
         assert!(Certificate::from_der(&der).is_ok());
         assert!(
             Certificate::from_der(&[&der[..], &[0]].concat()).unwrap_err().to_string().contains("behind it")
@@ -606,7 +609,7 @@ mod tests {
 
     #[test]
     fn changed_bytes_never_panic() {
-        let der = blocks(&made())[0].der().unwrap();
+        let der = blocks(&made())[0].content.clone().unwrap();
         for at in 0..der.len() {
             for value in [0, 0x7f, 0x80, 0xff, der[at] ^ 1, der[at].wrapping_add(1)] {
                 let mut changed = der.clone();

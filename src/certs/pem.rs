@@ -1,79 +1,68 @@
-//! The blocks of a PEM file (RFC 7468), and the text around them, which does not count.
+//! PEM files (RFC 7468, and RFC 1421 for the headers of encrypted keys), taken apart without opening
+//! anything. Text around the blocks is passed over, as all readers of such files do.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use zeroize::Zeroizing;
 
-/// Most blocks that are looked at; a chain has a handful.
-pub const MAX_BLOCKS: usize = 100;
+/// Most blocks that a file may have. A chain and its key are a handful.
+const MAX_BLOCKS: usize = 64;
 
-/// One block, from its BEGIN line to its END line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block<'a> {
-    /// What stands after BEGIN, such as `CERTIFICATE`.
-    pub label: &'a str,
-    /// All of it, with both lines.
-    pub text: &'a str,
-    /// What stands between them.
-    inner: &'a str,
+/// One block.
+pub(super) struct Block<'a> {
+    /// What its first line says, such as `RSA PRIVATE KEY`.
+    pub(super) label: &'a str,
+    /// All of it, from BEGIN to END.
+    pub(super) text: &'a str,
+    /// The header `Proc-Type: 4,ENCRYPTED`.
+    pub(super) encrypted: bool,
+    /// The cipher of the header `DEK-Info`, such as `AES-256-CBC`.
+    pub(super) cipher: Option<&'a str>,
+    /// What it carries; `None` when that is not base64.
+    pub(super) content: Option<Zeroizing<Vec<u8>>>,
 }
 
-impl Block<'_> {
-    /// Whether it holds a certificate, under the one label that the product looks for.
-    #[must_use]
-    pub fn is_certificate(&self) -> bool {
-        self.label == "CERTIFICATE"
-    }
-
-    /// Whether it holds a private key, in whatever form.
-    #[must_use]
-    pub fn is_private_key(&self) -> bool {
-        self.label.ends_with("PRIVATE KEY")
-    }
-
-    /// The value of a header of RFC 1421, such as `Proc-Type`.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.inner.lines().map_while(|line| line.split_once(':'));
-        headers.map(|(name, value)| (name.trim(), value.trim())).find(|(n, _)| *n == name).map(|(_, v)| v)
-    }
-
-    /// The bytes that it stands for; nothing when they are no base64. Copies of keys are the caller's to clear.
-    #[must_use]
-    pub fn der(&self) -> Option<Vec<u8>> {
-        let lines = self.inner.lines().filter(|line| !line.contains(':'));
-        let text: String = lines.flat_map(|line| line.chars().filter(|c| !c.is_whitespace())).collect();
-        BASE64.decode(zeroize::Zeroizing::new(text).as_bytes()).ok()
-    }
-}
-
-/// The blocks of a text in their order, at most [`MAX_BLOCKS`]; a block that does not end is none.
-#[must_use]
-pub fn blocks(text: &str) -> Vec<Block<'_>> {
+/// The blocks of a file. One that has no end is left out.
+pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
-    let mut open: Option<(&str, usize, usize)> = None;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let (start, end) = (at, at + line.len());
-        at = end;
-        let line = line.trim_end();
-        if let Some(label) = label(line, "BEGIN ") {
-            open = Some((label, start, end));
-        } else if let Some(end_label) = label(line, "END ") {
-            let Some((label, from, inner)) = open.take().filter(|(label, ..)| *label == end_label) else {
-                continue;
-            };
-            let (Some(text), Some(inner)) = (text.get(from..end), text.get(inner..start)) else { continue };
-            found.push(Block { label, text, inner });
-            if found.len() == MAX_BLOCKS {
-                break;
-            }
-        }
+    let mut rest = text;
+    // each beginning is searched for its end: without a limit a file of beginnings would take minutes
+    for _ in 0..MAX_BLOCKS {
+        let Some((block, after)) = next(rest) else { break };
+        rest = after;
+        found.extend(block);
     }
     found
 }
 
-fn label<'a>(line: &'a str, word: &str) -> Option<&'a str> {
-    line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(word)
+/// The next block, if it has an end, and what follows its beginning.
+fn next(text: &str) -> Option<(Option<Block<'_>>, &str)> {
+    const BEGIN: &str = "-----BEGIN ";
+    let start = text.find(BEGIN)?;
+    let from = text.get(start..)?;
+    let after = from.get(BEGIN.len()..)?;
+    let Some((label, body)) = after.split_once("-----") else { return Some((None, "")) };
+    let end = format!("-----END {label}-----");
+    let Some(length) = body.find(&end).filter(|_| !label.contains('\n')) else { return Some((None, after)) };
+    let inside = body.get(..length)?;
+    let rest = body.get(length + end.len()..)?;
+    let whole = from.get(..from.len() - rest.len())?;
+    Some((Some(block(label, whole, inside)), rest))
+}
+
+fn block<'a>(label: &'a str, text: &'a str, inside: &'a str) -> Block<'a> {
+    let (mut encrypted, mut cipher) = (false, None);
+    let mut base64 = Zeroizing::new(String::with_capacity(inside.len()));
+    for line in inside.lines().map(str::trim) {
+        match line.split_once(':') {
+            Some(("Proc-Type", value)) => encrypted = value.trim() == "4,ENCRYPTED",
+            Some(("DEK-Info", value)) => cipher = value.trim().split(',').next(),
+            Some(_) => {}
+            None => base64.push_str(line),
+        }
+    }
+    let content = BASE64.decode(base64.as_bytes()).ok().map(Zeroizing::new);
+    Block { label, text, encrypted, cipher, content }
 }
 
 #[cfg(test)]
@@ -81,19 +70,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_found_between_other_text() {
-        let text = "junk\n-----BEGIN A-----\nAQID\n-----END A-----\r\nProc-Type: no\n-----BEGIN B KEY-----\n\
-                    Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nBA==\n-----END B KEY-----\n\
-                    -----BEGIN C-----\nAQID\n-----END D-----\n-----BEGIN E-----\n-----BEGIN F-----\n*\n-----END F-----";
+    fn blocks_are_found_among_text() {
+        let text = "Bag Attributes\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\nnoise\n-----BEGIN B B-----\n\
+                    Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00FF\n\nAAEC\nAw==\n-----END B B-----";
         let found = blocks(text);
-        assert_eq!(found.iter().map(|b| b.label).collect::<Vec<_>>(), ["A", "B KEY", "F"]);
-        assert_eq!(found[0].der().unwrap(), [1, 2, 3]);
-        assert_eq!(found[0].text, "-----BEGIN A-----\nAQID\n-----END A-----\r\n");
-        assert_eq!(found[1].header("Proc-Type"), Some("4,ENCRYPTED"));
-        assert_eq!((found[1].header("X"), found[1].der().unwrap()), (None, vec![4]));
-        assert_eq!(found[2].der(), None);
-        assert!(blocks("").is_empty() && blocks("-----BEGIN A-----").is_empty());
-        let many = "-----BEGIN A-----\n-----END A-----\n".repeat(MAX_BLOCKS + 1);
+        let labels: Vec<&str> = found.iter().map(|block| block.label).collect();
+        assert_eq!(labels, ["A", "B B"]);
+        assert_eq!(found[0].content.as_deref().unwrap(), &[0, 1, 2]);
+        assert!(found[0].text.starts_with("-----BEGIN A") && found[0].text.ends_with("END A-----"));
+        assert!(!found[0].encrypted && found[1].encrypted);
+        assert_eq!(found[1].cipher, Some("AES-256-CBC"));
+        assert_eq!(found[1].content.as_deref().unwrap(), &[0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn what_has_no_end_or_no_base64_is_no_content() {
+        for text in [
+            "",
+            "-----BEGIN ",
+            "-----BEGIN A",
+            "-----BEGIN A-----\nAAEC\n-----END B-----",
+            "-----BEGIN A\n-----",
+        ] {
+            assert!(blocks(text).is_empty(), "{text}");
+        }
+        assert!(blocks("-----BEGIN A-----\n*\n-----END A-----")[0].content.is_none());
+        let many = "-----BEGIN A-----\n-----END A-----\n".repeat(1000);
         assert_eq!(blocks(&many).len(), MAX_BLOCKS);
+        let open = "-----BEGIN ".repeat(50_000);
+        assert!(blocks(&open).is_empty());
     }
 }
