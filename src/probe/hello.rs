@@ -117,7 +117,9 @@ mod tests {
         assert_eq!(judge(&hello, 0x0301), Ok(()));
         assert!(judge(&hello, 0x0302).unwrap_err().contains("another version"));
         assert!(judge(&[ALERT, 3, 1, 0, 2, 2, 70], 0x0301).unwrap_err().contains("protocol version"));
-        for junk in [&b"HTTP/1.1 400"[..], b"", &[HANDSHAKE, 3, 1], &[HANDSHAKE, 3, 1, 0, 9, 9, 0, 0, 9, 3, 1]] {
+        for junk in
+            [&b"HTTP/1.1 400"[..], b"", &[HANDSHAKE, 3, 1], &[HANDSHAKE, 3, 1, 0, 9, 9, 0, 0, 9, 3, 1]]
+        {
             assert!(judge(junk, 0x0301).unwrap_err().contains("not TLS"), "{junk:?}");
         }
     }
