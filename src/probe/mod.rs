@@ -313,7 +313,9 @@ pub fn probe(request: &Request) -> Result<Report, Error> {
     let mut versions = if silent { Vec::new() } else { old_versions(request, &addresses)? };
     versions.extend(new);
     if !versions.iter().any(|offer| offer.offered) {
-        let why = versions.last().and_then(|offer| offer.why.clone()).unwrap_or_default();
+        // of TLS 1.2, which nearly everything knows, so that a refusal of TLS 1.3 alone does not hide more
+        let tls12 = versions.iter().find(|offer| offer.version == Protocol::Tls12);
+        let why = tls12.and_then(|offer| offer.why.clone()).unwrap_or_default();
         return Err(Error::NoTls { host: request.host.to_string(), port: request.port, why });
     }
     let mut report = Report {
@@ -479,7 +481,7 @@ fn client_side(request: &Request, shakes: &[Shake], findings: &mut Vec<Finding>)
         findings.push(Finding::other(
             "client-certificate-required",
             Severity::Warning,
-            &request.wanted().to_string(),
+            request.wanted().to_string(),
             texts,
         ));
     }

@@ -4,7 +4,11 @@
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use openssl::x509::X509;
+use openssl::error::ErrorStack;
+use openssl::stack::Stack;
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509StoreContext, X509VerifyResult};
 
 use super::View;
 use super::row::{Finding, Row, Severity};
@@ -164,6 +168,9 @@ pub(super) fn judge(path: &Path, purpose: &Purpose, view: View) -> Vec<Finding> 
     if !path.anchored && !found.iter().any(|f| f.row == Some(Row::UnknownAuthority)) {
         found.push(unknown(path, ""));
     }
+    if path.anchored && path.problems.is_empty() {
+        found.extend(limits(&path.certificates));
+    }
     found.extend(usages(&path.certificates, purpose, view));
     found.extend(path.certificates.iter().flat_map(weak));
     found
@@ -187,6 +194,37 @@ fn unknown(path: &Path, hint: &str) -> Finding {
     };
     let message = format!("{}{hint}", Row::UnknownAuthority.text().message);
     Finding::row(Row::UnknownAuthority, Severity::Error, title, message).because(cause)
+}
+
+/// What OpenSSL says of the limits that authorities set (RFC 5280, 4.2.1.9 and 4.2.1.10) and of critical extensions
+/// that nobody knows.
+fn limits(path: &[Certificate]) -> Option<Finding> {
+    /// `X509_V_ERR_PATH_LENGTH_EXCEEDED`, `..._UNHANDLED_CRITICAL_EXTENSION`, and those of name constraints.
+    const LIMITS: [i32; 8] = [25, 34, 47, 48, 49, 51, 52, 53];
+    let result = verify(path).unwrap_or(X509VerifyResult::OK);
+    let leaf = path.first()?;
+    let texts = [
+        &format!("the way to a trusted authority is not allowed: {}", result.error_string())[..],
+        "an authority on the way limits what those below it may be, or has an extension that nobody knows",
+        "get a certificate that keeps to the limits of its authorities",
+    ];
+    let is_limit = LIMITS.contains(&result.as_raw());
+    is_limit.then(|| Finding::other("path", Severity::Error, leaf.title(), texts))
+}
+
+fn verify(path: &[Certificate]) -> Result<X509VerifyResult, ErrorStack> {
+    let (Some(leaf), Some(anchor)) = (path.first(), path.last()) else { return Ok(X509VerifyResult::OK) };
+    let mut store = X509StoreBuilder::new()?;
+    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    store.add_cert(anchor.x509().clone())?;
+    let mut others = Stack::new()?;
+    for certificate in path.iter().skip(1) {
+        others.push(certificate.x509().clone())?;
+    }
+    X509StoreContext::new()?.init(&store.build(), leaf.x509(), &others, |context| {
+        context.verify_cert()?;
+        Ok(context.error())
+    })
 }
 
 /// Go wants the purpose all the way down where it is limited; the guide wants it spelt out in the leaf, and no

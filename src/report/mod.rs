@@ -6,6 +6,7 @@
 mod config;
 mod log;
 mod package;
+mod probe;
 mod wrapper;
 
 use std::fmt::Write as _;
@@ -34,6 +35,7 @@ use crate::workflow::verify::{self, Report};
 pub use config::config_diff;
 pub use log::log_facts;
 pub use package::package_json;
+pub use probe::probed;
 pub use wrapper::wrapper;
 
 /// The summary at the end of an engine's installation.
