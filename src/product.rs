@@ -4,10 +4,12 @@
 //! Common Criteria guide, table "Server Installation", and the Administrator Guide.
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod site;
 
 use std::path::{Path, PathBuf};
 
+pub use authorities::TrustLayout;
 use serde::{Deserialize, Serialize};
 pub use site::{ENGINES, EngineName, NameError, Site};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::one_time::one_time_file;
 use super::{Context, connection};
 use crate::journal::Before;
 use crate::plan::{Plan, Step};
-use crate::product;
 use crate::service::{self, Wanted};
 
 /// What the service is given to answer again.
@@ -43,7 +43,7 @@ pub(super) fn tell(plan: &Plan, context: &Context, undone: &[(usize, Before)]) {
         unit: Some(unit),
         port,
         path,
-        one_time: &context.at(product::ONE_TIME_FILE),
+        one_time: &context.at(&one_time_file(context.root, context.site)),
         log: context.run_log(&log),
         fips: false, // the release that is back was let in without or with it, as was asked then
         limit: LIMIT.min(Duration::from_secs(seconds)),

@@ -1,4 +1,5 @@
-//! The configuration file: read, changed, written with the owner and mode that it had.
+//! The configuration file: read, changed, written with the owner and mode that it had. A step refuses when
+//! the file is not the one that the plan saw.
 
 use std::io::Read as _;
 
@@ -6,18 +7,42 @@ use zeroize::Zeroizing;
 
 use super::files::open_parent;
 use super::{Context, Error, Result};
-use crate::config::{self, OnConflict};
+use crate::config::{self, OnConflict, Setting};
+use crate::plan::{self, Step};
+use crate::product::Owner;
 use crate::receipt;
 use crate::sys;
 use crate::types::Digest;
 
-/// Sets the port; refuses when it is not the file that the plan saw.
-pub(super) fn set_port(context: &Context, path: &str, port: u16, was: Digest) -> Result<()> {
-    rewrite(context, path, was, |text| Ok(config::with_https_port(text, port)?))
+/// Does a step that changes it.
+pub(super) fn perform(context: &Context, step: &Step) -> Result<()> {
+    match step {
+        Step::SetConfigPort { path, port, was } => {
+            rewrite(context, path, *was, |text| Ok(config::with_https_port(text, *port)?))
+        }
+        Step::SetConfig { path, was, set: settings } => set(context, path, *was, settings),
+        Step::MergeConfig { path, was, becomes, on_conflict, .. } => {
+            merge(context, path, (*was, *becomes), *on_conflict)
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Merges the new release's defaults in; refuses when the file is not the one that the plan saw.
-pub(super) fn merge(
+/// Sets single keys. Where there is no file, makes one.
+fn set(context: &Context, path: &str, was: Option<Digest>, settings: &[Setting]) -> Result<()> {
+    if let Some(was) = was {
+        return rewrite(context, path, was, |text| Ok(config::set(text, settings)?));
+    }
+    let (dir, name) = open_parent(context.root, path)?;
+    if dir.stat(&name)?.is_some() {
+        return Err(Error::Appeared(dir.path_of(&name)));
+    }
+    let text = config::set("{}\n", settings)?;
+    Ok(dir.replace_file(&name, text.as_bytes(), plan::CONFIG_MODE.bits(), context.ids(Owner::Demisto)?)?)
+}
+
+/// Merges the new release's defaults in.
+fn merge(
     context: &Context,
     path: &str,
     (was, becomes): (Digest, Digest),

@@ -57,6 +57,14 @@ pub enum Error {
     /// The release cannot be read.
     #[error(transparent)]
     Release(#[from] release::Error),
+    /// The one-time configuration cannot be used.
+    #[error("{} cannot be used: {why}", path.display())]
+    OneTime {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
     /// The configuration cannot be used.
     #[error("the configuration cannot be used")]
     Config(#[from] config::Error),

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod again;
+mod authorities;
 mod carry;
 mod configuration;
 mod connection;
@@ -13,6 +14,7 @@ mod error;
 mod files;
 mod finish;
 mod keep;
+mod one_time;
 mod package;
 mod perform;
 mod prepare;
@@ -32,6 +34,7 @@ pub use carry::count as count_host_things;
 pub use connection::engine_log;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
+pub use one_time::{OneTime, OneTimeKey, OneTimeUser, one_time_file};
 pub use package::rpm_manages;
 pub use repair::kept_content;
 use zeroize::Zeroizing;
@@ -61,6 +64,11 @@ pub struct Secrets {
     pub key: Option<Zeroizing<String>>,
     /// The passphrase of the key.
     pub passphrase: Option<Secret>,
+    /// What is added to the one-time configuration.
+    pub one_time: Option<OneTime>,
+    /// The passphrase of the key that another one takes the place of. Should all be undone, the server finds it in
+    /// its one-time configuration: it has taken the new one over by then.
+    pub previous_keypass: Option<Secret>,
     /// Content of files that are taken, by the path that they get.
     pub files: BTreeMap<String, Zeroizing<Vec<u8>>>,
 }

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, carry, configuration, connection, keep, package, remove, repair,
-    snapshot, stage, switch,
+    Context, Error, Result, accounts, authorities, carry, configuration, connection, keep, one_time, package,
+    remove, repair, snapshot, stage, switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
@@ -43,22 +41,22 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         }
         Step::WriteFile { .. } => write_file(context, step),
         Step::TakeFile { path, sha256, mode, .. } => take_file(context, path, *sha256, mode.bits()),
-        Step::SetConfigPort { path, port, was } => configuration::set_port(context, path, *port, *was),
         Step::TakeDir { path, owner, mode } => {
             let dir = open(context.root, path)?;
             dir.set_owner_and_mode(context.ids(*owner)?, mode.bits())?;
             Ok(dir.sync()?)
         }
-        Step::WriteOneTimeConfig { path, user, keypass } => write_one_time(context, path, user, *keypass),
+        Step::SetConfigPort { .. } | Step::SetConfig { .. } | Step::MergeConfig { .. } => {
+            configuration::perform(context, step)
+        }
+        Step::WriteOneTimeConfig { .. } | Step::SetOneTime { .. } => one_time::perform(context, step),
+        Step::UpdateTrustStore { layout, fresh } => authorities::update(context, *layout, *fresh),
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
         Step::CarryOver { from, to } => carry::perform(context, from, to, before),
         Step::KeepState { path, retained } => keep::perform(context, path, retained),
         Step::PutBack { path, copy } => {
             keep::put_back(context, path, copy)?;
             reload_if_unit(context, path)
-        }
-        Step::MergeConfig { path, was, becomes, on_conflict, .. } => {
-            configuration::merge(context, path, (*was, *becomes), *on_conflict)
         }
         Step::RestoreLabels { paths } => restore_labels(paths),
         Step::EnableUnit { unit } => {
@@ -71,14 +69,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         }
         Step::StartUnit { unit } => start(context, unit),
         Step::StopUnit { unit } => Ok(service::stop(unit)?),
-        Step::AwaitHealth { unit, port, path, seconds, version, fips } => {
-            let version = version.as_ref().map(|check| (check.key.as_str(), check.wanted.as_str()));
-            let (one_time, limit) = (context.at(product::ONE_TIME_FILE), Duration::from_secs(*seconds));
-            let (log, fips) = (context.site.log_file(), *fips);
-            let (unit, port, one_time) = (Some(unit.as_str()), *port, one_time.as_path());
-            let log = context.run_log(&log);
-            await_health(context, &Wanted { unit, port, path, version, one_time, log, fips, limit })
-        }
+        Step::AwaitHealth { .. } => await_health(context, step),
         Step::AwaitConnection { unit, seconds, version, fips } => {
             await_connection(context, unit, (*seconds, *fips), version.as_deref())
         }
@@ -86,6 +77,9 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::RemoveFile { path } if *before == Before::Kept => {
             context.sink.warn(format!("{path} is not what this program writes there; it stays"));
             Ok(())
+        }
+        Step::RemoveFile { path } if *path == one_time::one_time_file(context.root, context.site) => {
+            one_time::clear(context, path)
         }
         Step::RemoveFile { path } => {
             remove::file(context, path)?;
@@ -170,52 +164,6 @@ fn take_file(context: &Context, path: &str, sha256: Digest, mode: u32) -> Result
     Ok(dir.replace_file(&name, bytes, mode, context.ids(Owner::Demisto)?)?)
 }
 
-/// One-time configuration, as the server reads it (Administrator Guide, "Change the
-/// Administrator Password").
-#[derive(Serialize)]
-struct OneTime<'a> {
-    users: [OneTimeUser<'a>; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    keypass: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OneTimeUser<'a> {
-    username: &'a str,
-    password: &'a str,
-    name: &'a str,
-    email: &'a str,
-    phone: &'a str,
-    default_admin: bool,
-    roles: serde_json::Value,
-}
-
-fn write_one_time(context: &Context, path: &str, user: &str, keypass: bool) -> Result<()> {
-    let password =
-        context.secrets.admin_password.as_ref().ok_or(Error::Lacks("the administrator's password"))?;
-    let passphrase = match keypass {
-        true => {
-            Some(context.secrets.passphrase.as_ref().ok_or(Error::Lacks("the passphrase"))?.expose_secret())
-        }
-        false => None,
-    };
-    let user = OneTimeUser {
-        username: user,
-        password: password.expose_secret(),
-        name: user,
-        email: "",
-        phone: "",
-        default_admin: true,
-        roles: serde_json::json!({ "demisto": ["Administrator"] }),
-    };
-    let mut text = Zeroizing::new(Vec::with_capacity(8192)); // no reallocation leaves a copy behind
-    let written = serde_json::to_writer(&mut *text, &OneTime { users: [user], keypass: passphrase });
-    written.map_err(|_| Error::Lacks("a representable password"))?;
-    let (dir, name) = open_parent(context.root, path)?;
-    Ok(dir.replace_file(&name, &text, PRIVATE, context.ids(Owner::Demisto)?)?)
-}
-
 fn restore_labels(paths: &[String]) -> Result<()> {
     Tool::system("restorecon")?
         .args(["-R", "-F", "--"])
@@ -239,8 +187,21 @@ fn unhealthy(context: &Context, unit: &str, why: String) -> Error {
     Error::Unhealthy { unit: unit.to_owned(), why, log }
 }
 
-fn await_health(context: &Context, wanted: &Wanted) -> Result<()> {
-    let (unit, port) = (wanted.unit.unwrap_or_default(), wanted.port);
+fn await_health(context: &Context, step: &Step) -> Result<()> {
+    let Step::AwaitHealth { unit, port, path, seconds, version, fips } = step else { return Ok(()) };
+    let one_time = context.at(&one_time::one_time_file(context.root, context.site));
+    let log = context.site.log_file();
+    let wanted = &Wanted {
+        unit: Some(unit),
+        port: *port,
+        path,
+        version: version.as_ref().map(|check| (check.key.as_str(), check.wanted.as_str())),
+        one_time: &one_time,
+        log: context.run_log(&log),
+        fips: *fips,
+        limit: Duration::from_secs(*seconds),
+    };
+    let port = wanted.port;
     let healthy = service::await_health(wanted).map_err(|why| match sys::signal::pending() {
         Some(signal) => Error::Interrupted(signal),
         None => unhealthy(context, unit, why),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{self, open_parent};
-use super::{Context, Error, Result, carry, finish, snapshot};
+use super::{Context, Error, Result, carry, finish, one_time, snapshot};
 use crate::host::Accounts;
 use crate::journal::{Before, Journal};
 use crate::plan::{Old, Step};
@@ -22,10 +22,13 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         }
         Step::WriteFile { path, .. }
         | Step::TakeFile { path, .. }
-        | Step::WriteOneTimeConfig { path, .. }
+        | Step::SetConfig { path, .. }
         | Step::SetConfigPort { path, .. }
         | Step::MergeConfig { path, .. }
         | Step::PutBack { path, .. } => file(path, number, context, journal),
+        Step::WriteOneTimeConfig { path, .. } | Step::SetOneTime { path, .. } => {
+            one_time::before(path, number, context, journal)
+        }
         Step::WriteReceipt { path } => receipt(path, number, context, journal),
         Step::RemoveFile { path } => match odd(path, context)? {
             true => Ok(Before::Kept),
@@ -65,6 +68,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
         | Step::MakeCertificate { .. }
         | Step::TakeCertificate { .. }
         | Step::RestoreLabels { .. }
+        | Step::UpdateTrustStore { .. }
         | Step::AwaitHealth { .. }
         | Step::AwaitConnection { .. }
         | Step::RemoveTree { .. } => Ok(Before::Nothing),
@@ -90,7 +94,7 @@ fn odd(path: &str, context: &Context) -> Result<bool> {
 const ODD_SIZE: u64 = 8 << 20;
 
 /// Keeps a copy of the file that a step replaces or removes.
-fn file(path: &str, copy: impl ToString, context: &Context, journal: &Journal) -> Result<Before> {
+pub(super) fn file(path: &str, copy: impl ToString, context: &Context, journal: &Journal) -> Result<Before> {
     if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(Before::Absent);
     }

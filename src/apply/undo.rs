@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::files::{make_way, open, open_parent, put_back};
-use super::{Context, Result, accounts, carry, connection, finish, remove, repair, snapshot, switch};
+use super::{
+    Context, Result, accounts, authorities, carry, connection, finish, one_time, remove, repair, snapshot,
+    switch,
+};
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::Owner;
@@ -37,10 +40,14 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
             | Step::SetConfigPort { path, .. }
             | Step::MergeConfig { path, .. }
             | Step::PutBack { path, .. }
-            | Step::WriteOneTimeConfig { path, .. }
+            | Step::SetConfig { path, .. }
             | Step::RemoveFile { path },
             before,
         ) => file(path, before, context, journal),
+        (Step::WriteOneTimeConfig { path, .. } | Step::SetOneTime { path, .. }, before) => {
+            one_time::undo(path, before, context, journal)
+        }
+        (Step::UpdateTrustStore { layout, .. }, _) => authorities::update(context, *layout, true),
         (Step::TakeDir { path, .. }, Before::File { mode, uid, gid, .. }) => {
             let dir = open(context.root, path)?;
             dir.set_owner_and_mode(Some(Ids { uid: *uid, gid: *gid }), mode.bits())?;

@@ -1,28 +1,27 @@
-//! X.509: the certificate that a server starts with, and a first look at a given pair.
+//! X.509: keys in all their forms, the certificate that a server starts with, and a first look at a given
+//! pair.
 //!
-//! In: names, or PEM text. Out: PEM text. Never touches files and never asks on the terminal.
+//! In: names, or the bytes of files. Out: PEM text. Never touches files and never asks on the terminal.
 #![forbid(unsafe_code)]
 
+pub mod forms;
+pub mod key;
 pub mod look;
-#[allow(dead_code, reason = "the headers are those of keys")]
+mod openssh;
+pub mod p12;
 mod pem;
-
-use std::net::IpAddr;
+pub mod request;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use openssl::asn1::Asn1Time;
-use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{
-    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
-};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509NameBuilder};
-use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::types::{Digest, Secret};
@@ -53,7 +52,22 @@ pub enum Error {
     Chain(&'static str),
     /// The key file is unusable.
     #[error("the private key is unusable: {0}")]
-    Key(&'static str),
+    Key(#[from] key::Error),
+    /// The key is in a form that the product cannot read.
+    #[error("the private key is unusable: {0}")]
+    Form(key::Problem),
+    /// The key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    Mismatch,
+    /// A file that holds nothing of this kind.
+    #[error("it holds neither a private key nor a certificate")]
+    Nothing,
+    /// Several certificates, none of which is above the others.
+    #[error("it cannot be told which of the certificates is the leaf")]
+    NoLeaf,
+    /// A certificate that may not sign others.
+    #[error("the CA's certificate is unusable: {0}")]
+    Authority(&'static str),
     /// The server's public key is unusable.
     #[error("the server's public key is unusable: {0}")]
     ServerKey(&'static str),
@@ -81,8 +95,6 @@ pub fn self_signed(names: &[String], days: u32) -> Result<Pair> {
 }
 
 fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509> {
-    let mut serial = BigNum::new()?;
-    serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
     let mut name = X509NameBuilder::new()?;
     let common: String = names.first().map_or("localhost", String::as_str).chars().take(64).collect();
     name.append_entry_by_text("CN", &common)?;
@@ -90,23 +102,14 @@ fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509>
     let name = name.build();
     let mut builder = X509::builder()?;
     builder.set_version(2)?;
-    let serial = serial.to_asn1_integer()?;
-    builder.set_serial_number(&serial)?;
+    builder.set_serial_number(&*request::serial()?)?;
     builder.set_subject_name(&name)?;
     builder.set_issuer_name(&name)?;
     let (from, to) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(days)?);
     builder.set_not_before(&from)?;
     builder.set_not_after(&to)?;
     builder.set_pubkey(key)?;
-    let mut san = SubjectAlternativeName::new();
-    for name in names {
-        if name.parse::<IpAddr>().is_ok() {
-            san.ip(name)
-        } else {
-            san.dns(name)
-        };
-    }
-    let san = san.build(&builder.x509v3_context(None, None))?;
+    let san = request::alternative_names(names).build(&builder.x509v3_context(None, None))?;
     let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
@@ -133,22 +136,16 @@ pub fn is_self_made(chain: &str) -> bool {
 pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result<()> {
     let stack = X509::stack_from_pem(chain.as_bytes()).map_err(|_| Error::Chain("it is not PEM"))?;
     let leaf = stack.first().ok_or(Error::Chain("the file holds no certificate"))?;
-    if key.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-        return Err(Error::Key("it is an encrypted PKCS#8 file, which the product cannot read"));
+    let fit = |form: &key::Form| form.problems().into_iter().find(|problem| problem.is_fatal());
+    if let Some(problem) = fit(&key::form(key.as_bytes())?) {
+        return Err(Error::Form(problem));
     }
-    let encrypted = key.contains("Proc-Type: 4,ENCRYPTED");
-    let secret: &[u8] = match passphrase {
-        Some(passphrase) => passphrase.expose_secret().as_bytes(),
-        None if encrypted => return Err(Error::Key("it is encrypted and no passphrase was given")),
-        None => &[],
-    };
-    let key = PKey::private_key_from_pem_passphrase(key.as_bytes(), secret);
-    let key = key.map_err(|_| match encrypted {
-        true => Error::Key("the passphrase does not open it"),
-        false => Error::Key("it is not a PEM private key"),
-    })?;
-    let public = leaf.public_key().map_err(|_| Error::Chain("its public key cannot be read"))?;
-    if public.public_eq(&key) { Ok(()) } else { Err(Error::Key("it does not belong to the certificate")) }
+    let found = key::read(key.as_bytes(), passphrase)?;
+    if let Some(problem) = fit(&found.form) {
+        return Err(Error::Form(problem));
+    }
+    found.key.check()?;
+    if found.key.fits(leaf) { Ok(()) } else { Err(Error::Mismatch) }
 }
 
 /// Checks the public key of a server, which an engine is given: base64 of the DER form of an RSA key,
@@ -204,7 +201,7 @@ mod tests {
         };
         assert!(why(&one.chain, &two.key, None).contains("does not belong"));
         assert!(why("junk", &two.key, None).contains("certificate"));
-        assert!(why(&one.chain, "junk", None).contains("PEM private key"));
+        assert!(why(&one.chain, "junk", None).contains("no private key"));
         let ec = EcKey::private_key_from_pem(one.key.as_bytes()).unwrap();
         let locked = ec.private_key_to_pem_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
         let locked = String::from_utf8(locked).unwrap();

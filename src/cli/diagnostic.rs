@@ -2,6 +2,7 @@
 
 mod certificates;
 mod planning;
+mod probing;
 
 use std::process::ExitCode;
 
@@ -17,8 +18,9 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_certs, of_no_certificate, of_probe};
+use certificates::{of_certs, of_key};
 use planning::of_plan;
+use probing::{of_no_certificate, of_probe};
 
 use crate::{
     apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
@@ -112,6 +114,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_journal))
         .or_else(|| error.downcast_ref().map(of_retained))
         .or_else(|| error.downcast_ref().map(of_certs))
+        .or_else(|| error.downcast_ref().map(of_key))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_config))

@@ -154,7 +154,7 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 19] = [
     "install",
     "upgrade",
     "rollback",
@@ -168,6 +168,9 @@ const VERBS: [&str; 16] = [
     "uninstall",
     "recover",
     "engine",
+    "cert",
+    "ca",
+    "otc",
     "snapshot",
     "keys",
     "pack",

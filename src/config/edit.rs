@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use super::tree::{Document, Leaf, Node, Object};
+use super::tree::{Document, Leaf, Member, Node, Object};
 
 /// Longest white space that is copied from the file, in bytes. Longer ones are no indentation, and
 /// copying them for each key would make a large file of a small one.
@@ -87,6 +87,19 @@ impl<'d> Edits<'d> {
         let lead = self.line_lead(node.span.start);
         let text = self.value(self.theirs.raw(value), &lead);
         self.replaced.insert(node.span.start, (node.span.clone(), text));
+    }
+
+    /// Takes a value of the file away, with its name and one comma.
+    pub(super) fn remove(&mut self, node: &Node) {
+        let mine = self.mine;
+        let Some((span, object, at)) = holder(&mine.span, &mine.root, node) else { return };
+        let before = at.checked_sub(1).and_then(|before| object.members.get(before));
+        let gone = match (before, object.members.get(at), object.members.get(at + 1)) {
+            (Some(before), ..) => before.value.span.end..node.span.end,
+            (None, Some(own), Some(after)) => own.name_span.start..after.name_span.start,
+            _ => span.start + 1..span.end.saturating_sub(1),
+        };
+        self.replaced.insert(gone.start, (gone, String::new()));
     }
 
     /// Puts an object in the place of a value. `skip` bytes of each key lead to it.
@@ -215,6 +228,23 @@ impl<'d> Edits<'d> {
         }
         out
     }
+}
+
+/// The object that holds a value: its bytes, it, and the member's number.
+fn holder<'d>(
+    span: &'d Range<usize>,
+    object: &'d Object,
+    node: &Node,
+) -> Option<(&'d Range<usize>, &'d Object, usize)> {
+    let holds = |member: &Member| {
+        member.value.span.start <= node.span.start && node.span.end <= member.value.span.end
+    };
+    let at = object.members.iter().position(holds)?;
+    let value = &object.members.get(at)?.value;
+    if value.span == node.span {
+        return Some((span, object, at));
+    }
+    holder(&value.span, value.object()?, node)
 }
 
 impl Style {

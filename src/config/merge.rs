@@ -332,7 +332,11 @@ impl Merger<'_> {
 }
 
 /// Reads the result as the product does: every key that was set is found and has its value.
-fn check<'l>(text: &str, theirs: &Document<'_>, set: impl Iterator<Item = &'l Leaf<'l>>) -> Result<()> {
+pub(super) fn check<'l>(
+    text: &str,
+    theirs: &Document<'_>,
+    set: impl Iterator<Item = &'l Leaf<'l>>,
+) -> Result<()> {
     let merged = Document::parse(text)?;
     for leaf in set {
         let found = merged.value(&leaf.key);

@@ -12,6 +12,7 @@ mod mask;
 mod merge;
 mod port;
 mod same;
+mod set;
 mod tree;
 
 use serde_json::{Map, Value};
@@ -20,12 +21,17 @@ pub use diff::{DiffLine, LineKind, diff};
 pub use engine::{DEFAULT_LOG, Engine, Problem, engine, engine_log};
 pub use merge::{Conflict, How, Merged, OnConflict, merge};
 pub use port::{certificate_file, https_port, text, with_https_port};
+pub use set::{Setting, set, value};
 
 /// The key of the HTTPS port; its value is a string.
 pub const HTTPS_PORT: &str = "Server.HttpsPort";
 
 /// The key of the server's certificate file.
 pub const CERTIFICATE_FILE: &str = "security.certfile";
+
+/// The key of the place of the one-time configuration (Administrator Guide, "Change the Administrator
+/// Password").
+pub const ONE_TIME_PATH: &str = "Server.OneTimeConfPath";
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +62,8 @@ pub enum Error {
     /// Keys that both sides changed, and nobody said which side counts.
     #[error("the file and the new release differ in keys that both changed: {}", .0.join(", "))]
     Conflicts(Vec<String>),
-    /// A key of the new release for which the file has no place. Only defaults that have both a value
-    /// and an object at one key can lead to it.
+    /// A key for which the file has no place: it has an object with members there. Of the keys of a release
+    /// only such as have both a value and an object can lead to it.
     #[error("{0} cannot be set: the file has something else in its place; set it by hand")]
     NoPlace(String),
 }

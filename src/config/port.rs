@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::set::place;
 use super::{CERTIFICATE_FILE, Error, HTTPS_PORT, Result, parse};
 
 /// The value of a dotted key, whether it is spelt nested, dotted or mixed, in any case.
@@ -57,28 +58,20 @@ pub fn text(text: &str, key: &str) -> Option<String> {
     Some(value.to_owned()).filter(|value| !value.is_empty())
 }
 
-/// The text with the HTTPS port set; unchanged to the byte when it is that already. Other keys
-/// keep their order and spelling.
+/// The text with the HTTPS port set; unchanged to the byte when it is that already, as is all else.
 ///
 /// # Errors
-/// When the text is no JSON object.
+/// When the text is no JSON object, or has an object with members there.
 pub fn with_https_port(text: &str, port: u16) -> Result<String> {
     if matches!(https_port(text), Ok(Some(now)) if now == port) {
         return Ok(text.to_owned());
     }
-    let mut map = parse(text)?;
-    let value = Value::String(port.to_string());
-    match find(&mut map, HTTPS_PORT) {
-        Some(slot) => *slot = value,
-        None => match map.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("Server")) {
-            Some((_, Value::Object(server))) => drop(server.insert("HttpsPort".to_owned(), value)),
-            Some(_) => drop(map.insert(HTTPS_PORT.to_owned(), value)), // no object: the dotted key is found first
-            None => drop(map.insert("Server".to_owned(), serde_json::json!({ "HttpsPort": value }))),
-        },
+    let port = port.to_string();
+    match place(text, &serde_json::json!({ "Server": { "HttpsPort": port } })) {
+        // `Server` is no object: the dotted key is found first
+        Err(Error::NoPlace(_)) => place(text, &serde_json::json!({ HTTPS_PORT: port })),
+        other => other,
     }
-    let mut text = serde_json::to_string_pretty(&Value::Object(map))?;
-    text.push('\n');
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -103,10 +96,8 @@ mod tests {
     fn the_rest_stays() {
         let text = "{\"b\": 1, \"Server\": {\"ProxyMode\": true}, \"a\": [1.50]}";
         let new = with_https_port(text, 443).unwrap();
-        let keys: Vec<String> = parse(&new).unwrap().keys().cloned().collect();
-        assert_eq!(keys, ["b", "Server", "a"]);
-        assert_eq!(https_port(&new).unwrap(), Some(443));
-        assert!(new.contains("\"ProxyMode\": true"));
+        let wanted = "{\"b\": 1, \"Server\": {\"ProxyMode\": true, \"HttpsPort\": \"443\"}, \"a\": [1.50]}";
+        assert_eq!(new, wanted);
     }
 
     #[test]

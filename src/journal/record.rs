@@ -6,7 +6,7 @@ use crate::types::{Digest, Mode};
 
 /// Version of the form of the records and of the plan in them. It grows when a kind of record or
 /// step is added or means something else, so that an older reader would go wrong.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The form of journals that do not say it.
 fn first() -> u32 {

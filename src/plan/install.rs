@@ -62,7 +62,7 @@ pub struct Install<'a> {
 pub(super) const DIR_MODE: Mode = Mode::new(0o755);
 const SERVICE_DIR_MODE: Mode = Mode::new(0o750);
 /// The product rewrites its configuration itself, so the service owns it.
-pub(super) const CONFIG_MODE: Mode = Mode::new(0o640);
+pub const CONFIG_MODE: Mode = Mode::new(0o640);
 
 /// Files that the host gets besides the release: path and text.
 pub(super) fn host_files() -> [(&'static str, &'static str, &'static str); 3] {

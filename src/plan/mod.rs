@@ -20,7 +20,7 @@ mod upgrade;
 pub use changes::Changes;
 pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
-pub use install::{Certificate, Install, install, paths_of_interest};
+pub use install::{CONFIG_MODE, Certificate, Install, install, paths_of_interest};
 pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
 pub use package::{Packaging, Script, script, word};
 pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};
@@ -60,8 +60,12 @@ pub enum Action {
     Snapshot,
     /// Data are put back from a snapshot.
     Restore,
-    /// An engine gets another configuration, or other keys.
+    /// The server or an engine gets another configuration, or other keys.
     Configure,
+    /// Something is put into the one-time configuration, or that is removed.
+    OneTime,
+    /// Other authorities are trusted.
+    Authorities,
 }
 
 /// One step, and why it is there.

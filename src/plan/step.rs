@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::config::OnConflict;
-use crate::product::{Owner, SnapshotReason};
+use crate::config::{OnConflict, Setting};
+use crate::product::{Owner, SnapshotReason, TrustLayout};
 use crate::retained::Retained;
 use crate::types::{Digest, Mode, human_bytes};
 
@@ -82,6 +82,31 @@ pub enum Step {
         path: String,
         user: String,
         keypass: bool,
+    },
+    /// Adds to the one-time configuration: these users and API keys, and the passphrase. The secrets are
+    /// no part of the plan.
+    SetOneTime {
+        path: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keypass: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        users: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        apikeys: Vec<String>,
+    },
+    /// `was` is the file that the plan saw; none when there was none.
+    SetConfig {
+        path: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Digest>,
+        set: Vec<Setting>,
+    },
+    /// Writes what the host trusts from its directories of authorities. Undone by doing it again: it stands
+    /// before the steps that change them, and after.
+    UpdateTrustStore {
+        layout: TrustLayout,
+        /// Whether links to authorities that are gone are removed.
+        fresh: bool,
     },
     SwitchTree {
         from: String,
@@ -250,21 +275,13 @@ impl Step {
             Self::TakeFile { path, from, mode, .. } => {
                 format!("take {from} as {path} ({}, {mode})", Owner::Demisto)
             }
-            Self::SetConfigPort { path, port, .. } => format!("set the HTTPS port in {path} to {port}"),
             Self::TakeDir { path, owner, mode } => {
                 format!("set owner and mode of {path} to {owner}, {mode} (not of what it holds)")
-            }
-            Self::WriteOneTimeConfig { path, user, keypass } => {
-                let with = if *keypass { " and the passphrase of the certificate's key" } else { "" };
-                format!("write {path} with the administrator {user}{with} (demisto:demisto, 0400)")
             }
             Self::SwitchTree { from, to, .. } => format!("switch {from} to {to}"),
             Self::CarryOver { from, to } => format!("copy what belongs to this host from {from} to {to}"),
             Self::KeepState { retained, .. } => {
                 format!("keep what belongs to {} for a rollback", retained.name())
-            }
-            Self::MergeConfig { path, added, updated, conflicts, .. } => {
-                merge(path, added, updated, conflicts)
             }
             Self::PutBack { path, .. } => format!("put {path} back as it was"),
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
@@ -295,6 +312,12 @@ impl Step {
             Self::RemoveDir { path } => format!("remove {path} if it is empty"),
             Self::RemoveUser { name } => format!("remove the user {name}"),
             Self::RemoveGroup { name } => format!("remove the group {name}"),
+            Self::SetConfigPort { .. }
+            | Self::SetConfig { .. }
+            | Self::MergeConfig { .. }
+            | Self::WriteOneTimeConfig { .. }
+            | Self::SetOneTime { .. }
+            | Self::UpdateTrustStore { .. } => self.describe_setting(),
             Self::StageFiles { path, paths } => {
                 format!("lay out {} of the release in {path}", counted(paths))
             }
@@ -310,6 +333,41 @@ impl Step {
             }
         }
     }
+
+    /// As [`describe`](Self::describe), for the steps that set something.
+    fn describe_setting(&self) -> String {
+        match self {
+            Self::SetConfigPort { path, port, .. } => format!("set the HTTPS port in {path} to {port}"),
+            Self::WriteOneTimeConfig { path, user, keypass } => {
+                let with = if *keypass { " and the passphrase of the certificate's key" } else { "" };
+                format!("write {path} with the administrator {user}{with} (demisto:demisto, 0400)")
+            }
+            Self::SetOneTime { path, keypass, users, apikeys } => {
+                let what = one_time(*keypass, users, apikeys);
+                format!("write {what} into {path} (demisto:demisto, 0400)")
+            }
+            Self::SetConfig { path, set, .. } => {
+                let set: Vec<String> = set.iter().map(ToString::to_string).collect();
+                format!("in {path}: {}", set.join(", "))
+            }
+            Self::UpdateTrustStore { layout, fresh } => {
+                let with = if *fresh { ", leaving out those that are gone" } else { "" };
+                format!("write {} from the authorities of this host{with}", layout.bundle())
+            }
+            Self::MergeConfig { path, added, updated, conflicts, .. } => {
+                merge(path, added, updated, conflicts)
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+fn one_time(keypass: bool, users: &[String], apikeys: &[String]) -> String {
+    let passphrase = keypass.then(|| "the passphrase of the server's key".to_owned());
+    let users = users.iter().map(|name| format!("the administrator {name}"));
+    let keys = apikeys.iter().map(|name| format!("the API key {name}"));
+    let what: Vec<String> = passphrase.into_iter().chain(users).chain(keys).collect();
+    what.join(", ")
 }
 
 fn merge(path: &str, added: &[String], updated: &[String], conflicts: &[String]) -> String {

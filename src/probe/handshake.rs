@@ -167,7 +167,7 @@ fn context(request: &Request, version: Protocol) -> Result<SslContext, ErrorStac
         for certificate in certificates {
             context.add_extra_chain_cert(certificate.x509().clone())?;
         }
-        context.set_private_key(key)?;
+        context.set_private_key(key.pkey())?;
     }
     Ok(context.build())
 }

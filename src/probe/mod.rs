@@ -17,10 +17,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use serde::Serialize;
 
+use crate::certs::key::Key;
 use crate::certs::look::{Certificate, Purpose};
 use crate::sys::clock;
 use crate::sys::tcp::{self, Unreachable};
@@ -71,7 +71,7 @@ pub struct Client {
     /// The chain, leaf first.
     pub chain: Vec<Certificate>,
     /// The key.
-    pub key: PKey<Private>,
+    pub key: Key,
 }
 
 /// A host by name or by address.

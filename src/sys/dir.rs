@@ -7,6 +7,7 @@ mod descent;
 mod entries;
 mod meta;
 mod removal;
+mod scrub;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -179,7 +179,7 @@ pub fn plan(session: &Session, offer: &Offer, answers: &Answers, options: &Optio
 
 fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
     let Some((chain, key)) = &options.certificate else {
-        if let Some(bad) = options.names.iter().find(|name| !is_host_name(name)) {
+        if let Some(bad) = options.names.iter().find(|name| !certs::request::is_host_name(name)) {
             return Err(Error::Name(bad.clone()).into());
         }
         let mut names = vec![facts.hostname.clone(), "localhost".to_owned()];
@@ -193,20 +193,9 @@ fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
     Ok(Certificate::Given { chain: chain.display().to_string(), encrypted })
 }
 
-/// A DNS name (RFC 1123) or an address. A wildcard is none: the product does not support it.
-fn is_host_name(text: &str) -> bool {
-    let label = |part: &str| {
-        (1..=63).contains(&part.len())
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-    };
-    text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
-}
-
 pub(super) fn read_key(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(sys::fs::read_secret(path, 1 << 20)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key("it is not a PEM private key"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| certs::Error::Key(certs::key::Error::NoKey))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 

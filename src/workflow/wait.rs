@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Error, Session, install};
 use crate::apply;
 use crate::plan;
-use crate::product::{self, under};
+use crate::product::under;
 use crate::service::logs::Place;
 use crate::service::{self, Healthy, RunLog, Wanted};
 use crate::types::Version;
@@ -27,7 +27,7 @@ pub fn wait(session: &Session, limit: Duration) -> Result<Healthy> {
     let manifest = apply::installed(&session.root, &session.site)?;
     let health = manifest.as_ref().map(|manifest| &manifest.get().health);
     let version = receipt.version.to_string();
-    let one_time = under(&session.root, product::ONE_TIME_FILE);
+    let one_time = under(&session.root, &apply::one_time_file(&session.root, &session.site));
     let log = session.site.log_file();
     let wanted = Wanted {
         unit: managed.then_some(unit.as_str()),

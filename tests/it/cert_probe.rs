@@ -97,12 +97,17 @@ impl Pki {
     }
 
     fn leaf(&self, name: &str, by: &str, extensions: &str) {
-        self.leaf_as(name, "localhost", by, extensions, 10);
+        self.leaf_as(name, "localhost", by, extensions);
     }
 
-    fn leaf_as(&self, name: &str, common: &str, by: &str, extensions: &str, days: i32) {
+    fn leaf_as(&self, name: &str, common: &str, by: &str, extensions: &str) {
         self.request(name, common);
-        self.sign(name, by, days, extensions);
+        self.sign(name, by, 10, extensions);
+    }
+
+    fn expired(&self, name: &str, by: &str, extensions: &str) {
+        self.request(name, "expired");
+        self.sign(name, by, -1, extensions);
     }
 
     /// The certificates in one file.
@@ -279,9 +284,10 @@ fn case(
     Case { row, chain, trusted, host, says }
 }
 
-fn served_rows() -> Vec<Case> {
-    let pki = Pki::get();
+/// Certificates with something wrong, made once.
+fn make_bad_ones() {
     static MADE: OnceLock<()> = OnceLock::new();
+    let pki = Pki::get();
     MADE.get_or_init(|| {
         let usage = "extendedKeyUsage=serverAuth\n";
         pki.leaf("by-no-flag", "no-flag", SERVER);
@@ -292,15 +298,18 @@ fn served_rows() -> Vec<Case> {
         pki.leaf("no-usage", "root", "subjectAltName=DNS:localhost\n");
         pki.leaf("client-usage", "root", "subjectAltName=DNS:localhost\nextendedKeyUsage=clientAuth\n");
         pki.leaf("no-san", "root", usage);
-        pki.leaf_as("no-san-other", "else.example.test", "root", usage, 10);
+        pki.leaf_as("no-san-other", "else.example.test", "root", usage);
         pki.leaf("mail", "root", &format!("{usage}subjectAltName=email:a@example.test\n"));
         pki.leaf("names", "root", &format!("{usage}subjectAltName=DNS:a.example.test,DNS:b.example.test\n"));
         pki.leaf("wildcard", "root", &format!("{usage}subjectAltName=DNS:*.localhost\n"));
         pki.leaf("name-only", "root", &format!("{usage}subjectAltName=DNS:localhost\n"));
-        pki.leaf_as("expired", "localhost", "root", SERVER, -1);
+        pki.expired("expired", "root", SERVER);
         pki.leaf("self-signed", "root", SERVER);
         pki.openssl("x509 -req -in self-signed.csr -signkey self-signed.key -days 9 -extfile self-signed.ext -out self-signed.pem");
     });
+}
+
+fn served_rows() -> Vec<Case> {
     let flag = "certificate signed by unknown authority (possibly because of \"x509: invalid signature: parent \
                 certificate cannot sign this kind of certificate\" while trying to verify candidate authority certificate ";
     let usage = "certificate specifies an incompatible key usage";
@@ -377,6 +386,7 @@ fn served_rows() -> Vec<Case> {
 #[test]
 fn rows_that_show_in_what_is_served() {
     let mut seen = Vec::new();
+    make_bad_ones();
     for case in served_rows() {
         let server = s_server(case.chain, &[]);
         let (host, _product) = product(case.chain, json!({}));
@@ -397,7 +407,7 @@ fn rows_that_show_in_what_is_served() {
 
 #[test]
 fn several_rows_may_apply_and_the_first_decides() {
-    Pki::get().leaf_as("all-wrong", "x", "root", "subjectAltName=DNS:x\nextendedKeyUsage=clientAuth\n", -1);
+    Pki::get().expired("all-wrong", "root", "subjectAltName=DNS:x\nextendedKeyUsage=clientAuth\n");
     let server = s_server(&["all-wrong"], &[]);
     let (code, found) = probe(&[], &local(server.1), &[]);
     let expected = ["expired", "other-names", "unknown-authority", "incompatible-usage"];
@@ -777,7 +787,7 @@ fn client_certificates_wanted_required_accepted_refused() {
 fn a_client_certificate_is_looked_at_before_it_is_shown() {
     let pki = Pki::get();
     let server = s_server(&["good"], &["-verify", "1"]);
-    pki.leaf_as("client-expired", "c", "root", CLIENT, -1);
+    pki.expired("client-expired", "root", CLIENT);
     for (name, row) in [("client-expired", "expired"), ("other-key", "incompatible-usage")] {
         let (cert, key) = (pki.file(&format!("{name}.pem")), pki.file(&format!("{name}.key")));
         let more = ["--client-cert", &cert, "--client-key", &key];
@@ -845,7 +855,7 @@ fn addresses_of_both_families() {
 
 #[test]
 fn a_wildcard_counts_for_a_browser_only() {
-    served_rows();
+    make_bad_ones();
     let server = s_server(&["wildcard"], &[]);
     let more = ["--server-name", "a.localhost", "--as", "browser"];
     let (code, found) = probe(&["root"], &local(server.1), &more);
@@ -986,13 +996,13 @@ fn the_page_shows_the_rows_of_the_program() {
     use demisto_install::probe::Row;
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/probe.md")).unwrap();
     let shown = rows(&page, "| Row |");
-    let plain = |text: &str| text.replace('|', "\\|");
+    let plain = |text: &str| text.to_owned();
     let expected: Vec<Vec<String>> = Row::ALL
         .iter()
         .map(|row| {
             let text = row.text();
             let message = format!("`{}`", text.message);
-            [&format!("`{}`", text.key), &message, text.seen, text.cause, text.fix].map(|t| plain(t)).to_vec()
+            [&format!("`{}`", text.key), &message, text.seen, text.cause, text.fix].map(plain).to_vec()
         })
         .collect();
     let table: String = expected.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();

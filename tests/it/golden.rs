@@ -10,12 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use demisto_install::bundle::{self, Parts, Trailer};
-use demisto_install::config::OnConflict;
+use demisto_install::config::{OnConflict, Setting};
 use demisto_install::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use demisto_install::manifest::{Manifest, Unverified};
 use demisto_install::pack::signer::Signer as SigningKey;
 use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
-use demisto_install::product::{self, Owner, Site, SnapshotReason};
+use demisto_install::product::{self, Owner, Site, SnapshotReason, TrustLayout};
 use demisto_install::receipt::{self, Receipt};
 use demisto_install::retained::Retained;
 use demisto_install::trust::Policy;
@@ -431,6 +431,18 @@ fn steps_of_installations() -> Vec<Step> {
         Step::SetConfigPort { path: conf.clone(), port, was: Digest::of(b"{}") },
         Step::TakeDir { path: text("/var/log/demisto"), owner, mode },
         Step::WriteOneTimeConfig { path: text(product::ONE_TIME_FILE), user: text("admin"), keypass: true },
+        Step::SetOneTime {
+            path: text(product::ONE_TIME_FILE),
+            keypass: true,
+            users: vec![text("admin")],
+            apikeys: vec![text("key")],
+        },
+        Step::SetConfig {
+            path: conf.clone(),
+            was: Some(Digest::of(b"{}")),
+            set: vec![Setting::to("server.certificate.clientauthpolicy", "verify"), Setting::unset("a.b")],
+        },
+        Step::UpdateTrustStore { layout: TrustLayout::Debian, fresh: true },
         Step::SwitchTree { from: stage.clone(), to: dir.clone(), old: Old::Removed },
         Step::RestoreLabels { paths: vec![dir.clone()] },
         Step::EnableUnit { unit: unit.clone() },

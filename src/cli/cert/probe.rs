@@ -9,8 +9,11 @@ use anyhow::Result;
 use crate::cli::common::{Common, KeyArgs};
 use crate::cli::exit::Exit;
 use crate::probe::{Host, Policy, Target, View};
-use crate::report;
 use crate::workflow::cert::probe::{self, Options};
+use crate::{prompt, report, sys};
+
+/// Longest passphrase file.
+const PASSPHRASE_LIMIT: u64 = 4096;
 
 /// Arguments of `cert probe`
 #[derive(Debug, clap::Args)]
@@ -70,6 +73,10 @@ enum How {
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
+    let passphrase = match &args.client_passphrase_file {
+        Some(file) => Some(prompt::parse_password(sys::fs::read_secret(file, PASSPHRASE_LIMIT)?)?),
+        None => None,
+    };
     let options = Options {
         target: args.target.clone(),
         server_name: args.server_name.clone(),
@@ -79,7 +86,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         },
         authorities: args.authorities.clone(),
         client: args.client_cert.clone().zip(args.client_key.clone()),
-        passphrase_file: args.client_passphrase_file.clone(),
+        passphrase,
         revocation: match args.revocation {
             How::Off => Policy::Off,
             How::Soft => Policy::Soft,

@@ -1,42 +1,35 @@
 //! What to do about certificates, keys and what goes with them.
 
 use super::{Diagnosis, diagnosis};
-use crate::certs;
+use crate::certs::{self, key};
 use crate::cli::exit::Exit;
-use crate::probe;
-use crate::sys::tcp::Unreachable;
-use crate::workflow::cert::probe::NoCertificate;
 
-const CERTIFICATE: &str =
-    "`openssl rsa -traditional -aes256 -in old.key -out cert.key` writes a key that the product reads";
+const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes what the product reads";
 
 pub(super) fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {
-        certs::Error::Key(why) if why.contains("PKCS#8") => diagnosis(Exit::Usage, CERTIFICATE),
-        certs::Error::Key(why) if why.contains("no passphrase") => {
-            diagnosis(Exit::Usage, "give --cert-passphrase-file FILE")
-        }
+        certs::Error::Key(error) => of_key(error),
+        certs::Error::Form(_) => diagnosis(Exit::Usage, CONVERT),
         _ => diagnosis(Exit::Usage, ""),
     }
 }
 
-pub(super) fn of_probe(error: &probe::Error) -> Diagnosis {
+pub(super) fn of_key(error: &key::Error) -> Diagnosis {
+    use key::Error as E;
     let hint = match error {
-        probe::Error::Unreachable(Unreachable::Name { .. } | Unreachable::NameTimeout(_)) => {
-            "look at the name and at the resolver of this host; an address can be given, with --server-name NAME"
+        E::Encrypted => "give its passphrase: --passphrase-file FILE (--cert-passphrase-file of `install`)",
+        E::OpenSshEncrypted => {
+            "write a copy of it as PEM, with `ssh-keygen -p -m PEM -f COPY`, and give that one"
         }
-        probe::Error::Unreachable(Unreachable::Timeout(_)) => {
-            "look at the firewalls in between; --timeout SECONDS gives it more time"
+        E::OldCipher(_) => {
+            "open it with OpenSSL's old algorithms, `openssl pkcs12 -legacy -in FILE -out NEW.pem` or \
+             `openssl pkey -provider legacy -provider default -in FILE -out NEW.pem`, and give NEW.pem"
         }
-        probe::Error::Unreachable(_) => "look whether the service runs there, and on which port",
-        probe::Error::NoTls { .. } => {
-            "look whether it is the right port; --timeout SECONDS gives it more time"
+        E::Unsupported(_) | E::UnknownCurve => {
+            "`demisto-install cert csr` makes a key that the product takes"
         }
+        E::Several => "split it: one key, and the certificates that belong to it",
         _ => "",
     };
-    diagnosis(Exit::Failed, hint)
-}
-
-pub(super) fn of_no_certificate(_: &NoCertificate) -> Diagnosis {
-    diagnosis(Exit::Usage, "give a file with the authorities' certificates, each between BEGIN and END lines")
+    diagnosis(Exit::Usage, hint)
 }

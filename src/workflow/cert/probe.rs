@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use openssl::pkey::PKey;
 use openssl::x509::X509;
-use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::certs::{self, look};
@@ -22,8 +20,6 @@ const STORES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/c
 const STORE_LIMIT: u64 = 16 << 20;
 /// Largest file of certificates or key.
 const LIMIT: u64 = 1 << 20;
-/// Longest passphrase.
-const PASSPHRASE_LIMIT: u64 = 4096;
 
 /// Who is asked, and how.
 #[derive(Debug, Clone)]
@@ -38,8 +34,8 @@ pub struct Options {
     pub authorities: Vec<PathBuf>,
     /// What is shown when a client's certificate is asked for: chain and key.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// Where the key's passphrase is.
-    pub passphrase_file: Option<PathBuf>,
+    /// The passphrase of its key.
+    pub passphrase: Option<Secret>,
     /// What is done about revocation.
     pub revocation: Policy,
     /// How long each connection may take.
@@ -62,7 +58,7 @@ pub fn probe(session: &Session, options: &Options) -> Result<Report> {
     }
     let (client, unusable) = match &options.client {
         None => (None, None),
-        Some((chain, key)) => match load(chain, key, options.passphrase_file.as_deref()) {
+        Some((chain, key)) => match load(chain, key, options.passphrase.as_ref()) {
             Ok(client) => (Some(client), None),
             Err(why) => (None, Some(why)),
         },
@@ -109,7 +105,7 @@ fn authorities(file: &Path) -> Result<Vec<X509>> {
 }
 
 /// Reads what is shown when a client's certificate is asked for, or says in the product's words why it cannot be.
-fn load(chain: &Path, key: &Path, passphrase: Option<&Path>) -> Result<Client, Finding> {
+fn load(chain: &Path, key: &Path, passphrase: Option<&Secret>) -> Result<Client, Finding> {
     let unusable = |file: &Path, why: &dyn std::error::Error| {
         let message = Row::ClientCertificate.text().message;
         let finding =
@@ -119,24 +115,12 @@ fn load(chain: &Path, key: &Path, passphrase: Option<&Path>) -> Result<Client, F
     let pem = sys::fs::read_limited(chain, LIMIT).map_err(|e| unusable(chain, &e))?;
     let text = String::from_utf8(pem).map_err(|_| unusable(chain, &certs::Error::Chain("it is not PEM")))?;
     let secret = sys::fs::read_secret(key, LIMIT).map(Zeroizing::new).map_err(|e| unusable(key, &e))?;
-    let not_pem = certs::Error::Key("it is not a PEM private key");
-    let secret = std::str::from_utf8(&secret).map_err(|_| unusable(key, &not_pem))?;
-    let passphrase = match passphrase {
-        Some(file) => Some(read_passphrase(file).map_err(|e| unusable(file, &e))?),
-        None => None,
-    };
-    certs::check_pair(&text, secret, passphrase.as_ref()).map_err(|e| {
+    let no_key = certs::Error::Key(certs::key::Error::NoKey);
+    let secret = std::str::from_utf8(&secret).map_err(|_| unusable(key, &no_key))?;
+    certs::check_pair(&text, secret, passphrase).map_err(|e| {
         let file = if matches!(e, certs::Error::Chain(_)) { chain } else { key };
         unusable(file, &e)
     })?;
-    let phrase = passphrase.as_ref().map_or("", |phrase| phrase.expose_secret());
-    let opened = PKey::private_key_from_pem_passphrase(secret.as_bytes(), phrase.as_bytes());
-    let key = opened.map_err(|e| unusable(key, &e))?;
-    Ok(Client { chain: look::Chain::parse(text.as_bytes()).certificates, key })
-}
-
-fn read_passphrase(file: &Path) -> sys::Result<Secret> {
-    let bytes = Zeroizing::new(sys::fs::read_secret(file, PASSPHRASE_LIMIT)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| sys::Error::rule("use", file, "it is not UTF-8"))?;
-    Ok(Secret::from(text.trim_end_matches(['\r', '\n'])))
+    let found = certs::key::read(secret.as_bytes(), passphrase).map_err(|e| unusable(key, &e))?;
+    Ok(Client { chain: look::Chain::parse(text.as_bytes()).certificates, key: found.key })
 }
