@@ -18,7 +18,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_certs, of_key};
+use certificates::{of_certs, of_key, of_make};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
 
@@ -117,6 +117,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_key))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
+        .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
@@ -258,7 +259,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
         E::NotVerified => refused(None),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
-        E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
+        E::OwnersNeeded | E::Name(_) | E::NoCertificate => diagnosis(Exit::Usage, ""),
         E::ScriptsElsewhere | E::Script(_) => diagnosis(Exit::Usage, "leave --run-scriptlets out"),
         E::NoRpm => diagnosis(Exit::Usage, "leave --register-rpm out"),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -129,24 +130,29 @@ impl Drop for Running {
     }
 }
 
+/// A port that nobody has, and no other test of this process gets: below those that the system gives out itself.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn wait_for(port: u16) {
-    let start = Instant::now();
-    // not by connecting: `openssl ocsp` ends when nothing is asked
-    while demisto_install::sys::net::listening_on(port).is_none() {
-        assert!(start.elapsed() < Duration::from_secs(20), "port {port} stays closed");
-        thread::sleep(Duration::from_millis(20));
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 16_000).unwrap();
+    loop {
+        let port = 16_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 16_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("::1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
 fn openssl_at(port: u16, arguments: &[&str]) -> Running {
     let mut command = Command::new("/usr/bin/openssl");
     let quiet = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let running = Running(quiet.spawn().unwrap(), port);
-    wait_for(port);
+    let mut running = Running(quiet.spawn().unwrap(), port);
+    let start = Instant::now();
+    // not by connecting: `openssl ocsp` ends when nothing is asked
+    while !demisto_install::sys::net::ports_of(running.0.id()).contains(&port) {
+        assert!(running.0.try_wait().unwrap().is_none(), "openssl {arguments:?} ended");
+        assert!(start.elapsed() < Duration::from_secs(20), "port {port} stays closed");
+        thread::sleep(Duration::from_millis(20));
+    }
     running
 }
 
