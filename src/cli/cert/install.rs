@@ -13,10 +13,12 @@ use crate::cli::exit::Exit;
 use crate::cli::install::HEALTH_SECONDS;
 use crate::cli::passphrase::{self, OpenArgs};
 use crate::event::EventSink;
+use crate::probe::Target;
 use crate::product::{EngineName, PairKind, PairPaths, under};
 use crate::sys;
 use crate::workflow::Session;
 use crate::workflow::cert::install::{self, Change, Installed, Options, Source};
+use crate::workflow::cert::live_backup::Other;
 
 /// Arguments of `cert install`
 #[derive(Debug, clap::Args)]
@@ -108,6 +110,12 @@ pub(super) struct StartArgs {
     /// How long the service may take to answer or connect, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = HEALTH_SECONDS)]
     health_timeout: u64,
+    /// There is a live backup, although ui.livebackup does not say so
+    #[arg(long)]
+    live_backup: bool,
+    /// Where the other host of the live backup listens; it has to be stopped
+    #[arg(long, value_name = "HOST:PORT")]
+    peer: Option<Target>,
 }
 
 impl Args {
@@ -139,6 +147,7 @@ pub(super) fn options(
         seconds: start.health_timeout,
         encrypt_keypass: secrets.encrypt_keypass,
         no_way_back: secrets.no_way_back,
+        other: Other { exists: start.live_backup, at: start.peer.clone() },
     }
 }
 

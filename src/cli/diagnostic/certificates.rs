@@ -50,6 +50,14 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             hints.dedup();
             Diagnosis { exit: Exit::Blocked, hints }
         }
+        E::OtherHost => diagnosis(
+            Exit::Usage,
+            "--no-start on both hosts, then once more without it on both; or --peer HOST:PORT, which is looked at first",
+        ),
+        E::OtherRuns { .. } => diagnosis(
+            Exit::Blocked,
+            "stop it first: `systemctl stop demisto` there; then --no-start on both hosts",
+        ),
         E::NotSelfMade => {
             diagnosis(Exit::Usage, "--out-dir DIR says where the new key and the request for the CA go")
         }

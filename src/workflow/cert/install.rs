@@ -10,6 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::check;
+use super::live_backup::{self, Doing, Other};
 use super::pair::{
     Content, KEY_MODE, config_digest, configuration, is_fit, is_there, kept_place, owners, places,
     read_given, read_installed, read_kept, service_ids,
@@ -60,6 +61,15 @@ pub enum Error {
         chain: String,
         /// Where the key should be.
         key: String,
+    },
+    /// The other host of a live backup was not named.
+    #[error("this host has a live backup, and both have to be stopped before either is changed and started")]
+    OtherHost,
+    /// The other host of a live backup still runs.
+    #[error("{at}, the other host of the live backup, still runs with the certificate that it had")]
+    OtherRuns {
+        /// Where it was looked at.
+        at: String,
     },
     /// A CA signed it.
     #[error("the certificate is a CA's, which has to sign the next one, too")]
@@ -135,6 +145,8 @@ pub struct Options {
     pub encrypt_keypass: bool,
     /// Whether it is fine that the old key may not be opened any more.
     pub no_way_back: bool,
+    /// The other host of a live backup.
+    pub other: Other,
 }
 
 /// A pair on its way, and the passphrases that belong to it.
@@ -344,6 +356,9 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         }
         notes.push(format!("nobody knows the passphrase of {}: going back would need it", key.display()));
     }
+    let brings_files = !matches!(&new, NewPair::Taken(files) if files.is_empty());
+    let doing = Doing { brings_files, starts: start };
+    notes.extend(live_backup::check(session, options.kind, &options.other, doing)?);
     let receipt = session.receipt()?;
     let manifest = apply::installed(&session.root, &session.site)?;
     let installed = receipt.as_ref().zip(manifest.as_ref().map(|manifest| manifest.get()));

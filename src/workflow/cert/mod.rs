@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod install;
+pub mod live_backup;
 pub mod make;
 pub mod mutual;
 pub mod pair;

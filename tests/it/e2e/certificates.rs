@@ -219,3 +219,46 @@ fn an_engine_shows_its_certificate_to_a_server_that_wants_one() {
     assert_eq!(leaf_of(&host, &format!("{tree}/client.pem")), leaf_of(&host, "/root/engine.pem"));
     is_well(&host, "6.12.0-100");
 }
+
+/// The other host is a listener here: what counts is whether it answers, and with what.
+#[test]
+fn hosts_of_a_live_backup_are_changed_while_both_stand_still() {
+    let (host, pki) = (server("live-backup"), Pki::new());
+    host.sh("cp /usr/local/demisto/cert.pem /root/old.pem; cp /usr/local/demisto/cert.key /root/old.key
+         sed -i '0,/{/s//{ \"ui.livebackup\": true,/' /etc/demisto.conf");
+    let listen = |name: &str| {
+        host.sh(&format!(
+            "systemd-run -q --collect --unit=peer openssl s_server -accept 9443 -cert /root/{name}.pem -key /root/{name}.key
+             for i in $(seq 50); do openssl s_client -connect localhost:9443 </dev/null >/dev/null 2>&1 && exit 0; sleep 0.1; done
+             exit 1"
+        ));
+    };
+    listen("old");
+    let pair = give(&host, &pki.leaf("new", "serverAuth", 365), "new");
+    let before = host.sh(EVERY_BYTE);
+    fails(&host, &format!("{INSTALL} {pair}"), 2, &["both have to be stopped", "--no-start on both"]);
+    let with_peer = format!("{INSTALL} {pair} --peer localhost:9443");
+    fails(&host, &with_peer, 4, &["localhost:9443", "still runs", "systemctl stop demisto"]);
+    fails(
+        &host,
+        &with_peer.replace("localhost:9443", "nobody.invalid:9443"),
+        1,
+        &["cannot look at the other host"],
+    );
+    assert_eq!(host.sh(EVERY_BYTE), before);
+    // each is changed and left stopped
+    let told = host.sh(&format!("{INSTALL} {pair} --no-start 2>&1"));
+    assert!(told.contains("live backup: run this with --no-start on both hosts"), "{told}");
+    assert_eq!(host.sh("systemctl is-active demisto || true"), "inactive");
+    // the other one was forgotten: it runs with the pair that was here before
+    fails(&host, &with_peer, 4, &["still runs"]);
+    host.sh("systemctl stop peer");
+    let told = host.sh(&format!("{with_peer} 2>&1"));
+    assert!(told.contains("a handshake showed the new certificate"), "{told}");
+    assert_eq!(shown(&host), leaf_of(&host, "/root/new.pem"));
+    // the second host to start finds the first one up, with the new pair
+    host.sh("systemctl stop demisto");
+    listen("new");
+    host.sh(&with_peer);
+    assert_eq!(shown(&host), leaf_of(&host, "/root/new.pem"));
+}
