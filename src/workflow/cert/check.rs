@@ -409,11 +409,14 @@ fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
     if session.is_live() { sys::fs::canonical(&path) } else { Ok(path) }
 }
 
-/// Directories between the root and a file that the service may not enter. Groups besides its own do not count.
+/// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
+/// directory that stands for another root is no part of the way.
 fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
     let path = resolved(session, path).unwrap_or_else(|_| under(&session.root, path));
     let mut closed = Vec::new();
-    for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(&session.root)) {
+    let inside =
+        |dir: &&Path| dir.starts_with(&session.root) && (session.is_live() || **dir != *session.root);
+    for dir in path.ancestors().skip(1).take_while(inside) {
         let Some(stat) = sys::fs::stat(dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
         let bit = match stat.ids {
             ids if ids.uid == service.uid => 0o100,
