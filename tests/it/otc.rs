@@ -75,7 +75,8 @@ fn an_administrator_an_api_key_and_what_was_there_wait_together() {
     );
     assert!(told.contains("waits for the server's next start") && !told.contains("marker"), "{told}");
     let key = secret(&root, "key", "0123456789ABCDEF");
-    let mut command = otc(root.path(), &["add-apikey", "--yes", "--name", "ci", "--user", "chief", "--key-file"]);
+    let mut command =
+        otc(root.path(), &["add-apikey", "--yes", "--name", "ci", "--user", "chief", "--key-file"]);
     succeeds(&command.arg(&key).output().unwrap());
 
     let found = content(&root);
@@ -98,7 +99,10 @@ fn an_administrator_an_api_key_and_what_was_there_wait_together() {
     for word in ["x, chief", "ci", "other", "0400"] {
         assert!(text.contains(word), "{word}: {text}");
     }
-    assert!(!text.contains("marker") && !text.contains("second-Vw") && !text.contains("0123456789"), "{text}");
+    assert!(
+        !text.contains("marker") && !text.contains("second-Vw") && !text.contains("0123456789"),
+        "{text}"
+    );
     assert_eq!(shown(&root)["one_time"]["users"], json!(["x", "chief"]));
 }
 
@@ -107,7 +111,8 @@ fn a_new_api_key_is_written_for_its_owner_alone() {
     let root = server();
     let out = root.at("new-key");
     let add = || {
-        let mut command = otc(root.path(), &["add-apikey", "--yes", "--name", "ci", "--user", "admin", "--out"]);
+        let mut command =
+            otc(root.path(), &["add-apikey", "--yes", "--name", "ci", "--user", "admin", "--out"]);
         command.arg(&out);
         command
     };
@@ -137,7 +142,9 @@ fn what_is_unfit_is_refused_and_nothing_changes() {
     fs::remove_file(root.at("password")).unwrap();
     assert_eq!(before.differences(&root.snapshot()), [""; 0]);
 
-    for (text, why) in [("{\"users\": [", "not valid JSON"), ("[]", "no JSON object"), ("{\"users\": 1}", "no list")] {
+    for (text, why) in
+        [("{\"users\": [", "not valid JSON"), ("[]", "no JSON object"), ("{\"users\": 1}", "no list")]
+    {
         root.put(FILE, text.as_bytes(), 0o400);
         refused(&add_admin(&root, "chief", "Kq7-marker-Vw").output().unwrap(), 4, why);
         assert_eq!(fs::read_to_string(root.at(FILE)).unwrap(), text);
