@@ -252,6 +252,12 @@ impl Chain {
         }
         chain
     }
+
+    /// Whether nothing in it is a certificate or claims to be one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.damaged.is_empty()
+    }
 }
 
 impl Certificate {

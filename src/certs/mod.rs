@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod check;
 pub mod forms;
 pub mod key;
 pub mod look;

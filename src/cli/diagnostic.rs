@@ -256,7 +256,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
         E::NotVerified => refused(None),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
-        E::OwnersNeeded | E::Name(_) => diagnosis(Exit::Usage, ""),
+        E::OwnersNeeded | E::Name(_) | E::NoCertificate => diagnosis(Exit::Usage, ""),
         E::ScriptsElsewhere | E::Script(_) => diagnosis(Exit::Usage, "leave --run-scriptlets out"),
         E::NoRpm => diagnosis(Exit::Usage, "leave --register-rpm out"),
         E::Unconfirmed => diagnosis(Exit::Usage, "give --yes, or the --plan-digest that --dry-run shows"),

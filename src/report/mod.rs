@@ -3,6 +3,7 @@
 //! In: plain data from the rooms below. Out: text. Pure: never prints, never looks anything up.
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod config;
 mod log;
 mod package;
@@ -31,6 +32,7 @@ use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
+pub use certificates::{certificate_rules, certificates};
 pub use config::config_diff;
 pub use log::log_facts;
 pub use package::package_json;

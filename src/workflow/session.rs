@@ -41,6 +41,9 @@ pub enum Error {
     /// Not fit for a certificate.
     #[error("{0:?} is neither a host name nor an address")]
     Name(String),
+    /// Certificates were to be written in their order, and there is none.
+    #[error("none of the files holds a certificate")]
+    NoCertificate,
     /// The snapshot that a rollback needs cannot be used.
     #[error("the snapshot {}, which belongs to the retained release, cannot be used", path.display())]
     NoWayBack {

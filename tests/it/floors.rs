@@ -24,8 +24,8 @@ const HOUSE: &[Room] = &[
         7,
         "report",
         &[
-            "bundle", "config", "manifest", "pack", "plan", "product", "rpmfile", "snapshot", "trust",
-            "types", "unpack", "verify", "workflow",
+            "bundle", "certs", "config", "manifest", "pack", "plan", "product", "rpmfile", "snapshot",
+            "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (

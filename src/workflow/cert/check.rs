@@ -1,1 +1,470 @@
-//! Gathers what is to be checked: files, or what is installed.
+//! Gathers what is to be checked: files, or what is installed, and what is known of the place that it is for.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use openssl::x509::X509;
+use serde::Serialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::apply;
+use crate::certs::check::{self, File, Finding, Input, Passphrase, Place, Revocation, Role, Severity};
+use crate::certs::forms;
+use crate::certs::look::Certificate;
+use crate::certs::request::is_host_name;
+use crate::config;
+use crate::host::Accounts;
+use crate::plan;
+use crate::product::{self, Site, TrustLayout, under};
+use crate::sys;
+use crate::sys::dir::{Dir, Ids, Kind};
+use crate::types::Secret;
+use crate::workflow::{Error, Session};
+
+/// Largest file that is read: a chain, a key, a configuration.
+const LIMIT: u64 = 1 << 20;
+/// Largest file of all that a host trusts.
+const BUNDLE_LIMIT: u64 = 16 << 20;
+/// What names of certificates and keys end in.
+const ENDINGS: [&str; 9] = ["pem", "crt", "cer", "der", "key", "p12", "pfx", "p7b", "p8"];
+
+/// What is asked for besides the files.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Names that a server's certificate has to be valid for, or of which a client's has to have one. Those of
+    /// the configuration unless given.
+    pub names: Vec<String>,
+    /// Whether revocation is checked; as the configuration says unless given.
+    pub revocation: Option<Revocation>,
+}
+
+/// Certificates that belong together, their key, and what they have to keep to.
+#[derive(Debug)]
+pub struct Set {
+    /// What it is called.
+    pub title: String,
+    /// What it is for.
+    pub role: Role,
+    /// The files.
+    pub files: Vec<File>,
+    /// Names to compare with.
+    pub names: Vec<String>,
+    /// Whether revocation is checked.
+    pub revocation: Revocation,
+    passphrase: Option<Secret>,
+    /// Whether the product may have taken the passphrase over.
+    kept: bool,
+    places: Vec<Place>,
+    strays: Vec<String>,
+}
+
+/// What was found in one set.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    /// What it is called.
+    pub title: String,
+    /// What it is for.
+    pub role: Role,
+    /// The names that were compared.
+    pub names: Vec<String>,
+    /// Whether revocation is checked.
+    pub revocation: Revocation,
+    /// The files.
+    pub files: Vec<CheckedFile>,
+    /// What is to be said, the worst first.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+}
+
+/// What a file holds.
+#[derive(Debug, Serialize)]
+pub struct CheckedFile {
+    /// Its path.
+    pub file: String,
+    /// Its certificates.
+    pub certificates: Vec<Certificate>,
+    /// The form of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Checked {
+    /// Whether something is wrong that the product, its peers or the guide refuse.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+impl Set {
+    /// Whether the key needs a passphrase that is not known.
+    #[must_use]
+    pub fn needs_passphrase(&self) -> bool {
+        !self.kept && self.passphrase.is_none() && self.files.iter().any(File::is_encrypted)
+    }
+}
+
+/// Reads a file that is to be checked.
+///
+/// # Errors
+/// When it cannot be read or is larger than 1 MiB.
+pub fn read(path: &Path) -> Result<File> {
+    let bytes = Zeroizing::new(sys::fs::read_limited(path, LIMIT)?);
+    Ok(File::read(&path.display().to_string(), bytes))
+}
+
+/// Files that were given, with what the configuration in the root says of names and revocation.
+///
+/// # Errors
+/// When a name is none or the configuration cannot be read.
+pub fn given(session: &Session, role: Role, files: Vec<File>, asked: &Asked) -> Result<Set> {
+    if let Some(bad) = asked.names.iter().find(|name| !is_host_name(name)) {
+        return Err(Error::Name(bad.clone()).into());
+    }
+    let settings = Settings::read(session)?;
+    Ok(Set { files, ..settings.set(role, role_title(role), asked) })
+}
+
+fn role_title(role: Role) -> &'static str {
+    match role {
+        Role::Server => "server certificate",
+        Role::Client => "client certificate",
+        Role::Ca => "authorities",
+        Role::Ocsp => "OCSP responder's certificate",
+    }
+}
+
+/// The pairs that are installed, with what is known of their places.
+///
+/// # Errors
+/// When nothing is installed there, or it cannot be looked at.
+pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
+    let site = &session.site;
+    if !under(&session.root, &site.tree()).is_dir() {
+        return Err(plan::Error::NothingInstalled.into());
+    }
+    let settings = Settings::read(session)?;
+    let mut sets = Vec::new();
+    for pair in pairs(site, &settings) {
+        let chain = installed_file(session, &pair.chain, false)?;
+        let key = installed_file(session, &pair.key, true)?;
+        if !pair.wanted && (chain.1.missing.is_some() && key.1.missing.is_some()) {
+            continue;
+        }
+        let mut set = settings.set(pair.role, pair.title, asked);
+        if pair.foreign_names && asked.names.is_empty() {
+            set.names.clear();
+        }
+        set.passphrase = settings.text(pair.passphrase).map(Secret::from);
+        set.kept = pair.kept && set.passphrase.is_none();
+        for (file, place) in [chain, key] {
+            set.files.extend(file);
+            set.places.push(place);
+        }
+        sets.push(set);
+    }
+    if let Some(first) = sets.first_mut() {
+        first.strays = strays(session)?;
+    }
+    Ok(sets)
+}
+
+/// Checks a set. A passphrase that is given counts before one of the configuration.
+#[must_use]
+pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checked {
+    let anchors = anchors(session);
+    let passphrase = match passphrase.or(set.passphrase.as_ref()) {
+        Some(passphrase) => Passphrase::Given(passphrase),
+        None if set.kept => Passphrase::Kept,
+        None => Passphrase::Unknown,
+    };
+    let input = Input {
+        role: set.role,
+        files: &set.files,
+        passphrase,
+        names: &set.names,
+        now: session.now,
+        revocation: set.revocation,
+        anchors: anchors.as_deref(),
+    };
+    let mut findings = if set.files.is_empty() { Vec::new() } else { check::check(&input) };
+    findings.extend(check::check_places(&set.places, &set.strays));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let files = set.files.into_iter().map(|file| CheckedFile {
+        key: file.key_form(),
+        certificates: file.chain.certificates,
+        file: file.name,
+    });
+    Checked {
+        title: set.title,
+        role: set.role,
+        names: set.names,
+        revocation: set.revocation,
+        files: files.collect(),
+        findings,
+    }
+}
+
+/// Writes the certificates of a set from the leaf to the root into a new file, mode 0400. Gives their number.
+///
+/// # Errors
+/// When there is none, or the file exists or cannot be written.
+pub fn reorder(set: &Set, passphrase: Option<&Secret>, out: &Path) -> Result<usize> {
+    use std::io::Write as _;
+
+    let key = set.files.iter().find_map(|file| file.open_key(passphrase));
+    let all: Vec<Certificate> = set.files.iter().flat_map(|file| file.chain.certificates.clone()).collect();
+    if all.is_empty() {
+        return Err(Error::NoCertificate.into());
+    }
+    let ordered = forms::order(&all, key.as_ref())?.chain;
+    let text = forms::to_pem(&ordered)?;
+    let name = out.file_name().ok_or_else(|| sys::Error::rule("write", out, "it has no file name"))?;
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = Dir::open(parent)?;
+    let mut file = dir.create_file(name)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = written.map_err(|e| sys::Error::new("write", out, e));
+    let done =
+        written.and_then(|()| sys::dir::set_attributes(&file, out, None, 0o400)).and_then(|()| dir.sync());
+    if done.is_err() {
+        let _ = dir.remove_file(name); // half a chain is worse than none
+    }
+    done?;
+    Ok(ordered.len())
+}
+
+/// What the configuration in the root says.
+struct Settings {
+    /// The one of the installation.
+    own: String,
+    /// The server's, which says whom it lets in.
+    server: String,
+}
+
+impl Settings {
+    fn read(session: &Session) -> Result<Self> {
+        let own = configuration(session, &session.site.config_file())?;
+        let server = configuration(session, product::CONFIG_FILE)?;
+        Ok(Self { own, server })
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        config::text(&self.own, key)
+    }
+
+    fn is_set(&self, key: &str) -> Option<bool> {
+        [&self.own, &self.server].iter().find_map(|text| config::value(text, key).ok()??.as_bool())
+    }
+
+    /// `ExternalHostName` without its port.
+    fn external_name(&self) -> Option<String> {
+        let name = config::text(&self.server, "Server.ExternalHostName")?;
+        let name = name.trim().trim_start_matches("https://").trim_end_matches('/').to_owned();
+        let bare = match name.rsplit_once(':') {
+            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                if host.contains(':') && !host.ends_with(']') { &name } else { host }
+            }
+            _ => &name,
+        };
+        let bare = bare.trim_start_matches('[').trim_end_matches(']');
+        Some(bare.to_owned()).filter(|name| is_host_name(name))
+    }
+
+    /// Names of clients that the server lets in, if it compares them.
+    fn trusted_names(&self) -> Vec<String> {
+        let compares = config::value(&self.server, "security.certificate.verifyclientsan").ok().flatten();
+        if compares != Some(Value::Bool(true)) {
+            return Vec::new();
+        }
+        let list = config::text(&self.server, "security.certificate.santrustlist").unwrap_or_default();
+        list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn revocation(&self) -> Revocation {
+        let fails = self.is_set("security.certificate.failonunknownrevocationstatus").unwrap_or(true);
+        match self.is_set("security.certificate.verifyrevocation").unwrap_or(false) {
+            false => Revocation::Off,
+            true if fails => Revocation::Required,
+            true => Revocation::Soft,
+        }
+    }
+
+    /// A set without files.
+    fn set(&self, role: Role, title: &str, asked: &Asked) -> Set {
+        let names = match role {
+            _ if !asked.names.is_empty() => asked.names.clone(),
+            Role::Server => self.external_name().into_iter().collect(),
+            Role::Client => self.trusted_names(),
+            Role::Ca | Role::Ocsp => Vec::new(),
+        };
+        Set {
+            title: title.to_owned(),
+            role,
+            files: Vec::new(),
+            names,
+            revocation: asked.revocation.unwrap_or_else(|| self.revocation()),
+            passphrase: None,
+            kept: false,
+            places: Vec::new(),
+            strays: Vec::new(),
+        }
+    }
+}
+
+fn configuration(session: &Session, path: &str) -> Result<String> {
+    let bytes = match read_in(session, path) {
+        Err(e) if e.is_not_found() => return Ok("{}".to_owned()),
+        other => other?,
+    };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    config::value(&text, config::HTTPS_PORT).with_context(|| format!("{path} cannot be used"))?;
+    Ok(text)
+}
+
+/// A pair that an installation may have.
+struct Pair {
+    title: &'static str,
+    role: Role,
+    chain: String,
+    key: String,
+    /// The key of its passphrase.
+    passphrase: &'static str,
+    /// Whether the product takes the passphrase over, so that nobody else has it.
+    kept: bool,
+    /// Whether it has to be there.
+    wanted: bool,
+    /// Whether the name in the configuration is another host's.
+    foreign_names: bool,
+}
+
+fn pairs(site: &Site, settings: &Settings) -> Vec<Pair> {
+    let at = |key: &str, name: &str| settings.text(key).unwrap_or_else(|| format!("{}/{name}", site.tree()));
+    let (chain, key) = match site.is_server() {
+        true => (product::CERTIFICATE, product::CERTIFICATE_KEY),
+        false => ("d1.pem", "d1.key"),
+    };
+    let listener = Pair {
+        title: if site.is_server() { "server certificate" } else { "certificate of the engine as a server" },
+        role: Role::Server,
+        chain: at(config::CERTIFICATE_FILE, chain),
+        key: at("security.keyfile", key),
+        passphrase: "security.keypass",
+        kept: true,
+        wanted: site.is_server(),
+        foreign_names: !site.is_server(),
+    };
+    let shows = settings.is_set("security.client.enabled") == Some(true);
+    let client = Pair {
+        title: "client certificate",
+        role: Role::Client,
+        chain: at("security.client.certfile", "client.pem"),
+        key: at("security.client.keyfile", "client.key"),
+        passphrase: "security.certificate.client.keypass",
+        kept: false,
+        wanted: shows,
+        foreign_names: false,
+    };
+    vec![listener, client]
+}
+
+fn read_in(session: &Session, path: &str) -> sys::Result<Zeroizing<Vec<u8>>> {
+    let bytes = if session.is_live() {
+        sys::fs::read_limited(Path::new(path), LIMIT)
+    } else {
+        sys::fs::read_beneath(&session.root, path, LIMIT)
+    };
+    bytes.map(Zeroizing::new)
+}
+
+fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option<File>, Place)> {
+    let mut place = Place { file: path.to_owned(), is_key, ..Place::default() };
+    let owners = session.receipt()?.is_none_or(|receipt| receipt.owners);
+    let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.ids().filter(|_| owners);
+    if let Some(service) = service {
+        place.closed = closed(session, path, service)?;
+    }
+    let bytes = match read_in(session, path) {
+        Err(e) if e.is_not_found() => {
+            place.missing = Some("it is not there".to_owned());
+            return Ok((None, place));
+        }
+        other => other?,
+    };
+    let real = resolved(session, path)?;
+    if let Some(stat) = sys::fs::stat(&real)? {
+        place.mode = stat.mode;
+        let ids = stat.ids;
+        place.other_owner = service
+            .filter(|service| *service != ids)
+            .map(|_| format!("user {} and group {}", ids.uid, ids.gid));
+    }
+    Ok((Some(File::read(path, bytes)), place))
+}
+
+/// The path below the root; on the running system without links.
+fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
+    let path = under(&session.root, path);
+    if session.is_live() { sys::fs::canonical(&path) } else { Ok(path) }
+}
+
+/// Directories between the root and a file that the service may not enter. Groups besides its own do not count.
+fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
+    let path = resolved(session, path).unwrap_or_else(|_| under(&session.root, path));
+    let mut closed = Vec::new();
+    for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(&session.root)) {
+        let Some(stat) = sys::fs::stat(dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
+        let bit = match stat.ids {
+            ids if ids.uid == service.uid => 0o100,
+            ids if ids.gid == service.gid => 0o010,
+            _ => 0o001,
+        };
+        if stat.mode & bit == 0 {
+            let shown = dir.strip_prefix(&session.root).unwrap_or(dir);
+            closed.push(format!("/{}", shown.display()));
+        }
+    }
+    Ok(closed)
+}
+
+/// Other certificates and keys beside the product's own: neither those that it looks for by name nor those
+/// that a release brought.
+fn strays(session: &Session) -> Result<Vec<String>> {
+    let site = &session.site;
+    let manifest = apply::installed(&session.root, site)?;
+    let released = |name: &str| {
+        let entries = manifest.as_ref().map(|manifest| manifest.get().entries.as_slice());
+        entries.unwrap_or_default().iter().any(|entry| entry.path.as_str() == name)
+    };
+    let own: &[&str] = match site.is_server() {
+        true => &[product::CERTIFICATE, product::CERTIFICATE_KEY, "client.pem", "client.key"],
+        false => &["d1.pem", "d1.key", "client.pem", "client.key"],
+    };
+    let dir = Dir::open(&under(&session.root, &site.tree()))?;
+    let mut found = Vec::new();
+    for name in dir.raw_names()? {
+        let text = name.to_string_lossy().into_owned();
+        let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+        let is_one = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        let is_file = dir.stat(&name)?.is_some_and(|stat| stat.kind != Kind::Dir);
+        if is_one && is_file && !own.contains(&text.as_str()) && !released(&text) {
+            found.push(format!("{}/{text}", site.tree()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// All that the host trusts; nothing where that cannot be read.
+fn anchors(session: &Session) -> Option<Vec<Certificate>> {
+    let read = |path: &str| match session.is_live() {
+        true => sys::fs::read_limited(Path::new(path), BUNDLE_LIMIT),
+        false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),
+    };
+    let layouts = [TrustLayout::Debian, TrustLayout::Rhel];
+    let bundle = layouts.iter().find_map(|layout| read(layout.bundle()).ok())?;
+    let trusted = X509::stack_from_pem(&bundle).ok()?;
+    let read = |anchor: X509| Certificate::from_der(&anchor.to_der().ok()?).ok();
+    Some(trusted.into_iter().filter_map(read).collect())
+}
