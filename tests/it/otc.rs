@@ -237,7 +237,8 @@ fn adding_and_clearing_survive_at_every_point() {
         command
     };
     let clears = |root: &Path| otc(root, &["clear", "--yes"]);
-    let all: [(&str, &(dyn Fn(&Path) -> Command + Sync)); 2] = [("otc add", &adds), ("otc clear", &clears)];
+    type Call<'a> = &'a (dyn Fn(&Path) -> Command + Sync);
+    let all: [(&str, Call); 2] = [("otc add", &adds), ("otc clear", &clears)];
     let mut told = Vec::new();
     for (name, command) in all {
         let sweep = Sweep::new(Change { name, root: &root, command });
