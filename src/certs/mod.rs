@@ -53,7 +53,7 @@ pub enum Error {
     #[error("the certificate is unusable: {0}")]
     Chain(&'static str),
     /// The key file is unusable.
-    #[error("the private key is unusable: {0}")]
+    #[error("the private key is unusable")]
     Key(#[from] key::Error),
     /// The key is in a form that the product cannot read.
     #[error("the private key is unusable: {0}")]
@@ -175,6 +175,7 @@ pub fn leaf_digest(chain: &str) -> Result<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::error_chain;
 
     fn names() -> Vec<String> {
         ["soar.example.test", "localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
@@ -199,7 +200,7 @@ mod tests {
     fn unfit_pairs_are_named() {
         let (one, two) = (self_signed(&names(), 30).unwrap(), self_signed(&names(), 30).unwrap());
         let why = |chain: &str, key: &str, pass: Option<&Secret>| {
-            check_pair(chain, key, pass).unwrap_err().to_string()
+            error_chain(&check_pair(chain, key, pass).unwrap_err())
         };
         assert!(why(&one.chain, &two.key, None).contains("does not belong"));
         assert!(why("junk", &two.key, None).contains("certificate"));

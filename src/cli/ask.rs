@@ -160,6 +160,53 @@ pub fn secret(question: &str) -> Result<Secret> {
     read_hidden(&tty::Hidden::begin().map_err(Error::Terminal)?, question)
 }
 
+/// Asks for a new secret twice until both are the same and `check` takes it; gives what `check` found, too.
+/// `what` says what they are, in the plural.
+///
+/// # Errors
+/// When nobody can be asked, the input ends, or it was refused or mistyped too often.
+pub fn new_secret<T>(
+    (question, again, what): (&str, &str, &str),
+    check: impl Fn(&Secret) -> std::result::Result<T, String>,
+) -> Result<(Secret, T)> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    // One guard for both questions, so that nothing typed between them is echoed.
+    let hidden = tty::Hidden::begin().map_err(Error::Terminal)?;
+    for _ in 0..PASSWORD_TRIES {
+        let secret = read_hidden(&hidden, question)?;
+        let found = match check(&secret) {
+            Ok(found) => found,
+            Err(refused) => {
+                print_error(&refused);
+                continue;
+            }
+        };
+        let repeated = read_hidden(&hidden, again)?;
+        if secret.expose_secret() == repeated.expose_secret() {
+            return Ok((secret, found));
+        }
+        print_error(&format!("error: the two {what} differ\n"));
+    }
+    Err(Error::TooManyTries { tries: PASSWORD_TRIES })
+}
+
+/// Asks for a line of text; Enter takes `default`.
+///
+/// # Errors
+/// When nobody can be asked or the input ends.
+pub fn line(
+    question: &str,
+    default: &str,
+    check: impl Fn(&String) -> std::result::Result<(), String>,
+) -> Result<String> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    ask_text(question, default, check)
+}
+
 /// The known answers, each as good as if it had been typed.
 fn validate(q: &Question<'_>) -> Result<Partial> {
     if q.known.accept_eula == Some(false) {
@@ -252,25 +299,11 @@ pub fn password(user: &str) -> Result<Secret> {
 
 fn ask_password(user: &str) -> Result<Secret> {
     print_error(&format!("The password: {}\n", password::RULE));
-    // One guard for both questions, so that nothing typed between them is echoed.
-    let hidden = tty::Hidden::begin().map_err(Error::Terminal)?;
-    for _ in 0..PASSWORD_TRIES {
-        let secret = read_hidden(&hidden, &format!("Enter password for user '{user}'"))?;
-        let strength = match password::check(&secret, user) {
-            Ok(strength) => strength,
-            Err(refused) => {
-                print_error(&refusal(&refused));
-                continue;
-            }
-        };
-        let again = read_hidden(&hidden, "Verify password")?;
-        if secret.expose_secret() == again.expose_secret() {
-            print_error(&format!("Password strength: {strength}.\n"));
-            return Ok(secret);
-        }
-        print_error("error: the two passwords differ\n");
-    }
-    Err(Error::TooManyTries { tries: PASSWORD_TRIES })
+    let questions = (&*format!("Enter password for user '{user}'"), "Verify password", "passwords");
+    let check = |secret: &Secret| password::check(secret, user).map_err(|refused| refusal(&refused));
+    let (secret, strength) = new_secret(questions, check)?;
+    print_error(&format!("Password strength: {strength}.\n"));
+    Ok(secret)
 }
 
 fn refusal(refused: &prompt::Error) -> String {

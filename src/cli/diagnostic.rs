@@ -17,7 +17,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_ca, of_certs, of_key, of_otc};
+use certificates::{of_ca, of_certs, of_key, of_make, of_otc};
 use planning::of_plan;
 
 use crate::{
@@ -115,6 +115,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_key))
         .or_else(|| error.downcast_ref().map(of_otc))
         .or_else(|| error.downcast_ref().map(of_ca))
+        .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))

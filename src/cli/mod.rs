@@ -21,6 +21,7 @@ mod mask;
 mod otc;
 mod pack;
 mod package;
+mod passphrase;
 pub mod password;
 mod plan;
 pub mod progress;

@@ -197,6 +197,7 @@ fn bar(name: &str, total: u64, unit: Unit) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let bar = ProgressBar::with_draw_target(Some(total), target).with_message(name.to_owned());
     let template = match unit {
+        _ if total == 0 => "{msg} {spinner} {elapsed}", // nobody knows how long it takes
         Unit::Bytes => "{msg} [{bar:30}] {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec}",
         Unit::Items => "{msg} [{bar:30}] {percent:>3} % {pos}/{len}",
     };
@@ -205,6 +206,9 @@ fn bar(name: &str, total: u64, unit: Unit) -> ProgressBar {
         Err(_) => bar,
     };
     bar.tick();
+    if total == 0 {
+        bar.enable_steady_tick(INTERVAL);
+    }
     bar
 }
 

@@ -12,6 +12,7 @@ pub mod dir;
 pub mod env;
 mod error;
 pub mod fault;
+pub mod fresh;
 pub mod fs;
 pub mod helper;
 pub mod init;

@@ -1,8 +1,29 @@
-//! Which TCP ports are in use, and by whom, from `/proc`.
+//! The host's own addresses; which TCP ports are in use, and by whom, from `/proc`.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::fs;
+
+/// The addresses of this host that others may reach it by: not those of loopback, and none that counts on
+/// one link only.
+#[must_use]
+pub fn own_addresses() -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let Some(address) = interface.address else { continue };
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        let v6 = address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()));
+        let local = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
+        };
+        found.extend(v4.or(v6).filter(|address| !local(address)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
 
 /// Who listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +108,13 @@ fn socket_inodes(home: &Path) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_addresses_are_those_that_others_reach() {
+        for address in own_addresses() {
+            assert!(!address.is_loopback() && !address.is_unspecified(), "{address}");
+        }
+    }
 
     #[test]
     fn finds_our_own_listener() {

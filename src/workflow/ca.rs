@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::change::carry_out;
 use super::{Recorder, Session, require_approved};
 use crate::apply::Secrets;
 use crate::certs::authority;
-use crate::certs::look::{Certificate, Chain};
+use crate::certs::check::{File, Finding};
+use crate::certs::look::Certificate;
 use crate::plan::{self, Anchor, Authorities, Plan};
 use crate::product::{TrustLayout, under};
 use crate::sys;
@@ -71,7 +73,7 @@ pub struct Authority {
     pub not_after: jiff::Timestamp,
     /// Whether programs trust it: it is in what the tool has written.
     pub trusted: bool,
-    /// For what it should not be trusted.
+    /// For what its file should not be trusted.
     pub problems: Vec<String>,
 }
 
@@ -108,7 +110,7 @@ fn trusted(session: &Session, layout: TrustLayout) -> Result<BTreeSet<Digest>> {
 }
 
 /// Files that were added, with what they hold.
-fn anchors(session: &Session, layout: TrustLayout) -> Result<Vec<(String, Chain)>> {
+fn anchors(session: &Session, layout: TrustLayout) -> Result<Vec<(String, File)>> {
     let mut found = Vec::new();
     for dir in layout.anchors() {
         let names = match sys::fs::list(&under(&session.root, dir)) {
@@ -119,7 +121,8 @@ fn anchors(session: &Session, layout: TrustLayout) -> Result<Vec<(String, Chain)
         for name in names.iter().filter(counts) {
             let path = format!("{dir}/{name}");
             if let Ok(bytes) = sys::fs::read_limited(&under(&session.root, &path), LIMIT) {
-                found.push((path, authority::read(&bytes)));
+                let file = File::read(file_name(&path), Zeroizing::new(bytes));
+                found.push((path, file));
             }
         }
     }
@@ -134,8 +137,11 @@ pub fn list(session: &Session) -> Result<Listed> {
     let layout = layout(session)?;
     let trusted = trusted(session, layout)?;
     let mut authorities = Vec::new();
-    for (path, chain) in anchors(session, layout)? {
-        for certificate in &chain.certificates {
+    for (path, file) in anchors(session, layout)? {
+        let problems = authority::problems(std::slice::from_ref(&file), session.now);
+        let problems = problems.iter().filter(|finding| finding.id != authority::INCOMPLETE);
+        let problems: Vec<String> = problems.map(words).collect();
+        for certificate in &file.chain.certificates {
             authorities.push(Authority {
                 name: file_name(&path).to_owned(),
                 path: path.clone(),
@@ -144,7 +150,7 @@ pub fn list(session: &Session) -> Result<Listed> {
                 sha256: certificate.sha256(),
                 not_after: certificate.not_after,
                 trusted: trusted.contains(&certificate.sha256()),
-                problems: authority::unfit(certificate, session.now),
+                problems: problems.clone(),
             });
         }
     }
@@ -175,44 +181,56 @@ pub fn plan(session: &Session, asked: &Asked) -> Result<Option<Plan>> {
     }
 }
 
-/// Reads what is to be trusted; each certificate once.
-fn given(session: &Session, files: &[PathBuf]) -> Result<Vec<Certificate>> {
-    let mut all: Vec<Certificate> = Vec::new();
-    for file in files {
-        let chain = authority::read(&sys::fs::read_limited(file, LIMIT)?);
-        let mut problems: Vec<String> = Vec::new();
-        if chain.certificates.is_empty() && chain.damaged.is_empty() {
+/// A finding in one line.
+fn words(finding: &Finding) -> String {
+    match finding.subject.as_str() {
+        "" => format!("{}: {}", finding.what, finding.why),
+        subject => format!("{subject}: {}: {}", finding.what, finding.why),
+    }
+}
+
+/// Reads what is to be trusted: each certificate once, and what is to be said besides.
+fn given(session: &Session, files: &[PathBuf]) -> Result<(Vec<Certificate>, Vec<String>)> {
+    let read = |path: &PathBuf| {
+        let bytes = Zeroizing::new(sys::fs::read_limited(path, LIMIT)?);
+        Ok(File::read(&path.display().to_string(), bytes))
+    };
+    let read: Vec<File> = files.iter().map(read).collect::<sys::Result<_>>()?;
+    for (path, file) in files.iter().zip(&read) {
+        let found = authority::problems(std::slice::from_ref(file), session.now);
+        let found = found.iter().filter(|finding| finding.id != authority::INCOMPLETE);
+        let mut problems: Vec<String> = found.map(words).collect();
+        if file.chain.certificates.is_empty() {
             problems.push("it holds no certificate".to_owned());
         }
-        problems.extend(chain.damaged.iter().map(|(number, why)| format!("block {number}: {why}")));
-        problems.extend(
-            chain
-                .others
-                .iter()
-                .filter(|label| label.contains("PRIVATE KEY"))
-                .map(|label| format!("it holds a key ({label}), which belongs in no file of authorities")),
-        );
-        for certificate in chain.certificates {
-            let why = authority::unfit(&certificate, session.now);
-            problems.extend(why.iter().map(|why| format!("{}: {why}", certificate.title())));
-            if all.iter().all(|other| other.sha256() != certificate.sha256()) {
-                all.push(certificate);
-            }
+        if file.has_key() {
+            problems.push("it holds a private key, which belongs in no file of authorities".to_owned());
         }
         if !problems.is_empty() {
-            return Err(Error::Unfit { file: file.clone(), problems }.into());
+            return Err(Error::Unfit { file: path.clone(), problems }.into());
         }
     }
-    Ok(all)
+    let notes = authority::problems(&read, session.now);
+    let notes = notes.iter().filter(|finding| finding.id == authority::INCOMPLETE);
+    let notes = notes
+        .map(|finding| format!("{}; it may be unknown here: {}", finding.what, finding.subject))
+        .collect();
+    let mut all: Vec<Certificate> = Vec::new();
+    for certificate in read.into_iter().flat_map(|file| file.chain.certificates) {
+        if all.iter().all(|other| other.sha256() != certificate.sha256()) {
+            all.push(certificate);
+        }
+    }
+    Ok((all, notes))
 }
 
 fn plan_add(session: &Session, files: &[PathBuf]) -> Result<Option<Plan>> {
     let layout = layout(session)?;
-    let given = given(session, files)?;
+    let (given, notes) = given(session, files)?;
     let trusted = trusted(session, layout)?;
     let there = anchors(session, layout)?;
     let placed: BTreeSet<Digest> =
-        there.iter().flat_map(|(_, chain)| &chain.certificates).map(Certificate::sha256).collect();
+        there.iter().flat_map(|(_, file)| &file.chain.certificates).map(Certificate::sha256).collect();
     let wanted: Vec<&Certificate> = given.iter().filter(|one| !trusted.contains(&one.sha256())).collect();
     if wanted.is_empty() {
         return Ok(None);
@@ -239,16 +257,7 @@ fn plan_add(session: &Session, files: &[PathBuf]) -> Result<Option<Plan>> {
         plan.notes.push(format!("{known} of the given authorities are trusted already"));
     }
     plan.notes.extend(wanted.iter().map(|one| format!("{}, SHA-256 {}", one.subject, one.sha256())));
-    for one in wanted.iter().filter(|one| !one.self_issued) {
-        let known = given.iter().any(|issuer| one.names_as_issuer(issuer) && one.is_signed_by(issuer));
-        if !known {
-            plan.notes.push(format!(
-                "{} was issued by {}, which is not given: it may be unknown here",
-                one.title(),
-                one.issuer
-            ));
-        }
-    }
+    plan.notes.extend(notes);
     Ok(Some(plan))
 }
 
@@ -282,11 +291,11 @@ fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
         let file = file_name(path);
         path == name || file == name || file.strip_suffix(".crt") == Some(name)
     };
-    let chosen: Vec<&(String, Chain)> = there
+    let chosen: Vec<&(String, File)> = there
         .iter()
-        .filter(|(path, chain)| named(path) || chain.certificates.iter().any(|one| fits(&one.sha256())))
+        .filter(|(path, file)| named(path) || file.chain.certificates.iter().any(|one| fits(&one.sha256())))
         .collect();
-    let [(path, chain)] = chosen.as_slice() else {
+    let [(path, file)] = chosen.as_slice() else {
         return match chosen.is_empty() {
             false => Err(Error::Ambiguous(name.to_owned()).into()),
             true if trusted(session, layout)?.iter().any(fits) => {
@@ -295,8 +304,8 @@ fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
             true => Ok(None),
         };
     };
-    if !named(path) && chain.certificates.len() > 1 {
-        return Err(Error::Shared { path: path.clone(), count: chain.certificates.len() }.into());
+    if !named(path) && file.chain.certificates.len() > 1 {
+        return Err(Error::Shared { path: path.clone(), count: file.chain.certificates.len() }.into());
     }
     let mut plan = plan::authorities(&Authorities {
         root: &session.root,
@@ -307,7 +316,7 @@ fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
         remove: std::slice::from_ref(path),
         trusts: &[],
     });
-    let gone = chain.certificates.iter().map(|one| format!("{}, SHA-256 {}", one.subject, one.sha256()));
+    let gone = file.chain.certificates.iter().map(|one| format!("{}, SHA-256 {}", one.subject, one.sha256()));
     plan.notes.extend(gone);
     Ok(Some(plan))
 }

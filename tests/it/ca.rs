@@ -256,15 +256,15 @@ fn what_is_no_authority_is_refused() {
     let (root, all) = (debian(), Authorities::get());
     let before = store(&root);
     for (name, why) in [
-        ("leaf", "lacks CA:TRUE"),
-        ("plain", "lacks CA:TRUE"),
-        ("signs-nothing", "lacks keyCertSign"),
-        ("no-usage", "lacks keyCertSign"),
+        ("leaf", "basicConstraints"),
+        ("plain", "CA:FALSE"),
+        ("signs-nothing", "keyCertSign is not in"),
+        ("no-usage", "it has no keyUsage"),
         ("ocsp", "OCSPSigning"),
-        ("md5", "can be forged"),
-        ("weak", "too weak"),
-        ("expired", "has expired"),
-        ("with-key", "holds a key"),
+        ("md5", "it is signed with"),
+        ("weak", "1024"),
+        ("expired", "it expired on"),
+        ("with-key", "holds a private key"),
     ] {
         refused(&add(root.path(), &["root", name]).output().unwrap(), 3, why);
     }

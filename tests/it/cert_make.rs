@@ -1,11 +1,24 @@
 //! `cert csr`, `cert convert` and `cert client`, with the real `openssl` and `ssh-keygen` beside them.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use demisto_install::certs::key::{self, Form, Problem, Syntax};
 use demisto_install::types::Secret;
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use openssl::x509::extension::{BasicConstraints, KeyUsage};
+use rexpect::session::{Options, PtySession, spawn_with_options};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::docs::rows;
+use crate::reference_product::host::Host;
+use crate::support::installer::{PROGRAM, said};
 
 /// A passphrase that is no part of anything else.
 const PASS: &str = "Marker.pass-1";
@@ -28,14 +41,105 @@ impl Desk {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Runs a tool here with words that hold no spaces; gives what it printed.
-    fn tool(&self, line: &str) -> String {
+    /// Runs a tool here with words that hold no spaces.
+    fn run(&self, line: &str) -> Output {
         let mut words = line.split_whitespace();
         let program = Path::new("/usr/bin").join(words.next().unwrap());
-        let output = Command::new(program).current_dir(self.dir.path()).args(words).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {said}");
+        let output = Command::new(&program).current_dir(self.dir.path()).args(words).output();
+        output.unwrap_or_else(|e| panic!("{}: {e}", program.display()))
+    }
+
+    /// The same, which must succeed; gives what it printed.
+    fn tool(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", said(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The program, here, without a terminal.
+    fn program(&self, line: &str) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(self.dir.path()).args(line.split_whitespace());
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Runs `cert ...`; gives the result line of its JSON.
+    fn cert(&self, line: &str) -> Value {
+        let output = self.program(&format!("--output json cert {line}")).output().unwrap();
+        assert!(output.status.success(), "cert {line}: {}", said(&output));
+        assert!(!said(&output).contains(PASS), "cert {line}: {}", said(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    }
+
+    /// Runs `cert ...`, which is refused and changes nothing; gives what it said.
+    fn refused(&self, code: i32, line: &str) -> String {
+        let before = self.files();
+        let output: Output = self.program(&format!("cert {line}")).output().unwrap();
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "cert {line}: {text}");
+        assert!(!text.contains(PASS), "cert {line}: {text}");
+        assert_eq!(self.files(), before, "cert {line}");
+        text
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let _ = std::fs::remove_file(self.path(name));
+        std::fs::write(self.path(name), text).unwrap();
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        std::fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
+    }
+
+    /// Every file below, with its mode and content.
+    fn files(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        let mut waiting = vec![self.dir.path().to_owned()];
+        while let Some(dir) = waiting.pop() {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                let meta = std::fs::symlink_metadata(&path).unwrap();
+                if meta.is_dir() {
+                    waiting.push(path);
+                } else {
+                    let content = std::fs::read(&path).unwrap_or_default();
+                    found.insert(path, (meta.permissions().mode(), content));
+                }
+            }
+        }
+        found
+    }
+
+    /// A root CA (ca.pem, ca.key) and one below it (sub.pem with the root, sub.key).
+    fn authorities(&self) {
+        self.tool(
+            "openssl req -x509 -newkey rsa:2048 -nodes -days 900 -keyout ca.key -out ca.pem -subj /CN=Root \
+                   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
+        );
+        self.tool(
+            "openssl req -newkey rsa:2048 -nodes -keyout sub.key -out sub.csr -subj /CN=Sub \
+                   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
+        );
+        self.tool("openssl x509 -req -in sub.csr -CA ca.pem -CAkey ca.key -copy_extensions copy -days 800 -out one.pem");
+        let both = [self.read("one.pem"), self.read("ca.pem")].concat();
+        std::fs::write(self.path("sub.pem"), both).unwrap();
+    }
+
+    /// A CA with the key ca.key that expired (old.pem): openssl's commands make none so easily.
+    fn old_authority(&self) {
+        let key = PKey::private_key_from_pem(&self.read("ca.key")).unwrap();
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.set_not_before(&Asn1Time::from_unix(1_600_000_000).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::from_unix(1_700_000_000).unwrap()).unwrap();
+        builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().unwrap()).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        std::fs::write(self.path("old.pem"), builder.build().to_pem().unwrap()).unwrap();
     }
 
     /// The public key that belongs to the private key in a file.
@@ -288,4 +392,485 @@ fn keys_that_the_product_does_not_take_are_refused_with_the_reason() {
         let error = open(&desk.read("in")).unwrap().key.check().unwrap_err().to_string();
         assert!(error.contains(why), "{make}: {error}");
     }
+}
+
+/// The page lists the forms with what the program says of each.
+#[test]
+fn the_page_tells_what_is_said_of_each_form() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys-and-requests.md");
+    let rows = rows(&std::fs::read_to_string(page).unwrap(), "| Form of the key |");
+    let wanted: Vec<[String; 2]> = FORMS
+        .iter()
+        .map(|case| {
+            let words: Vec<String> = case.problems.iter().map(ToString::to_string).collect();
+            let said = if words.is_empty() { "nothing".to_owned() } else { words.join("; ") };
+            [case.name.to_owned(), said]
+        })
+        .collect();
+    assert_eq!(rows, wanted);
+}
+
+// --- cert csr ----------------------------------------------------------------------------------------------
+
+/// What `openssl req -text` shows of the extensions, on one line each.
+fn request_text(desk: &Desk, file: &str) -> String {
+    let output = desk.tool(&format!("openssl req -in {file} -noout -text -verify -nameopt RFC2253"));
+    output.lines().map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_request_asks_for_what_the_guide_wants() {
+    let desk = Desk::new();
+    desk.write("pass", &format!("{PASS}\n"));
+    for (kind, own, usage) in [
+        ("rsa:2048", "RSA 2048", "Digital Signature, Key Encipherment"),
+        ("rsa:3072", "RSA 3072", "Digital Signature, Key Encipherment"),
+        ("ec:p256", "EC P-256", "Digital Signature"),
+        ("ec:p384", "EC P-384", "Digital Signature"),
+        ("ec:p521", "EC P-521", "Digital Signature"),
+    ] {
+        let dir = kind.replace(':', "-");
+        let line = format!(
+            "csr --out-dir {dir} --key-type {kind} --name soar.example.test --name www.example.test \
+                            --ip 10.0.0.1 --ip fd00::1"
+        );
+        let made = desk.cert(&line);
+        let wanted = json!({"key": format!("{dir}/cert.key"), "kind": own, "encrypted": false,
+            "request": format!("{dir}/cert.csr"), "certificate": null, "expires": null, "cut_short": false,
+            "p12": null, "names": ["soar.example.test", "www.example.test", "10.0.0.1", "fd00::1"]});
+        assert_eq!(made["made"], wanted);
+        let text = request_text(&desk, &format!("{dir}/cert.csr"));
+        assert!(text.contains("Subject: CN=soar.example.test\n"), "{text}");
+        assert!(text.contains(&format!("X509v3 Key Usage: critical\n{usage}\n")), "{text}");
+        assert!(text.contains("X509v3 Extended Key Usage:\nTLS Web Server Authentication\n"), "{text}");
+        let san =
+            "DNS:soar.example.test, DNS:www.example.test, IP Address:10.0.0.1, IP Address:FD00:0:0:0:0:0:0:1";
+        assert!(text.contains(&format!("X509v3 Subject Alternative Name:\n{san}\n")), "{text}");
+        assert_eq!((desk.mode(&format!("{dir}/cert.key")), desk.mode(&dir)), (0o400, 0o700));
+        let key = String::from_utf8(desk.read(&format!("{dir}/cert.key"))).unwrap();
+        assert!(!key.contains("PARAMETERS") && !key.contains("BEGIN PRIVATE KEY"), "{kind}");
+        let public = desk.tool(&format!("openssl req -in {dir}/cert.csr -noout -pubkey"));
+        assert_eq!(desk.public_of(&format!("{dir}/cert.key")), public);
+
+        let locked = format!("{dir}-locked");
+        desk.cert(&format!("csr --out-dir {locked} --key-type {kind} --name a --passphrase-file pass"));
+        let key = String::from_utf8(desk.read(&format!("{locked}/cert.key"))).unwrap();
+        let head: Vec<&str> = key.lines().skip(1).take(2).collect();
+        assert_eq!(head[0], "Proc-Type: 4,ENCRYPTED");
+        assert!(head[1].starts_with("DEK-Info: AES-256-CBC,"), "{}", head[1]);
+        let public = desk.tool(&format!("openssl req -in {locked}/cert.csr -noout -pubkey"));
+        assert_eq!(desk.public_of(&format!("{locked}/cert.key")), public);
+    }
+}
+
+#[test]
+fn a_ca_signs_what_was_asked_for() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.cert("csr --out-dir s --name soar.example.test");
+    desk.cert(
+        "csr --out-dir c --name engine.example.test --role client --key-type ec:p256 --subject CN=e,O=X,C=CH",
+    );
+    for (request, purpose, other) in
+        [("s/cert.csr", "sslserver", "sslclient"), ("c/client.csr", "sslclient", "sslserver")]
+    {
+        desk.tool(&format!(
+            "openssl x509 -req -in {request} -CA sub.pem -CAkey sub.key -copy_extensions copy -out out.pem"
+        ));
+        let verify = "openssl verify -x509_strict -CAfile ca.pem -untrusted sub.pem -purpose";
+        desk.tool(&format!("{verify} {purpose} out.pem"));
+        assert!(!desk.run(&format!("{verify} {other} out.pem")).status.success(), "{other}");
+    }
+    let text = request_text(&desk, "c/client.csr");
+    assert!(
+        text.contains("Subject: C=CH,O=X,CN=e\n") && text.contains("TLS Web Client Authentication"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_request_overwrites_nothing_and_needs_good_names() {
+    let desk = Desk::new();
+    let text = desk.refused(2, "csr --out-dir d");
+    assert!(text.contains("--name NAME"), "{text}");
+    for (name, why) in [
+        ("*.example.test", "wildcard"),
+        ("a_b", "neither a host name"),
+        ("a,b", "neither a host name"),
+        ("b\u{fc}cher.example", "xn--"),
+    ] {
+        let text = desk.refused(2, &format!("csr --out-dir d --name {name}"));
+        assert!(text.contains(why), "{name}: {text}");
+    }
+    for odd in ["--ip 10.0.0", "--key-type rsa:1024", "--key-type ec:p224", "--subject CN=", "--subject C=xx"]
+    {
+        desk.refused(2, &format!("csr --out-dir d --name a {odd}"));
+    }
+    desk.write("short", "abc\n");
+    assert!(desk.refused(2, "csr --out-dir d --name a --passphrase-file short").contains("shorter than 4"));
+    desk.write("open", "abcdef\n");
+    std::fs::set_permissions(desk.path("open"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(desk.refused(1, "csr --out-dir d --name a --passphrase-file open").contains("chmod 600"));
+    assert!(!desk.path("d").exists());
+    for there in ["cert.key", "cert.csr"] {
+        std::fs::create_dir(desk.path("d")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", desk.path("d").join(there)).unwrap();
+        assert!(
+            desk.refused(2, "csr --out-dir d --name a --key-type ec").contains("nothing is ever overwritten")
+        );
+        std::fs::remove_dir_all(desk.path("d")).unwrap();
+    }
+}
+
+#[test]
+fn the_configured_name_is_offered() {
+    let desk = Desk::new();
+    for dir in ["root/etc", "root/var"] {
+        std::fs::create_dir_all(desk.path(dir)).unwrap();
+    }
+    desk.write("root/etc/demisto.conf", r#"{"Server": {"ExternalHostName": "soar.example.test:443"}}"#);
+    desk.write("root/etc/hostname", "soar1\n");
+    desk.write("root/etc/hosts", "10.0.0.9 soar1.lan.test soar1\n");
+    let text = desk.refused(2, "csr --out-dir d --root root");
+    assert!(text.contains("known as soar.example.test, soar1.lan.test, soar1\n"), "{text}");
+}
+
+/// On a terminal the names are asked for, and a passphrase twice.
+#[test]
+fn a_person_is_asked() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.path("root/etc")).unwrap();
+    desk.write("root/etc/hostname", "soar1.example.test\n");
+    let mut session = desk.terminal("cert csr --root root --out-dir d --key-type ec:p256 --passphrase");
+    let question = "Names and addresses, separated by spaces:  (default: 'soar1.example.test') ";
+    session.exp_string(question).unwrap();
+    session.send_line("soar.example.test *.x").unwrap();
+    session.exp_string("neither a host name nor an address").unwrap();
+    session.exp_string(question).unwrap();
+    session.send_line("soar.example.test 10.0.0.1").unwrap();
+    for (question, answer) in [
+        ("Passphrase for the new key: ", "abc"),
+        ("Passphrase for the new key: ", PASS),
+        ("Verify passphrase: ", "other"),
+        ("Passphrase for the new key: ", PASS),
+        ("Verify passphrase: ", PASS),
+    ] {
+        session.exp_string(question).unwrap();
+        session.send_line(answer).unwrap();
+    }
+    let rest = session.exp_eof().unwrap();
+    assert!(rest.contains("private key, EC P-256, encrypted") && !rest.contains(PASS), "{rest}");
+    assert!(request_text(&desk, "d/cert.csr").contains("DNS:soar.example.test, IP Address:10.0.0.1"));
+    assert!(!desk.public_of("d/cert.key").is_empty());
+}
+
+impl Desk {
+    fn terminal(&self, line: &str) -> PtySession {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(self.dir.path()).args(line.split_whitespace()).env("TERM", "dumb");
+        let options = Options::new().timeout_ms(Some(60_000)).strip_ansi_escape_codes(true);
+        spawn_with_options(command, options).unwrap()
+    }
+}
+
+/// Whatever fails and whenever it is killed: a key is there only with its request, and never a part of one.
+#[test]
+fn a_key_comes_whole_and_with_its_request() {
+    const CSR: &str = "cert csr --out-dir d --name a --key-type ec";
+    let desk = Desk::new();
+    let log = desk.path("points");
+    let output = desk.program(CSR).env("DEMISTO_INSTALL_FAULT_LOG", &log).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let points = std::fs::read_to_string(&log).unwrap().lines().count();
+    assert!(points >= 8, "{points} points");
+    for point in 1..=points {
+        for errno in ["", ":5", ":28"] {
+            let _ = std::fs::remove_dir_all(desk.path("d"));
+            let output = desk
+                .program(CSR)
+                .env("DEMISTO_INSTALL_FAULT_AT", format!("{point}{errno}"))
+                .output()
+                .unwrap();
+            assert!(!output.status.success(), "point {point}{errno}");
+            let names: Vec<String> = desk
+                .files()
+                .keys()
+                .filter_map(|path| {
+                    path.strip_prefix(desk.path("d")).ok().map(|name| name.display().to_string())
+                })
+                .collect();
+            let (key, csr) = (desk.path("d/cert.key"), desk.path("d/cert.csr"));
+            if errno.is_empty() {
+                assert!(!key.exists() || csr.exists(), "point {point}: {names:?}");
+            } else {
+                assert_eq!(names, [""; 0], "point {point}{errno}");
+                assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+            }
+            if key.exists() {
+                assert_eq!(
+                    desk.public_of("d/cert.key"),
+                    desk.tool("openssl req -in d/cert.csr -noout -pubkey")
+                );
+            }
+        }
+    }
+}
+
+// --- cert convert ------------------------------------------------------------------------------------------
+
+#[test]
+fn every_form_is_converted_and_what_was_wrong_is_said() {
+    let desk = Desk::new();
+    desk.write("pass", &format!("{PASS}\n"));
+    for (kind, generate) in [KINDS[0], KINDS[2]] {
+        desk.tool(generate);
+        let public = desk.public_of("plain.pem");
+        for case in FORMS {
+            for old in ["in", "cert.pem"] {
+                let _ = std::fs::remove_file(desk.path(old));
+            }
+            let _ = std::fs::remove_dir_all(desk.path("d"));
+            case.make(&desk);
+            let result = desk.cert("convert in --out-dir d --passphrase-file pass");
+            let found: Vec<&str> =
+                result["found"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+            let wanted: Vec<String> = case.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(found, wanted, "{kind}, {}", case.name);
+            if case.problems.is_empty() {
+                assert_eq!(result["changed"], false, "{}", case.name);
+                assert!(!desk.path("d").exists(), "{}", case.name);
+                continue;
+            }
+            assert_eq!(
+                result["converted"]["encrypted"], case.encrypted,
+                "{kind}, {}: never silently plain",
+                case.name
+            );
+            let key = desk.read("d/cert.key");
+            let form = key::form(&key).unwrap();
+            assert_eq!((form.problems(), form.encrypted), (vec![], case.encrypted), "{kind}, {}", case.name);
+            assert_eq!(desk.public_of("d/cert.key"), public, "{kind}, {}", case.name);
+            assert_eq!(desk.mode("d/cert.key"), 0o400);
+            assert_eq!(desk.path("d/cert.pem").exists(), case.syntax == Syntax::Pkcs12, "{}", case.name);
+            if case.encrypted {
+                let text = desk.refused(2, "convert in --out-dir e");
+                assert!(
+                    text.contains("no passphrase was given") && text.contains("--passphrase-file"),
+                    "{text}"
+                );
+                desk.write("wrong", "wrong\n");
+                let text = desk.refused(2, "convert in --out-dir e --passphrase-file wrong");
+                assert!(text.contains("the passphrase does not open it"), "{text}");
+                desk.cert("convert in --out-dir e --passphrase-file pass --plain");
+                assert!(!key::form(&desk.read("e/cert.key")).unwrap().encrypted, "{}", case.name);
+                std::fs::remove_dir_all(desk.path("e")).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_put_in_order_whatever_it_comes_in() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.cert("csr --out-dir s --name soar.example.test --key-type ec:p256");
+    desk.tool(
+        "openssl x509 -req -in s/cert.csr -CA sub.pem -CAkey sub.key -copy_extensions copy -out leaf.pem",
+    );
+    let good = [desk.read("leaf.pem"), desk.read("sub.pem")].concat();
+    let key = String::from_utf8(desk.read("s/cert.key")).unwrap();
+    std::fs::write(desk.path("good.pem"), &good).unwrap();
+    desk.tool("openssl x509 -in leaf.pem -outform DER -out leaf.der");
+    desk.tool("openssl crl2pkcs7 -nocrl -certfile good.pem -out chain.p7b");
+    desk.tool("openssl crl2pkcs7 -nocrl -certfile good.pem -outform DER -out chain.p7c");
+    desk.tool("openssl x509 -in leaf.pem -addtrust serverAuth -trustout -out trusted.pem");
+    desk.tool(
+        "openssl pkcs12 -export -inkey s/cert.key -in leaf.pem -certfile sub.pem -passout pass: -out all.p12",
+    );
+    desk.tool("openssl req -x509 -newkey rsa:2048 -nodes -keyout x.key -subj /CN=Stranger -out x.pem");
+    let whole = |parts: &[&str]| parts.iter().map(|part| desk.read(part)).collect::<Vec<_>>().concat();
+    for (name, parts) in [
+        ("turned.pem", &["ca.pem", "one.pem", "leaf.pem"][..]),
+        ("twice.pem", &["leaf.pem", "one.pem", "one.pem", "ca.pem"]),
+        ("stranger.pem", &["leaf.pem", "x.pem", "one.pem", "ca.pem"]),
+        ("with-key.pem", &["s/cert.key", "leaf.pem", "one.pem", "ca.pem"]),
+    ] {
+        std::fs::write(desk.path(name), whole(parts)).unwrap();
+    }
+    let text = format!("Bag Attributes\n    friendlyName: x\n{}", String::from_utf8_lossy(&good));
+    std::fs::write(desk.path("bags.pem"), text).unwrap();
+    for (line, wanted) in [
+        ("turned.pem", "the certificates were not in the order leaf, intermediates, root"),
+        (
+            "turned.pem --key-file s/cert.key",
+            "the certificates were not in the order leaf, intermediates, root",
+        ),
+        ("twice.pem", "a certificate was there twice: Sub"),
+        (
+            "stranger.pem --key-file s/cert.key",
+            "a certificate that is not above the leaf is left out: Stranger",
+        ),
+        ("with-key.pem", "key and certificates are in one file; the product reads two"),
+        ("bags.pem", "there is text beside the blocks; only they belong into the file"),
+        ("leaf.der sub.pem", "the certificate is binary (DER); the product reads PEM"),
+        ("sub.pem leaf.der", "the certificate is binary (DER); the product reads PEM"),
+        ("chain.p7b", "the certificates are PKCS#7; the product reads PEM"),
+        ("chain.p7c", "the certificates are PKCS#7; the product reads PEM"),
+        (
+            "trusted.pem sub.pem",
+            "a certificate is in a form of OpenSSL's own; the product reads BEGIN CERTIFICATE",
+        ),
+        ("all.p12", "key and certificates are in one PKCS#12 file; the product reads two PEM files"),
+    ] {
+        let _ = std::fs::remove_dir_all(desk.path("d"));
+        let result = desk.cert(&format!("convert {line} --out-dir d"));
+        let found = result["found"].as_array().unwrap();
+        assert!(found.contains(&json!(wanted)), "{line}: {found:?}");
+        assert_eq!(desk.read("d/cert.pem"), good, "{line}");
+        let has_key = line.contains("key") || line == "all.p12";
+        assert_eq!(desk.path("d/cert.key").exists(), has_key, "{line}");
+        if has_key {
+            assert_eq!(String::from_utf8(desk.read("d/cert.key")).unwrap(), key, "{line}");
+        }
+    }
+    let fine = desk.cert("convert good.pem --key-file s/cert.key --out-dir fine");
+    assert_eq!((&fine["changed"], &fine["found"]), (&json!(false), &json!([])));
+    assert!(
+        desk.refused(2, "convert stranger.pem --out-dir n").contains("which of the certificates is the leaf")
+    );
+    assert!(desk.refused(2, "convert leaf.pem --key-file x.key --out-dir n").contains("does not belong"));
+    assert!(desk.refused(2, "convert s/cert.key x.key --out-dir n").contains("several of the files"));
+    assert!(desk.refused(1, "convert not-there.pem --out-dir n").contains("cannot open not-there.pem"));
+    desk.write("junk", "hello\n");
+    assert!(desk.refused(2, "convert junk --out-dir n").contains("neither a private key nor a certificate"));
+    assert!(desk.refused(2, "convert turned.pem").contains("--out-dir"));
+    assert!(desk.refused(2, "convert turned.pem --out-key n.key").contains("no private key"));
+    desk.write("there", "");
+    assert!(
+        desk.refused(2, "convert all.p12 --out-key new.key --out-chain there")
+            .contains("nothing is ever overwritten")
+    );
+}
+
+/// A key of a kind that the product cannot read, converted, is served by the reference product; the
+/// passphrase gets there by the one-time configuration.
+#[test]
+fn what_was_converted_is_served() {
+    let host = Host::new();
+    let desk = Desk::new();
+    desk.write("pass", &format!("{PASS}\n"));
+    desk.tool(
+        "openssl req -x509 -newkey rsa:2048 -keyout k.pem -out c.pem -days 2 -subj /CN=localhost \
+               -addext subjectAltName=DNS:localhost -passout pass:Marker.pass-1",
+    );
+    std::fs::copy(desk.path("c.pem"), host.path("usr/local/demisto/cert.pem")).unwrap();
+    std::fs::copy(desk.path("k.pem"), host.path("usr/local/demisto/cert.key")).unwrap();
+    assert!(host.refusal().contains("encrypted PKCS#8 key"));
+    desk.cert("convert k.pem --out-dir d --passphrase-file pass");
+    std::fs::copy(desk.path("d/cert.key"), host.path("usr/local/demisto/cert.key")).unwrap();
+    host.otc(&json!({"keypass": PASS}));
+    let server = host.serve();
+    assert_eq!(host.curl("/health", &["--cacert", "usr/local/demisto/cert.pem"]).1, "200");
+    server.stop();
+}
+
+// --- cert client -------------------------------------------------------------------------------------------
+
+#[test]
+fn a_client_gets_a_certificate_and_a_file_for_the_browser() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.write("pass", &format!("{PASS}\n"));
+    let line = "client --out-dir d --ca-cert sub.pem --ca-key sub.key --p12 --p12-passphrase-file pass";
+    for (name, shown) in [("alice@example.test", "email:alice@example.test"), ("alice", "DNS:alice")] {
+        let made = desk.cert(&format!("{line} --name {name} --days 30 --key-type ec:p256"));
+        assert_eq!(made["made"]["p12"], format!("d/{name}.p12"));
+        for (file, mode) in [("key", 0o400), ("p12", 0o400), ("pem", 0o644)] {
+            assert_eq!(desk.mode(&format!("d/{name}.{file}")), mode, "{file}");
+        }
+        desk.tool(&format!(
+            "openssl verify -x509_strict -CAfile ca.pem -untrusted sub.pem -purpose sslclient d/{name}.pem"
+        ));
+        let text = desk.tool(&format!("openssl x509 -in d/{name}.pem -noout -text -certopt no_pubkey"));
+        for part in [
+            shown,
+            "TLS Web Client Authentication",
+            "CA:FALSE",
+            "Authority Key Identifier",
+            "Subject Key Identifier",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let ends = desk.tool(&format!("openssl x509 -in d/{name}.pem -noout -checkend {}", 29 * 86_400));
+        assert!(ends.contains("will not expire"), "{ends}");
+        assert_eq!(desk.read(&format!("d/{name}.pem")).windows(10).filter(|w| w == b"-----BEGIN").count(), 3);
+        // the real importer of Chromium and Firefox
+        std::fs::create_dir(desk.path(&format!("nss-{name}"))).unwrap();
+        desk.tool(&format!("certutil -N --empty-password -d sql:nss-{name}"));
+        desk.tool(&format!("pk12util -i d/{name}.p12 -d sql:nss-{name} -w pass"));
+        assert!(desk.tool(&format!("certutil -K -d sql:nss-{name}")).contains(name));
+        let info =
+            said(&desk.run(&format!("openssl pkcs12 -info -noout -passin file:pass -in d/{name}.p12")));
+        assert!(info.contains("PBES2, PBKDF2, AES-256-CBC") && info.contains("MAC: sha256"), "{info}");
+        assert!(!info.contains("RC2") && !info.contains("TripleDES"), "{info}");
+    }
+    let serials: Vec<String> = ["alice", "alice@example.test"]
+        .iter()
+        .map(|name| desk.tool(&format!("openssl x509 -in d/{name}.pem -noout -serial")))
+        .collect();
+    assert_ne!(serials[0], serials[1]);
+    assert!(desk.refused(2, &format!("{line} --name alice")).contains("nothing is ever overwritten"));
+}
+
+#[test]
+fn an_engine_gets_a_pair_under_its_own_names() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.write("pass", &format!("{PASS}\n"));
+    desk.tool("openssl rsa -aes256 -in ca.key -out locked.key -passout pass:Marker.pass-1");
+    let line =
+        "client --out-dir d --name engine.test.local1 --for engine --ca-cert ca.pem --ca-key locked.key";
+    assert!(desk.refused(2, line).contains("no passphrase was given"));
+    let made = desk.cert(&format!("{line} --ca-passphrase-file pass --days 3000"));
+    assert_eq!(
+        (&made["made"]["key"], &made["made"]["certificate"]),
+        (&json!("d/client.key"), &json!("d/client.pem"))
+    );
+    assert_eq!(made["made"]["cut_short"], true, "the CA ends before");
+    let end = |file: &str| desk.tool(&format!("openssl x509 -in {file} -noout -enddate"));
+    assert_eq!(end("d/client.pem"), end("ca.pem"));
+    desk.tool("openssl verify -x509_strict -CAfile ca.pem -purpose sslclient d/client.pem");
+    let only = desk.cert("client --out-dir r --name engine.test.local1 --for engine");
+    assert_eq!(
+        (&only["made"]["request"], &only["made"]["certificate"]),
+        (&json!("r/client.csr"), &json!(null))
+    );
+    assert!(request_text(&desk, "r/client.csr").contains("TLS Web Client Authentication"));
+}
+
+#[test]
+fn what_is_no_ca_signs_nothing() {
+    let desk = Desk::new();
+    desk.authorities();
+    let make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout bad.key -out bad.pem -subj /CN=Bad";
+    for (more, why) in [
+        ("-addext basicConstraints=critical,CA:FALSE", "it is no CA"),
+        ("-addext keyUsage=critical,digitalSignature", "keyCertSign"),
+        ("-addext keyUsage=critical,keyCertSign -addext extendedKeyUsage=OCSPSigning", "OCSPSigning"),
+    ] {
+        desk.tool(&format!("{make} {more}"));
+        let text = desk.refused(2, "client --out-dir d --name a --ca-cert bad.pem --ca-key bad.key");
+        assert!(text.contains(why), "{more}: {text}");
+    }
+    desk.old_authority();
+    let text = desk.refused(2, "client --out-dir d --name a --ca-cert old.pem --ca-key ca.key");
+    assert!(text.contains("expired"), "{text}");
+    let text = desk.refused(2, "client --out-dir d --name a --ca-cert ca.pem --ca-key sub.key");
+    assert!(text.contains("does not belong"), "{text}");
+    assert!(
+        desk.refused(2, "client --out-dir d --name *.a --ca-cert ca.pem --ca-key ca.key")
+            .contains("wildcard")
+    );
+    assert!(desk.refused(2, "client --out-dir d --name a/../b").contains("no host name"));
+    assert!(desk.refused(2, "client --out-dir d --name a --p12").contains("--ca-cert"));
 }

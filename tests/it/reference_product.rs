@@ -6,7 +6,7 @@
     reason = "tests start programs, prepare files and may stop anywhere"
 )]
 
-mod host;
+pub(crate) mod host;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

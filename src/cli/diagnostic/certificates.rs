@@ -3,6 +3,7 @@
 use super::{Diagnosis, diagnosis};
 use crate::certs::{self, key};
 use crate::cli::exit::Exit;
+use crate::workflow::cert::make;
 use crate::workflow::{ca, otc};
 
 const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes what the product reads";
@@ -11,6 +12,13 @@ pub(super) fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {
         certs::Error::Key(error) => of_key(error),
         certs::Error::Form(_) => diagnosis(Exit::Usage, CONVERT),
+        certs::Error::NoLeaf => diagnosis(
+            Exit::Usage,
+            "give the leaf's key, too: --key-file FILE; or give only certificates of one chain",
+        ),
+        certs::Error::Mismatch => {
+            diagnosis(Exit::Usage, "find the key that the request for this certificate was made with")
+        }
         _ => diagnosis(Exit::Usage, ""),
     }
 }
@@ -71,6 +79,26 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
         }
         E::Several => "split it: one key, and the certificates that belong to it",
         _ => "",
+    };
+    diagnosis(Exit::Usage, hint)
+}
+
+pub(super) fn of_make(error: &make::Error) -> Diagnosis {
+    use make::Error as E;
+    let hint = match error {
+        E::NoNames { known } if known.is_empty() => {
+            "give every name by which it is reached: --name NAME".to_owned()
+        }
+        E::NoNames { known } => format!(
+            "give every name by which it is reached: --name NAME, --ip ADDRESS; this host is known as {}",
+            known.join(", ")
+        ),
+        E::Wildcard(_) => "give each name by itself: --name a.example.com --name b.example.com".to_owned(),
+        E::Name(name) if !name.is_ascii() => "give the name as DNS has it, in ASCII: xn--...".to_owned(),
+        E::Exists(_) => "give another directory, or move it away".to_owned(),
+        E::NoPlace => "give --out-dir DIR, or --out-key FILE and --out-chain FILE".to_owned(),
+        E::SeveralKeys => "give the file with the certificate's own key only".to_owned(),
+        E::Name(_) | E::ClientName(_) | E::NoCertificate(_) | E::NoKey(_) => String::new(),
     };
     diagnosis(Exit::Usage, hint)
 }

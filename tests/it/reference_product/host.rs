@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A built example of this package.
-pub(super) fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().and_then(Path::parent).unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is missing: cargo build --examples", path.display());
@@ -24,7 +24,7 @@ pub(super) fn example(name: &str) -> PathBuf {
 }
 
 /// Runs a tool to its end and returns what it printed.
-pub(super) fn run(program: &str, arguments: &[&str], directory: &Path) -> (ExitStatus, String) {
+pub(crate) fn run(program: &str, arguments: &[&str], directory: &Path) -> (ExitStatus, String) {
     let output = Command::new(program).args(arguments).current_dir(directory).output();
     let output = output.unwrap_or_else(|e| panic!("cannot run {program} ({e}): apt-get install {program}"));
     let text = [output.stdout, output.stderr].concat();
@@ -32,7 +32,7 @@ pub(super) fn run(program: &str, arguments: &[&str], directory: &Path) -> (ExitS
 }
 
 /// Waits for something that is about to happen.
-pub(super) fn until(what: &str, mut happened: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
         assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}");
@@ -41,13 +41,13 @@ pub(super) fn until(what: &str, mut happened: impl FnMut() -> bool) {
 }
 
 /// A root directory of its own, with a port of its own.
-pub(super) struct Host {
-    pub(super) root: TempDir,
-    pub(super) port: u16,
+pub(crate) struct Host {
+    pub(crate) root: TempDir,
+    pub(crate) port: u16,
 }
 
 impl Host {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = Self { root: TempDir::new().unwrap(), port };
         for directory in ["usr/local/demisto", "etc/ssl/certs", "var/lib/demisto", "var/log/demisto"] {
@@ -58,36 +58,36 @@ impl Host {
         host
     }
 
-    pub(super) fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
 
-    pub(super) fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         fs::write(self.path(path), text).unwrap();
         fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_default()
     }
 
-    pub(super) fn release(&self, version: &str, schema: u64, fault: impl Into<Value>) {
+    pub(crate) fn release(&self, version: &str, schema: u64, fault: impl Into<Value>) {
         let text = json!({"product": "demisto", "version": version, "build": 7, "schema": schema,
             "fault": fault.into()});
         self.write("usr/local/demisto/version.json", &text.to_string());
     }
 
-    pub(super) fn otc(&self, content: &Value) {
+    pub(crate) fn otc(&self, content: &Value) {
         self.write("var/lib/demisto/otc.conf.json", &content.to_string());
     }
 
-    pub(super) fn start(&self, program: &str) -> Process {
+    pub(crate) fn start(&self, program: &str) -> Process {
         let mut command = Command::new(example(program));
         Process(command.arg("--root").arg(self.root.path()).stderr(Stdio::null()).spawn().unwrap())
     }
 
     /// Starts the server and waits until it listens.
-    pub(super) fn serve(&self) -> Process {
+    pub(crate) fn serve(&self) -> Process {
         let before = self.lines("Listening on port");
         let server = self.start("reference-server");
         until("the server to listen", || self.lines("Listening on port") > before);
@@ -95,18 +95,18 @@ impl Host {
     }
 
     /// Starts the server, which must refuse; returns what the log says last.
-    pub(super) fn refusal(&self) -> String {
+    pub(crate) fn refusal(&self) -> String {
         let status = self.start("reference-server").end();
         assert_eq!(status.code(), Some(1));
         self.read("var/log/demisto/server.log").lines().last().unwrap_or_default().to_owned()
     }
 
-    pub(super) fn lines(&self, text: &str) -> usize {
+    pub(crate) fn lines(&self, text: &str) -> usize {
         self.read("var/log/demisto/server.log").matches(text).count()
     }
 
     /// Asks with the real curl; returns the body and the status.
-    pub(super) fn curl(&self, path: &str, more: &[&str]) -> (String, String) {
+    pub(crate) fn curl(&self, path: &str, more: &[&str]) -> (String, String) {
         let url = format!("https://localhost:{}{path}", self.port);
         let fixed = ["-s", "-m", "5", "-o", "-", "-w", "\n%{http_code}", &url];
         let (_, text) = run("curl", &[&fixed, more].concat(), self.root.path());
@@ -114,26 +114,26 @@ impl Host {
         (body.to_owned(), status.to_owned())
     }
 
-    pub(super) fn status(&self, path: &str, more: &[&str]) -> String {
+    pub(crate) fn status(&self, path: &str, more: &[&str]) -> String {
         self.curl(path, &[&["-k"], more].concat()).1
     }
 
-    pub(super) fn login(&self, user: &str, password: &str) -> String {
+    pub(crate) fn login(&self, user: &str, password: &str) -> String {
         self.status("/login", &["-d", &format!("user={user}&password={password}")])
     }
 
-    pub(super) fn health(&self) -> Value {
+    pub(crate) fn health(&self) -> Value {
         serde_json::from_str(&self.curl("/health", &["-k"]).0).unwrap()
     }
 
     /// Makes cert.pem for localhost and plain.key.
-    pub(super) fn certificate(&self) {
+    pub(crate) fn certificate(&self) {
         let text = "req -x509 -newkey rsa:2048 -nodes -keyout plain.key -out cert.pem -days 2 \
                     -subj /CN=localhost -addext subjectAltName=DNS:localhost";
         self.openssl(text);
     }
 
-    pub(super) fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         let arguments: Vec<_> = arguments.split_whitespace().collect();
         let (status, text) = run("openssl", &arguments, &self.path("usr/local/demisto"));
         assert!(status.success(), "{text}");
@@ -141,11 +141,11 @@ impl Host {
 }
 
 /// A running program, which does not outlive its test.
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     /// Asks it to stop and returns how it ended.
-    pub(super) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         let start = Instant::now();
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGTERM).unwrap();
         let status = self.wait();
@@ -154,7 +154,7 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    pub(super) fn end(mut self) -> ExitStatus {
+    pub(crate) fn end(mut self) -> ExitStatus {
         self.wait()
     }
 
