@@ -2,6 +2,7 @@
 
 mod certificates;
 mod planning;
+mod probing;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
 use certificates::{of_certs, of_key, of_make};
 use planning::of_plan;
+use probing::{of_no_certificate, of_probe};
 
 use crate::{
     apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
@@ -113,6 +115,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_retained))
         .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(of_key))
+        .or_else(|| error.downcast_ref().map(of_probe))
+        .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))

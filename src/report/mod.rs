@@ -7,6 +7,7 @@ mod certificates;
 mod config;
 mod log;
 mod package;
+mod probe;
 mod wrapper;
 
 use std::fmt::Write as _;
@@ -36,6 +37,7 @@ pub use certificates::{certificate_rules, certificates};
 pub use config::config_diff;
 pub use log::log_facts;
 pub use package::package_json;
+pub use probe::probed;
 pub use wrapper::wrapper;
 
 /// The summary at the end of an engine's installation.

@@ -1,7 +1,7 @@
 //! Whether a server works: a real TLS handshake and a real request.
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,14 +9,18 @@ use openssl::ssl::{self, HandshakeError, SslConnector, SslMethod, SslRef, SslVer
 use serde::Serialize;
 
 use super::logs::{self, Place, Reach};
-use super::{http, systemd};
+use super::systemd;
 use crate::productlog::{Facts, Fips, SelfTests};
 use crate::sys::clock::{self, Watch};
-use crate::sys::{self, signal};
+use crate::sys::tcp::Bounded;
+use crate::sys::{self, http, signal};
 use crate::types::Digest;
 
 /// How long one look may take, from the connection to the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest version that is taken for one.
+const VERSION_LIMIT: usize = 64;
 
 /// What one look at a server found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,46 +66,6 @@ pub fn probe(port: u16, path: &str, version_key: Option<&str>) -> Probe {
     }
 }
 
-/// A connection that ends at one time, however slowly the other side speaks.
-#[derive(Debug)]
-struct Bounded {
-    tcp: TcpStream,
-    watch: Watch,
-    limit: Duration,
-}
-
-impl Bounded {
-    fn connect(address: &SocketAddr, limit: Duration) -> io::Result<Self> {
-        let watch = Watch::start();
-        Ok(Self { tcp: TcpStream::connect_timeout(address, limit)?, watch, limit })
-    }
-
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.limit.saturating_sub(self.watch.elapsed()) {
-            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
-            left => Ok(Some(left)),
-        }
-    }
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(self.left()?)?;
-        self.tcp.read(buffer)
-    }
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(self.left()?)?;
-        self.tcp.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
-    }
-}
-
 fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Result<Probe, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let tcp = Bounded::connect(&address, limit).map_err(|e| format!("port {port}: {e}"))?;
@@ -127,12 +91,20 @@ fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Res
         Err(error) if is_refusal_in(&error, stream.ssl()) => return Ok(Probe::turned_away(stream.ssl())),
         Err(error) => return Err(format!("port {port}: no answer: {}", sent.err().unwrap_or(error))),
     };
-    let version = version_key.zip(answer.body).and_then(|(key, body)| http::version(&body, key));
+    let version = version_key.zip(answer.body).and_then(|(key, body)| version_in(&body, key));
     let status = answer.status;
     let answers = status.is_some_and(|code: u16| code < 500);
     let problem =
         if answers { None } else { Some(format!("port {port} answers, but not with a good HTTP status")) };
     Ok(Probe { answers, wants_certificate: false, status, certificate, version, problem })
+}
+
+/// The text `key` of a JSON object, if it could be a version.
+fn version_in(body: &[u8], key: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = value.get(key)?.as_str()?;
+    let fit = (1..=VERSION_LIMIT).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fit.then(|| text.to_owned())
 }
 
 fn certificate(tls: &SslRef) -> Option<Digest> {
@@ -364,5 +336,21 @@ mod tests {
         });
         assert!(asked.is_err(), "{asked:?}");
         assert!(watch >= Duration::from_millis(250) && watch < Duration::from_secs(3), "{watch:?}");
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(version_in(br#"{"ok":true,"version":"6.14.0"}"#, "version"), Some("6.14.0".to_owned()));
+        let long = format!("{{\"version\":\"{}\"}}", "1".repeat(65));
+        for body in [
+            r#"{"version":6}"#,
+            r#"{"version":"a\u001bb"}"#,
+            r#"{"version":""}"#,
+            r#"["version"]"#,
+            "",
+            &long,
+        ] {
+            assert_eq!(version_in(body.as_bytes(), "version"), None, "{body}");
+        }
     }
 }

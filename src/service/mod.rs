@@ -5,7 +5,6 @@
 
 mod connection;
 mod health;
-mod http;
 pub mod logs;
 mod systemd;
 

@@ -16,23 +16,23 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack", "plan",
-            "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source", "sys",
-            "trust", "types", "unpack", "verify", "workflow",
+            "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
+            "sys", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
         7,
         "report",
         &[
-            "bundle", "certs", "config", "manifest", "pack", "plan", "product", "rpmfile", "snapshot",
-            "trust", "types", "unpack", "verify", "workflow",
+            "bundle", "certs", "config", "manifest", "pack", "plan", "probe", "product", "rpmfile",
+            "snapshot", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
         6,
         "workflow",
         &[
-            "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan",
+            "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan", "probe",
             "product", "prompt", "receipt", "release", "retained", "rpmfile", "service", "snapshot",
             "source", "sys", "trust", "types", "unpack", "verify",
         ],
@@ -55,6 +55,7 @@ const HOUSE: &[Room] = &[
     ),
     (5, "journal", &["plan", "sys", "types"]),
     (5, "service", &["archive", "product", "productlog", "sys", "types"]),
+    (5, "probe", &["certs", "sys", "types"]),
     (
         4,
         "plan",

@@ -1,15 +1,100 @@
 //! `cert probe`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::cli::common::Common;
+use crate::cli::common::{Common, KeyArgs};
+use crate::cli::exit::Exit;
+use crate::probe::{Host, Policy, Target, View};
+use crate::workflow::cert::probe::{self, Options};
+use crate::{prompt, report, sys};
+
+/// Longest passphrase file.
+const PASSPHRASE_LIMIT: u64 = 4096;
 
 /// Arguments of `cert probe`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "\
+Nothing is changed, here or there. Errors are told in the words of the product's own messages, each with its cause \
+and what helps; the exit code is 4 when there is one, and 1 when there is no connection or no TLS.")]
+pub(super) struct Args {
+    /// The server, such as soar.example.test:443 or [2001:db8::1]:443; the port is 443 unless given
+    #[arg(value_name = "HOST:PORT")]
+    target: Target,
+    /// Whom to play
+    #[arg(long = "as", value_enum, value_name = "WHO", default_value_t)]
+    view: Who,
+    /// Ask for NAME, and look for it in the certificate, instead of HOST
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<Host>,
+    /// Trust the authorities in FILE (PEM or DER), besides those of this host
+    #[arg(long = "ca", value_name = "FILE")]
+    authorities: Vec<PathBuf>,
+    /// Certificate chain (PEM, leaf first) to show when the server asks for one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Private key of --client-cert (PEM); mode 0600
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// Read the passphrase of --client-key from FILE; mode 0600
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_passphrase_file: Option<PathBuf>,
+    /// What to do about revocation (OCSP)
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    revocation: How,
+    /// How long each connection may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=300))]
+    timeout: u64,
+}
 
-pub(super) fn run(_common: &Common, _args: &Args) -> Result<ExitCode> {
-    bail!("not built yet")
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Who {
+    /// An engine in FIPS-CC mode
+    #[default]
+    Engine,
+    /// A browser
+    Browser,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum How {
+    /// Ask nobody
+    Off,
+    /// Warn when the status cannot be determined
+    #[default]
+    Soft,
+    /// Fail when the status cannot be determined
+    Require,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let passphrase = match &args.client_passphrase_file {
+        Some(file) => Some(prompt::parse_password(sys::fs::read_secret(file, PASSPHRASE_LIMIT)?)?),
+        None => None,
+    };
+    let options = Options {
+        target: args.target.clone(),
+        server_name: args.server_name.clone(),
+        view: match args.view {
+            Who::Engine => View::Engine,
+            Who::Browser => View::Browser,
+        },
+        authorities: args.authorities.clone(),
+        client: args.client_cert.clone().zip(args.client_key.clone()),
+        passphrase,
+        revocation: match args.revocation {
+            How::Off => Policy::Off,
+            How::Soft => Policy::Soft,
+            How::Require => Policy::Require,
+        },
+        limit: Duration::from_secs(args.timeout),
+    };
+    let found = probe::probe(&session, &options)?;
+    common.result(&report::probed(&found), &found);
+    Ok(if found.has_errors() { Exit::Blocked } else { Exit::Done }.into())
 }

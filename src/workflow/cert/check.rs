@@ -22,6 +22,8 @@ use crate::sys::dir::{Dir, Ids, Kind};
 use crate::types::Secret;
 use crate::workflow::{Error, Session};
 
+use super::make;
+
 /// Largest file that is read: a chain, a key, a configuration.
 const LIMIT: u64 = 1 << 20;
 /// Largest file of all that a host trusts.
@@ -206,32 +208,18 @@ pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checke
     }
 }
 
-/// Writes the certificates of a set from the leaf to the root into a new file, mode 0400. Gives their number.
+/// Writes the certificates of a set from the leaf to the root into a new file. Gives their number.
 ///
 /// # Errors
-/// When there is none, or the file exists or cannot be written.
+/// When there is none, it cannot be told which one is the leaf, or the file exists or cannot be written.
 pub fn reorder(set: &Set, passphrase: Option<&Secret>, out: &Path) -> Result<usize> {
-    use std::io::Write as _;
-
     let key = set.files.iter().find_map(|file| file.open_key(passphrase));
     let all: Vec<Certificate> = set.files.iter().flat_map(|file| file.chain.certificates.clone()).collect();
     if all.is_empty() {
         return Err(Error::NoCertificate.into());
     }
     let ordered = forms::order(&all, key.as_ref())?.chain;
-    let text = forms::to_pem(&ordered)?;
-    let name = out.file_name().ok_or_else(|| sys::Error::rule("write", out, "it has no file name"))?;
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = Dir::open(parent)?;
-    let mut file = dir.create_file(name)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let written = written.map_err(|e| sys::Error::new("write", out, e));
-    let done =
-        written.and_then(|()| sys::dir::set_attributes(&file, out, None, 0o400)).and_then(|()| dir.sync());
-    if done.is_err() {
-        let _ = dir.remove_file(name); // half a chain is worse than none
-    }
-    done?;
+    make::write(&[make::public(out, &forms::to_pem(&ordered)?)])?;
     Ok(ordered.len())
 }
 
@@ -258,20 +246,6 @@ impl Settings {
         [&self.own, &self.server].iter().find_map(|text| config::value(text, key).ok()??.as_bool())
     }
 
-    /// `ExternalHostName` without its port.
-    fn external_name(&self) -> Option<String> {
-        let name = config::text(&self.server, "Server.ExternalHostName")?;
-        let name = name.trim().trim_start_matches("https://").trim_end_matches('/').to_owned();
-        let bare = match name.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
-                if host.contains(':') && !host.ends_with(']') { &name } else { host }
-            }
-            _ => &name,
-        };
-        let bare = bare.trim_start_matches('[').trim_end_matches(']');
-        Some(bare.to_owned()).filter(|name| is_host_name(name))
-    }
-
     /// Names of clients that the server lets in, if it compares them.
     fn trusted_names(&self) -> Vec<String> {
         let compares = config::value(&self.server, "security.certificate.verifyclientsan").ok().flatten();
@@ -295,7 +269,9 @@ impl Settings {
     fn set(&self, role: Role, title: &str, asked: &Asked) -> Set {
         let names = match role {
             _ if !asked.names.is_empty() => asked.names.clone(),
-            Role::Server => self.external_name().into_iter().collect(),
+            Role::Server => {
+                config::external_host(&self.server).into_iter().filter(|name| is_host_name(name)).collect()
+            }
             Role::Client => self.trusted_names(),
             Role::Ca | Role::Ocsp => Vec::new(),
         };
@@ -409,11 +385,14 @@ fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
     if session.is_live() { sys::fs::canonical(&path) } else { Ok(path) }
 }
 
-/// Directories between the root and a file that the service may not enter. Groups besides its own do not count.
+/// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
+/// directory that stands for another root is no part of the way.
 fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
     let path = resolved(session, path).unwrap_or_else(|_| under(&session.root, path));
     let mut closed = Vec::new();
-    for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(&session.root)) {
+    let inside =
+        |dir: &&Path| dir.starts_with(&session.root) && (session.is_live() || **dir != *session.root);
+    for dir in path.ancestors().skip(1).take_while(inside) {
         let Some(stat) = sys::fs::stat(dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
         let bit = match stat.ids {
             ids if ids.uid == service.uid => 0o100,

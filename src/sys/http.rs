@@ -4,23 +4,21 @@ use std::io::Read;
 
 /// Most bytes of an answer that are read, its head included.
 const LIMIT: usize = 64 << 10;
-/// Longest version that is taken for one.
-const VERSION_LIMIT: usize = 64;
 
 /// One answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The status, if it is HTTP.
-    pub(super) status: Option<u16>,
+    pub status: Option<u16>,
     /// The body without its transfer coding; `None` when it was not asked for or did not come whole.
-    pub(super) body: Option<Vec<u8>>,
+    pub body: Option<Vec<u8>>,
 }
 
 /// Reads the status, and the body if `whole`.
 ///
 /// # Errors
 /// When nothing comes at all.
-pub(super) fn read(stream: &mut impl Read, whole: bool) -> std::io::Result<Answer> {
+pub fn read(stream: &mut impl Read, whole: bool) -> std::io::Result<Answer> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let end = loop {
@@ -91,14 +89,6 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The text `key` of a JSON object, if it could be a version.
-pub(super) fn version(body: &[u8], key: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let text = value.get(key)?.as_str()?;
-    let fit = (1..=VERSION_LIMIT).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    fit.then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,21 +150,5 @@ mod tests {
             assert_eq!(status(text), None, "{text}");
         }
         assert!(read(&mut Slow(b"", Some(std::io::ErrorKind::TimedOut)), false).is_err());
-    }
-
-    #[test]
-    fn versions() {
-        assert_eq!(version(br#"{"ok":true,"version":"6.14.0"}"#, "version"), Some("6.14.0".to_owned()));
-        let long = format!("{{\"version\":\"{}\"}}", "1".repeat(65));
-        for body in [
-            r#"{"version":6}"#,
-            r#"{"version":"a\u001bb"}"#,
-            r#"{"version":""}"#,
-            r#"["version"]"#,
-            "",
-            &long,
-        ] {
-            assert_eq!(version(body.as_bytes(), "version"), None, "{body}");
-        }
     }
 }
