@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub use diff::{DiffLine, LineKind, diff};
 pub use engine::{DEFAULT_LOG, Engine, Problem, engine, engine_log};
 pub use merge::{Conflict, How, Merged, OnConflict, merge};
-pub use port::{certificate_file, https_port, text, with_https_port};
+pub use port::{certificate_file, external_host, https_port, text, with_https_port};
 pub use set::{Setting, set, value};
 
 /// The key of the HTTPS port; its value is a string.

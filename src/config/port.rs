@@ -1,5 +1,7 @@
 //! Single values: the HTTPS port and the certificate file.
 
+use std::net::Ipv6Addr;
+
 use serde_json::{Map, Value};
 
 use super::set::place;
@@ -56,6 +58,20 @@ pub fn text(text: &str, key: &str) -> Option<String> {
     let mut map = parse(text).ok()?;
     let value = find(&mut map, key)?.as_str()?;
     Some(value.to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The host of `Server.ExternalHostName`, by which users and engines reach the server: without scheme and
+/// port, an IPv6 address without its brackets.
+#[must_use]
+pub fn external_host(configuration: &str) -> Option<String> {
+    let name = text(configuration, "Server.ExternalHostName")?;
+    let name = name.trim().trim_start_matches("https://").trim_end_matches('/');
+    let host = match name.rsplit_once(':') {
+        _ if name.parse::<Ipv6Addr>().is_ok() => name,
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => name,
+    };
+    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned()).filter(|host| !host.is_empty())
 }
 
 /// The text with the HTTPS port set; unchanged to the byte when it is that already, as is all else.
@@ -116,6 +132,23 @@ mod tests {
             assert!(https_port(&format!(r#"{{"Server":{{"HttpsPort":"{bad}"}}}}"#)).is_err(), "{bad}");
         }
         assert_eq!(https_port("{}").unwrap(), None);
+    }
+
+    #[test]
+    fn the_host_is_told_from_its_port() {
+        let host = |name: &str| external_host(&format!(r#"{{"Server":{{"ExternalHostName":"{name}"}}}}"#));
+        for (name, expected) in [
+            ("soar.example.test", "soar.example.test"),
+            ("soar.example.test:443", "soar.example.test"),
+            ("https://soar.example.test:8443/", "soar.example.test"),
+            ("192.0.2.1:443", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+        ] {
+            assert_eq!(host(name).as_deref(), Some(expected), "{name}");
+        }
+        assert!(host("").is_none() && external_host("{").is_none());
     }
 
     #[test]

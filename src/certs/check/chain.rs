@@ -56,12 +56,12 @@ pub(super) fn items(files: &[File]) -> Vec<Item<'_>> {
 /// The leaf is the one that the key belongs to; else one that issued no other, and sooner one that is no
 /// authority.
 fn leaf<'a, 'b>(items: &'b [Item<'a>], key: Option<&Key>) -> Option<&'b Item<'a>> {
-    let of_key = key.and_then(|key| items.iter().find(|item| key.fits(item.certificate.x509())));
     let has_issued = |item: &Item<'_>| {
         let by = |other: &Item<'_>| names(other.certificate, item.certificate);
         items.iter().any(|other| other.certificate.der() != item.certificate.der() && by(other))
     };
     let mut ends = items.iter().filter(|item| !has_issued(item));
+    let of_key = key.and_then(|key| ends.clone().find(|item| key.fits(item.certificate.x509())));
     let first_end = ends.clone().next();
     of_key.or_else(|| ends.find(|item| !item.certificate.is_ca())).or(first_end).or(items.first())
 }
@@ -127,7 +127,7 @@ fn linked(link: &Item<'_>, above: &Item<'_>, found: &mut Findings) {
         found.add(&CHAIN_SIGNATURE, link.at(), format!("{} did not sign it", above.subject));
     } else if ids.is_some_and(|(authority, subject)| authority != subject) {
         found.add(&KEY_IDS, link.at(), format!("it names another key than that of {}", above.subject));
-    } else if ids.is_none() {
+    } else if ids.is_none() && certificate.version == 3 && issuer.version == 3 {
         found.add(&KEY_IDS_ABSENT, link.at(), format!("it and {} do not both name the key", above.subject));
     }
 }

@@ -9,17 +9,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::certs::check::{RULES, Revocation, Role};
-use crate::cli::ask;
 use crate::cli::common::{Common, KeyArgs, Place};
 use crate::cli::exit::Exit;
+use crate::cli::passphrase::OpenArgs;
 use crate::product::EngineName;
-use crate::types::Secret;
+use crate::report;
 use crate::workflow::Session;
 use crate::workflow::cert::check::{self, Asked, Set};
-use crate::{prompt, report, sys};
-
-/// Longest passphrase file, in bytes.
-const PASSPHRASE_LIMIT: u64 = 4096;
 
 /// Arguments of `cert check`
 #[derive(Debug, clap::Args)]
@@ -46,9 +42,8 @@ pub(super) struct Args {
     /// The private key, if it is not among FILES
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Read the passphrase of the key from FILE, which nobody else can read
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: OpenArgs,
     /// Whether the product checks revocation, so that OCSP addresses are needed
     #[arg(long, value_enum, value_name = "HOW")]
     revocation: Option<RevocationArg>,
@@ -117,7 +112,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let mut session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     session.now = args.at.unwrap_or(session.now);
     let sets = sets(&session, args)?;
-    let passphrase = passphrase(common, args, &sets)?;
+    // a program that reads JSON answers no questions
+    let needed = !common.is_json() && sets.iter().any(Set::needs_passphrase);
+    let passphrase = args.passphrase.get("Passphrase of the key", needed)?;
     let mut written = None;
     if let (Some(out), Some(set)) = (&args.reorder, sets.first()) {
         written = Some((out, check::reorder(set, passphrase.as_ref(), out)?));
@@ -143,16 +140,4 @@ fn sets(session: &Session, args: &Args) -> Result<Vec<Set>> {
     let paths = args.files.iter().chain(&args.key);
     let files = paths.map(|path| check::read(path)).collect::<Result<Vec<_>>>()?;
     Ok(vec![check::given(session, args.role.into(), files, &asked)?])
-}
-
-/// The passphrase of the key: from a file, or asked for where somebody can answer.
-fn passphrase(common: &Common, args: &Args, sets: &[Set]) -> Result<Option<Secret>> {
-    if let Some(path) = &args.passphrase_file {
-        return Ok(Some(prompt::parse_password(sys::fs::read_secret(path, PASSPHRASE_LIMIT)?)?));
-    }
-    let needed = sets.iter().any(Set::needs_passphrase);
-    if needed && !common.is_json() && sys::tty::is_interactive() {
-        return Ok(Some(ask::secret("Passphrase of the key")?));
-    }
-    Ok(None)
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::apply;
 use crate::certs::check::{self, File, Finding, Input, Passphrase, Place, Revocation, Role, Severity};
 use crate::certs::forms;
+use crate::certs::key::Key;
 use crate::certs::look::Certificate;
 use crate::certs::request::is_host_name;
 use crate::config;
@@ -21,6 +22,8 @@ use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind};
 use crate::types::Secret;
 use crate::workflow::{Error, Session};
+
+use super::make;
 
 /// Largest file that is read: a chain, a key, a configuration.
 const LIMIT: u64 = 1 << 20;
@@ -102,6 +105,12 @@ impl Set {
     #[must_use]
     pub fn needs_passphrase(&self) -> bool {
         !self.kept && self.passphrase.is_none() && self.files.iter().any(File::is_encrypted)
+    }
+
+    /// The certificates and their key, if it can be opened with what the configuration says.
+    pub(super) fn opened(&self) -> Option<(Vec<Certificate>, Key)> {
+        let key = self.files.iter().find_map(|file| file.open_key(self.passphrase.as_ref()))?;
+        Some((self.files.iter().flat_map(|file| file.chain.certificates.clone()).collect(), key))
     }
 }
 
@@ -206,37 +215,23 @@ pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checke
     }
 }
 
-/// Writes the certificates of a set from the leaf to the root into a new file, mode 0400. Gives their number.
+/// Writes the certificates of a set from the leaf to the root into a new file. Gives their number.
 ///
 /// # Errors
-/// When there is none, or the file exists or cannot be written.
+/// When there is none, it cannot be told which one is the leaf, or the file exists or cannot be written.
 pub fn reorder(set: &Set, passphrase: Option<&Secret>, out: &Path) -> Result<usize> {
-    use std::io::Write as _;
-
     let key = set.files.iter().find_map(|file| file.open_key(passphrase));
     let all: Vec<Certificate> = set.files.iter().flat_map(|file| file.chain.certificates.clone()).collect();
     if all.is_empty() {
         return Err(Error::NoCertificate.into());
     }
     let ordered = forms::order(&all, key.as_ref())?.chain;
-    let text = forms::to_pem(&ordered)?;
-    let name = out.file_name().ok_or_else(|| sys::Error::rule("write", out, "it has no file name"))?;
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = Dir::open(parent)?;
-    let mut file = dir.create_file(name)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let written = written.map_err(|e| sys::Error::new("write", out, e));
-    let done =
-        written.and_then(|()| sys::dir::set_attributes(&file, out, None, 0o400)).and_then(|()| dir.sync());
-    if done.is_err() {
-        let _ = dir.remove_file(name); // half a chain is worse than none
-    }
-    done?;
+    make::write(&[make::public(out, &forms::to_pem(&ordered)?)])?;
     Ok(ordered.len())
 }
 
 /// What the configuration in the root says.
-struct Settings {
+pub(super) struct Settings {
     /// The one of the installation.
     own: String,
     /// The server's, which says whom it lets in.
@@ -244,7 +239,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn read(session: &Session) -> Result<Self> {
+    pub(super) fn read(session: &Session) -> Result<Self> {
         let own = configuration(session, &session.site.config_file())?;
         let server = configuration(session, product::CONFIG_FILE)?;
         Ok(Self { own, server })
@@ -254,22 +249,8 @@ impl Settings {
         config::text(&self.own, key)
     }
 
-    fn is_set(&self, key: &str) -> Option<bool> {
+    pub(super) fn is_set(&self, key: &str) -> Option<bool> {
         [&self.own, &self.server].iter().find_map(|text| config::value(text, key).ok()??.as_bool())
-    }
-
-    /// `ExternalHostName` without its port.
-    fn external_name(&self) -> Option<String> {
-        let name = config::text(&self.server, "Server.ExternalHostName")?;
-        let name = name.trim().trim_start_matches("https://").trim_end_matches('/').to_owned();
-        let bare = match name.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
-                if host.contains(':') && !host.ends_with(']') { &name } else { host }
-            }
-            _ => &name,
-        };
-        let bare = bare.trim_start_matches('[').trim_end_matches(']');
-        Some(bare.to_owned()).filter(|name| is_host_name(name))
     }
 
     /// Names of clients that the server lets in, if it compares them.
@@ -282,7 +263,7 @@ impl Settings {
         list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 
-    fn revocation(&self) -> Revocation {
+    pub(super) fn revocation(&self) -> Revocation {
         let fails = self.is_set("security.certificate.failonunknownrevocationstatus").unwrap_or(true);
         match self.is_set("security.certificate.verifyrevocation").unwrap_or(false) {
             false => Revocation::Off,
@@ -295,7 +276,9 @@ impl Settings {
     fn set(&self, role: Role, title: &str, asked: &Asked) -> Set {
         let names = match role {
             _ if !asked.names.is_empty() => asked.names.clone(),
-            Role::Server => self.external_name().into_iter().collect(),
+            Role::Server => {
+                config::external_host(&self.server).into_iter().filter(|name| is_host_name(name)).collect()
+            }
             Role::Client => self.trusted_names(),
             Role::Ca | Role::Ocsp => Vec::new(),
         };
@@ -409,11 +392,14 @@ fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
     if session.is_live() { sys::fs::canonical(&path) } else { Ok(path) }
 }
 
-/// Directories between the root and a file that the service may not enter. Groups besides its own do not count.
+/// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
+/// directory that stands for another root is no part of the way.
 fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
     let path = resolved(session, path).unwrap_or_else(|_| under(&session.root, path));
     let mut closed = Vec::new();
-    for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(&session.root)) {
+    let inside =
+        |dir: &&Path| dir.starts_with(&session.root) && (session.is_live() || **dir != *session.root);
+    for dir in path.ancestors().skip(1).take_while(inside) {
         let Some(stat) = sys::fs::stat(dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
         let bit = match stat.ids {
             ids if ids.uid == service.uid => 0o100,
@@ -457,7 +443,7 @@ fn strays(session: &Session) -> Result<Vec<String>> {
 }
 
 /// All that the host trusts; nothing where that cannot be read.
-fn anchors(session: &Session) -> Option<Vec<Certificate>> {
+pub(super) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
     let read = |path: &str| match session.is_live() {
         true => sys::fs::read_limited(Path::new(path), BUNDLE_LIMIT),
         false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),

@@ -109,9 +109,7 @@ pub struct Order {
 pub fn known_names(session: &Session) -> Vec<String> {
     let read = |path: &str| sys::fs::read_beneath(&session.root, path, 1 << 20).unwrap_or_default();
     let text = |path: &str| String::from_utf8_lossy(&read(path)).into_owned();
-    let external = config::text(&text(product::CONFIG_FILE), "Server.ExternalHostName");
-    let external =
-        external.map(|name| name.rsplit_once(':').map_or(name.clone(), |(host, _)| host.to_owned()));
+    let external = config::external_host(&text(product::CONFIG_FILE));
     let host = match session.is_live() {
         true => sys::env::hostname(),
         false => text("/etc/hostname").trim().to_owned(),
@@ -207,12 +205,12 @@ impl Order {
     }
 }
 
-fn public(path: &Path, text: &str) -> NewFile {
+pub(super) fn public(path: &Path, text: &str) -> NewFile {
     NewFile { path: path.to_owned(), bytes: Zeroizing::new(text.as_bytes().to_vec()), mode: PUBLIC }
 }
 
 /// Writes new files; what is there stays.
-fn write(files: &[NewFile]) -> Result<()> {
+pub(super) fn write(files: &[NewFile]) -> Result<()> {
     for file in files {
         if let Some(dir) = file.path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             sys::fs::create_dir_all(dir, DIR)?;
