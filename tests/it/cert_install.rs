@@ -62,9 +62,9 @@ impl Pki {
         assert!(output.status.success(), "openssl {words}: {}", said(&output));
     }
 
-    /// A leaf of the intermediate for localhost, which is valid for so many days (-1: no longer), with its
+    /// Signs the request `NAME.csr` by the intermediate, for so many days (-1: no longer); `NAME.pem` becomes the
     /// whole chain.
-    pub(crate) fn leaf(&self, name: &str, usage: &str, days: i32) -> Pair {
+    pub(crate) fn sign(&self, name: &str, usage: &str, days: i32) -> PathBuf {
         let text = format!(
             "basicConstraints=CA:false\nkeyUsage=critical,digitalSignature\nextendedKeyUsage={usage}\n\
              subjectAltName=DNS:localhost,DNS:{name}.example.test,IP:127.0.0.1\nsubjectKeyIdentifier=hash\n\
@@ -72,16 +72,20 @@ impl Pki {
         );
         self.put(&format!("{name}.cnf"), text.as_bytes());
         self.openssl(&format!(
-            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.pkcs8 -out {name}.csr \
-             -subj /CN={name}"
-        ));
-        self.openssl(&format!(
             "x509 -req -in {name}.csr -CA inter.pem -CAkey inter.key -CAcreateserial -days {days} \
              -extfile {name}.cnf -out {name}.leaf"
         ));
+        self.chain(name, &[&format!("{name}.leaf"), "inter.pem", "root.pem"])
+    }
+
+    /// A leaf of the intermediate for localhost with its key and its whole chain, see [`Pki::sign`].
+    pub(crate) fn leaf(&self, name: &str, usage: &str, days: i32) -> Pair {
+        self.openssl(&format!(
+            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.pkcs8 -out {name}.csr \
+             -subj /CN={name}"
+        ));
+        self.sign(name, usage, days);
         self.openssl(&format!("ec -in {name}.pkcs8 -out {name}.key"));
-        let parts = [format!("{name}.leaf"), "inter.pem".to_owned(), "root.pem".to_owned()];
-        self.chain(name, &parts.each_ref().map(String::as_str));
         self.private(name)
     }
 

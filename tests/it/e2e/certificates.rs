@@ -58,8 +58,15 @@ fn a_certificate_of_a_ca_is_installed_step_by_step() {
     let (host, pki) = (server("certificate"), Pki::new());
     let default = leaf_of(&host, "/usr/local/demisto/cert.pem");
     let kept = host.sh("sha256sum < /usr/local/demisto/cert.pem; sha256sum < /usr/local/demisto/cert.key");
-    let pair = give(&host, &pki.locked("soar", "Right-1-passphrase"), "soar");
-    host.put(pki.path("soar.passphrase"), "/root/passphrase");
+    host.put(pki.passphrase("soar", "Right-1-passphrase"), "/root/passphrase");
+    host.sh("/root/demisto-install cert csr --out-dir /root/new --name localhost --name soar.example.test \
+         --key-type ec:p256 --passphrase-file /root/passphrase");
+    host.sh("grep -q 'Proc-Type: 4,ENCRYPTED' /root/new/cert.key && grep -q 'DEK-Info: AES-256-CBC' /root/new/cert.key");
+    host.get("/root/new/cert.csr", pki.path("soar.csr"));
+    host.put(pki.sign("soar", "serverAuth", 365), "/root/new/cert.pem");
+    host.sh("/root/demisto-install cert check --role server /root/new/cert.pem --key /root/new/cert.key \
+         --passphrase-file /root/passphrase; cp /root/new/cert.pem /root/soar.pem");
+    let pair = "--chain /root/new/cert.pem --key /root/new/cert.key";
     let told =
         host.sh(&format!("{INSTALL} {pair} --passphrase-file /root/passphrase --encrypt-keypass 2>&1"));
     for step in
@@ -261,4 +268,30 @@ fn hosts_of_a_live_backup_are_changed_while_both_stand_still() {
     listen("new");
     host.sh(&with_peer);
     assert_eq!(shown(&host), leaf_of(&host, "/root/new.pem"));
+}
+
+#[test]
+fn an_encrypted_pkcs8_key_is_converted_and_served() {
+    let (host, pki) = (server("pkcs8"), Pki::new());
+    let pair = pki.leaf("soar", "serverAuth", 365);
+    let passphrase = pki.passphrase("soar", "Right-1-passphrase");
+    pki.openssl(&format!(
+        "pkcs8 -topk8 -v2 aes256 -in soar.pkcs8 -passout file:{} -out soar.p8",
+        passphrase.display()
+    ));
+    host.put(&pair.chain, "/root/soar.pem");
+    host.put(pki.path("soar.p8"), "/root/soar.p8");
+    host.put(&passphrase, "/root/passphrase");
+    host.sh("chmod 600 /root/soar.p8; grep -q 'BEGIN ENCRYPTED PRIVATE KEY' /root/soar.p8");
+    let before = host.sh(EVERY_BYTE);
+    let install = |key: &str| {
+        format!("{INSTALL} --chain /root/soar.pem --key {key} --passphrase-file /root/passphrase")
+    };
+    fails(&host, &install("/root/soar.p8"), 2, &["PKCS#8", "cert convert"]);
+    assert_eq!(host.sh(EVERY_BYTE), before);
+    host.sh("/root/demisto-install cert convert /root/soar.p8 --out-key /root/soar.key --passphrase-file /root/passphrase");
+    host.sh(&install("/root/soar.key"));
+    assert_eq!(shown(&host), leaf_of(&host, "/root/soar.pem"));
+    is_consumed(&host);
+    host.sh("grep -q 'Proc-Type: 4,ENCRYPTED' /usr/local/demisto/cert.key");
 }
