@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Context, Result};
+use crate::certs::authority;
 use crate::product::{TrustLayout, under};
 use crate::sys;
 use crate::sys::dir::{Dir, Kind, temp_name};
 use crate::sys::fault;
 use crate::sys::process::Tool;
+use crate::types::Digest;
 
 const LIMIT: Duration = Duration::from_secs(600);
 /// Where Debian's certificates are that packages bring.
@@ -28,6 +30,24 @@ pub(super) fn update(context: &Context, layout: TrustLayout, fresh: bool) -> Res
         TrustLayout::Rhel => rhel(context)?,
     }
     Ok(point()?)
+}
+
+/// Whether these certificates are in what the tool has written.
+pub(super) fn check(context: &Context, layout: TrustLayout, trusts: &[Digest]) -> Result<()> {
+    if trusts.is_empty() || (layout == TrustLayout::Rhel && !runs(context)) {
+        return Ok(());
+    }
+    let path = context.at(layout.bundle());
+    let trusted = authority::digests(&sys::fs::read_limited(&path, 16 << 20)?);
+    match trusts.iter().find(|wanted| !trusted.contains(wanted)) {
+        Some(_) => Err(sys::Error::rule("use", &path, "the tool has left an authority out of it").into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether RHEL's tool can be run.
+fn runs(context: &Context) -> bool {
+    context.is_live() || (sys::env::is_root() && sys::fs::is_file(&context.at(RHEL_TOOL)))
 }
 
 /// Below another root the tool is told all its places; the root's own hooks are for the root's own programs.
@@ -86,7 +106,7 @@ fn rhel(context: &Context) -> Result<()> {
         Tool::system(TrustLayout::Rhel.tool())?.timeout(LIMIT).check()?;
         return Ok(());
     }
-    if sys::env::is_root() && sys::fs::is_file(&context.at(RHEL_TOOL)) {
+    if runs(context) {
         Tool::system("chroot")?.arg(context.root).arg(RHEL_TOOL).timeout(LIMIT).check()?;
         return Ok(());
     }

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -191,6 +192,61 @@ pub fn one_time_file(root: &Path, site: &Site) -> String {
     let text = text.ok().and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()).map(Zeroizing::new);
     let named = text.and_then(|text| config::text(&text, config::ONE_TIME_PATH));
     named.filter(|path| path.starts_with('/')).unwrap_or_else(|| product::ONE_TIME_FILE.to_owned())
+}
+
+/// What waits for the server, without any secret.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    /// Whether there is a passphrase.
+    pub keypass: bool,
+    /// Names of users.
+    pub users: Vec<String>,
+    /// Names of API keys.
+    pub apikeys: Vec<String>,
+    /// Other keys that are there.
+    pub others: Vec<String>,
+    /// Numbers of user and group, with a colon.
+    pub owner: String,
+    /// The mode.
+    pub mode: Mode,
+    /// What is wrong with the file, in words.
+    pub problems: Vec<String>,
+}
+
+/// Looks at what waits for a server; `None` when nothing does.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
+    let path = one_time_file(root, site);
+    if !product::under(root, &path).parent().is_some_and(Path::is_dir) {
+        return Ok(None);
+    }
+    let (dir, name) = open_parent(root, &path)?;
+    let Some(stat) = dir.stat(&name)? else { return Ok(None) };
+    let mut problems = Vec::new();
+    let content = Content::read(&dir, &name);
+    let mut content = content.unwrap_or_else(|error| {
+        problems.push(error_chain(&error));
+        Content(Map::new())
+    });
+    if stat.mode & 0o777 & !0o600 != 0 {
+        problems.push("others than its owner may use it: chmod 0400".to_owned());
+    }
+    let service = crate::host::Accounts::look_up(root, product::SERVICE_USER)?.ids();
+    if service.is_some_and(|service| service != stat.ids) {
+        problems.push("it is not the service's: chown demisto:demisto".to_owned());
+    }
+    let mut names = |list: &str, key: &str| -> Vec<String> {
+        let items = content.slot(list).as_array().map(Vec::as_slice).unwrap_or_default();
+        items.iter().filter_map(|item| item.get(key)?.as_str().map(str::to_owned)).collect()
+    };
+    let (users, apikeys) = (names("users", "username"), names("apikeys", "name"));
+    let known = |key: &&String| ["keypass", "users", "apikeys"].iter().any(|k| k.eq_ignore_ascii_case(key));
+    let others = content.0.keys().filter(|key| !known(key)).cloned().collect();
+    let keypass = !content.slot("keypass").is_null();
+    let (owner, mode) = (format!("{}:{}", stat.ids.uid, stat.ids.gid), Mode::new(stat.mode));
+    Ok(Some(Waiting { keypass, users, apikeys, others, owner, mode, problems }))
 }
 
 /// Opens the directory of the file. One that the configuration names has to be the service's: it can write

@@ -50,7 +50,10 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             configuration::perform(context, step)
         }
         Step::WriteOneTimeConfig { .. } | Step::SetOneTime { .. } => one_time::perform(context, step),
-        Step::UpdateTrustStore { layout, fresh } => authorities::update(context, *layout, *fresh),
+        Step::UpdateTrustStore { layout, fresh, trusts } => {
+            authorities::update(context, *layout, *fresh)?;
+            authorities::check(context, *layout, trusts)
+        }
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
         Step::CarryOver { from, to } => carry::perform(context, from, to, before),
         Step::KeepState { path, retained } => keep::perform(context, path, retained),

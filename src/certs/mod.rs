@@ -4,6 +4,7 @@
 //! In: names, or the bytes of files. Out: PEM text. Never touches files and never asks on the terminal.
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod check;
 pub mod forms;
 pub mod key;

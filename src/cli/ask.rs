@@ -286,6 +286,17 @@ fn ask_name() -> Result<String> {
     Ok(prompt::check_admin_name(&text)?)
 }
 
+/// Asks for a new password of `user`, twice.
+///
+/// # Errors
+/// When nobody can be asked, the input ends, or no password is accepted.
+pub fn password(user: &str) -> Result<Secret> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    ask_password(user)
+}
+
 fn ask_password(user: &str) -> Result<Secret> {
     print_error(&format!("The password: {}\n", password::RULE));
     let questions = (&*format!("Enter password for user '{user}'"), "Verify password", "passwords");

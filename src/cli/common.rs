@@ -49,6 +49,13 @@ pub(super) enum Place {
     Engine(Option<EngineName>),
 }
 
+/// Tells what a plan says besides, where nobody was shown it.
+pub(super) fn tell_notes(unattended: bool, sink: &dyn EventSink, plan: &plan::Plan) {
+    if unattended {
+        plan.notes.iter().for_each(|note| sink.note(note.clone()));
+    }
+}
+
 impl Common {
     pub(super) fn is_json(&self) -> bool {
         self.output == OutputFormat::Json

@@ -18,7 +18,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_certs, of_key, of_make};
+use certificates::{of_ca, of_certs, of_key, of_make, of_otc};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
 
@@ -115,6 +115,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_retained))
         .or_else(|| error.downcast_ref().map(of_certs))
         .or_else(|| error.downcast_ref().map(of_key))
+        .or_else(|| error.downcast_ref().map(of_otc))
+        .or_else(|| error.downcast_ref().map(of_ca))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_make))
@@ -360,6 +362,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
                 of_journal(inner)
             }
             E::Receipt(inner) => of_receipt(inner, Exit::Failed),
+            E::OneTime { .. } => diagnosis(
+                Exit::Blocked,
+                "nothing was changed; `demisto-install otc show` looks at it, `demisto-install otc clear` removes it",
+            ),
             E::Unhealthy { .. } => diagnosis(
                 Exit::Failed,
                 "the whole log of the run is in /tmp/demisto_install.log; if there was something installed before, in /var/log/demisto/install.log, too",

@@ -202,7 +202,7 @@ fn bar(name: &str, total: u64, unit: Unit) -> ProgressBar {
         Unit::Items => "{msg} [{bar:30}] {percent:>3} % {pos}/{len}",
     };
     let bar = match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style.progress_chars("=> ")), // drawn right in any locale
+        Ok(style) => bar.with_style(style.progress_chars("=> ").tick_chars("|/-\\ ")), // drawn right in any locale
         Err(_) => bar,
     };
     bar.tick();

@@ -12,6 +12,7 @@ mod outside;
 mod package;
 mod repair;
 mod rollback;
+mod settings;
 mod snapshot;
 mod step;
 mod uninstall;
@@ -28,12 +29,15 @@ pub use rollback::{DataChoice, Rollback, rollback};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+pub use settings::{Anchor, Authorities, Small, authorities, small};
 pub use snapshot::{
     AtWork, Current, Restored, SnapshotCreate, SnapshotRestore, Taking, snapshot_create, snapshot_restore,
 };
 pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
 pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
+
+use install::DIR_MODE;
 
 use crate::manifest::Manifest;
 use crate::product::{Role, Site};

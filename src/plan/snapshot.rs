@@ -87,7 +87,7 @@ pub struct SnapshotRestore<'a> {
 }
 
 impl Current<'_> {
-    fn plan(&self, action: Action) -> Plan {
+    pub(super) fn plan(&self, action: Action) -> Plan {
         Plan::of_installed(action, self.receipt, (Path::new(self.root), &Site::unnamed(self.receipt.role)))
     }
 
@@ -118,13 +118,19 @@ impl Current<'_> {
         Err(Error::NewerData { snapshot, installed, release: self.receipt.release() })
     }
 
-    fn start(&self, service: Option<&AtWork>, plan: &mut Plan) {
-        let Some(service) = service else { return };
+    /// Starts the service and waits until it answers; for these reasons.
+    pub(super) fn start(&self, service: &AtWork, reasons: (&str, &str), plan: &mut Plan) {
         let version = super::install::version_check(self.manifest);
-        let why = "the change counts only when the service answers; otherwise all is undone";
         let limits = (service.port, service.seconds, false);
         let asked = (service.unit.clone(), self.manifest.health.path.as_str(), version);
-        plan.start(asked, limits, ("it was at work before", why));
+        plan.start(asked, limits, reasons);
+    }
+
+    fn start_again(&self, service: Option<&AtWork>, plan: &mut Plan) {
+        let why = "the change counts only when the service answers; otherwise all is undone";
+        if let Some(service) = service {
+            self.start(service, ("it was at work before", why), plan);
+        }
     }
 }
 
@@ -161,7 +167,7 @@ pub fn snapshot_create(input: &SnapshotCreate) -> Result<Plan> {
     let mut plan = input.installed.plan(Action::Snapshot);
     stop(input.service.as_ref(), &mut plan);
     plan.push(input.installed.take(&input.taking, SnapshotReason::Manual)?, "you asked for it");
-    input.installed.start(input.service.as_ref(), &mut plan);
+    input.installed.start_again(input.service.as_ref(), &mut plan);
     Ok(plan)
 }
 
@@ -184,7 +190,7 @@ pub fn snapshot_restore(input: &SnapshotRestore) -> Result<Plan> {
     if input.selinux {
         plan.push(Step::RestoreLabels { paths: vec![product::DATA_DIR.to_owned()] }, "SELinux is on");
     }
-    installed.start(input.service.as_ref(), &mut plan);
+    installed.start_again(input.service.as_ref(), &mut plan);
     let kept = [product::CONFIG_FILE, product::INSTALL_DIR].join(" and ");
     plan.notes
         .push(format!("{kept} stay as they are; the snapshot's copies of them are in {}", restored.path));

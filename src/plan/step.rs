@@ -107,6 +107,9 @@ pub enum Step {
         layout: TrustLayout,
         /// Whether links to authorities that are gone are removed.
         fresh: bool,
+        /// Certificates that have to be trusted then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trusts: Vec<Digest>,
     },
     SwitchTree {
         from: String,
@@ -350,7 +353,7 @@ impl Step {
                 let set: Vec<String> = set.iter().map(ToString::to_string).collect();
                 format!("in {path}: {}", set.join(", "))
             }
-            Self::UpdateTrustStore { layout, fresh } => {
+            Self::UpdateTrustStore { layout, fresh, .. } => {
                 let with = if *fresh { ", leaving out those that are gone" } else { "" };
                 format!("write {} from the authorities of this host{with}", layout.bundle())
             }

@@ -5,6 +5,7 @@
 
 pub mod ca;
 pub mod cert;
+pub mod change;
 pub mod drift;
 pub mod engine;
 pub mod facts;

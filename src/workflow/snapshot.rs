@@ -6,19 +6,17 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Recorder, Session, install, require_approved};
-use crate::apply::{self, Context, Secrets};
+use super::change::{carry_out, installed, service_of};
+use super::{Recorder, Session, require_approved};
+use crate::apply::Secrets;
 use crate::host;
-use crate::manifest::Manifest;
 use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, SnapshotRestore, Step, Taking};
 use crate::product::{self, SnapshotReason, under};
 use crate::receipt::Receipt;
 use crate::retained;
-use crate::service;
 use crate::snapshot::{self, About, Form, Pruning, Snapshot, Work};
 use crate::sys;
 use crate::types::{Digest, error_chain};
-use crate::verify::Verified;
 
 /// What the service is given to answer after it was started again.
 const HEALTH_SECONDS: u64 = 300;
@@ -80,21 +78,10 @@ pub fn dir(session: &Session, asked: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
-    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
-    let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
-    Ok((receipt, manifest))
-}
-
 /// The service, if it is at work on the running system.
 pub(super) fn at_work(session: &Session, receipt: &Receipt) -> Result<Option<AtWork>> {
-    let unit = session.site.unit();
-    let known = receipt.units.contains(&unit) && session.is_live() && host::facts().systemd;
-    if !known || !service::state(&unit)?.is_wanted() {
-        return Ok(None);
-    }
-    let port = install::configured_port(session).unwrap_or(receipt.port);
-    Ok(Some(AtWork { unit, port, seconds: HEALTH_SECONDS }))
+    let found = service_of(session, receipt, HEALTH_SECONDS)?;
+    Ok(found.filter(|(_, running)| *running).map(|(service, _)| service))
 }
 
 pub(super) fn text_of(dir: &Path) -> Result<String> {
@@ -131,20 +118,9 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
         taking: taking(session, &label, dir)?,
     };
     let plan = plan::snapshot_create(&input)?;
-    carry_out(session, &recorder, &plan, receipt.owners)?;
+    let what = format!("snapshot create {}", plan.release);
+    carry_out(session, &recorder, (&plan, &what), (&Secrets::default(), receipt.owners))?;
     Ok(snapshot::open(dir, &input.taking.id)?.about)
-}
-
-fn carry_out(session: &Session, recorder: &Recorder, plan: &Plan, owners: bool) -> Result<()> {
-    let secrets = Secrets::default();
-    let context = Context::new(session.place(), owners, &secrets, session.sink);
-    let result = apply::run(plan, &context);
-    let what = match plan.action {
-        plan::Action::Restore => "snapshot restore",
-        _ => "snapshot create",
-    };
-    recorder.save(&session.root, &format!("{what} {}", plan.release), result.as_ref().err());
-    Ok(result?)
 }
 
 /// What this user may not look at is not taken for empty.
@@ -268,7 +244,8 @@ pub fn restore(session: &Session, restoring: &Restoring, approved: Digest) -> Re
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan_restore(session, restoring)?;
     require_approved(&plan, approved)?;
-    carry_out(session, &recorder, &plan, receipt.owners)?;
+    let what = format!("snapshot restore {}", plan.release);
+    carry_out(session, &recorder, (&plan, &what), (&Secrets::default(), receipt.owners))?;
     let taken = plan.steps.into_iter().find_map(|planned| match planned.step {
         Step::TakeSnapshot { id, reason: SnapshotReason::Restore, .. } => Some(id),
         _ => None,

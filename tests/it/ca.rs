@@ -1,1 +1,354 @@
-//! `ca` in scratch roots.
+//! `ca` in a scratch root, with Debian's real tool, and RHEL's layout.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::crash::{Change, EIO, Sweep};
+use crate::support::installer::{Root, Snapshot, run, said, summary};
+
+const ANCHORS: &str = "usr/local/share/ca-certificates";
+const STORE: &str = "etc/ssl/certs";
+const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
+
+fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    said(output)
+}
+
+fn refused(output: &Output, code: i32, why: &str) {
+    assert_eq!(output.status.code(), Some(code), "{}", said(output));
+    assert!(said(output).contains(why), "{why}: {}", said(output));
+}
+
+pub(crate) fn openssl(arguments: &[&str], dir: &Path) -> String {
+    let output = Command::new("/usr/bin/openssl").args(arguments).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Authorities and what is none, made by openssl once for all tests.
+struct Authorities {
+    dir: tempfile::TempDir,
+}
+
+const CA: &str = "basicConstraints=critical,CA:TRUE";
+const SIGNS: &str = "keyUsage=critical,keyCertSign,cRLSign";
+
+impl Authorities {
+    fn get() -> &'static Self {
+        static ONE: OnceLock<Authorities> = OnceLock::new();
+        ONE.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
+        let this = Self { dir: tempfile::tempdir().unwrap() };
+        this.root("root", "/O=Ünit tests/CN=Tests: Root & Co", &[CA, SIGNS], &[]);
+        this.root("other", "/CN=Other", &[CA, SIGNS], &[]);
+        this.issued("middle", "/CN=Middle", &[CA, SIGNS], "root");
+        this.issued(
+            "leaf",
+            "/CN=leaf",
+            &["subjectAltName=DNS:leaf", "extendedKeyUsage=serverAuth"],
+            "middle",
+        );
+        this.root("plain", "/CN=Plain", &["basicConstraints=CA:FALSE"], &[]);
+        this.root("signs-nothing", "/CN=Signs nothing", &[CA, "keyUsage=critical,cRLSign"], &[]);
+        this.root("no-usage", "/CN=No usage", &[CA], &[]);
+        this.root("ocsp", "/CN=OCSP root", &[CA, SIGNS, "extendedKeyUsage=OCSPSigning"], &[]);
+        this.root("md5", "/CN=MD5", &[CA, SIGNS], &["-newkey", "rsa:2048", "-md5"]);
+        this.root("weak", "/CN=Weak", &[CA, SIGNS], &["-newkey", "rsa:1024"]);
+        this.root("expired", "/CN=Expired", &[CA, SIGNS], &[]);
+        let old = ["x509", "-in", "expired.pem", "-signkey", "expired.key", "-days", "-1", "-out", "old.pem"];
+        openssl(&old, this.dir.path());
+        fs::rename(this.file("old"), this.file("expired")).unwrap();
+        let text = |name: &str| fs::read_to_string(this.file(name)).unwrap();
+        fs::write(this.dir.path().join("chain.pem"), text("middle") + "words\n" + &text("root")).unwrap();
+        let with_key = text("root") + &fs::read_to_string(this.dir.path().join("root.key")).unwrap();
+        fs::write(this.dir.path().join("with-key.pem"), with_key).unwrap();
+        openssl(&["x509", "-in", "other.pem", "-outform", "der", "-out", "der.pem"], this.dir.path());
+        this
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.pem"))
+    }
+
+    fn root(&self, name: &str, subject: &str, extensions: &[&str], more: &[&str]) {
+        let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+        let mut arguments = vec!["req", "-x509", "-config", "empty.cnf", "-nodes", "-utf8", "-subj", subject];
+        arguments.extend(["-keyout", &key, "-out", &pem]);
+        for extension in extensions {
+            arguments.extend(["-addext", *extension]);
+        }
+        if !more.contains(&"-newkey") {
+            arguments.extend(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        }
+        arguments.extend(["-days", "30"]);
+        arguments.extend(more);
+        fs::write(self.dir.path().join("empty.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
+        openssl(&arguments, self.dir.path());
+    }
+
+    fn issued(&self, name: &str, subject: &str, extensions: &[&str], issuer: &str) {
+        let (ca, key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+        self.root(name, subject, extensions, &["-CA", &ca, "-CAkey", &key]);
+    }
+
+    /// Whether openssl takes a leaf for good with this bundle.
+    fn leaf_is_good(&self, bundle: &Path) -> bool {
+        let output = Command::new("/usr/bin/openssl")
+            .args(["verify", "-no-CApath", "-no-CAstore", "-purpose", "sslserver", "-CAfile"])
+            .arg(bundle)
+            .arg(self.file("leaf"))
+            .output()
+            .unwrap();
+        output.status.success()
+    }
+
+    fn hash(&self, name: &str) -> String {
+        openssl(&["x509", "-noout", "-hash", "-in", &format!("{name}.pem")], self.dir.path())
+            .trim()
+            .to_owned()
+    }
+}
+
+fn ca(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = run("ca", root);
+    command.args(arguments);
+    command
+}
+
+fn add(root: &Path, names: &[&str]) -> Command {
+    let mut command = ca(root, &["add", "--yes"]);
+    command.args(names.iter().map(|name| Authorities::get().file(name)));
+    command
+}
+
+/// A root with a store of three of Debian's authorities, as Debian's tool makes it where it runs.
+fn debian() -> Root {
+    let root = Root::fresh();
+    for dir in ["usr/share/ca-certificates/mozilla", ANCHORS, STORE, "etc/ca-certificates/update.d"] {
+        fs::create_dir_all(root.at(dir)).unwrap();
+    }
+    let mut names: Vec<String> = fs::read_dir("/usr/share/ca-certificates/mozilla")
+        .expect("install the package ca-certificates")
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let mut conf = String::from("# a comment\n");
+    for name in names.iter().take(3) {
+        let path = format!("usr/share/ca-certificates/mozilla/{name}");
+        fs::copy(Path::new("/").join(&path), root.at(&path)).unwrap();
+        conf.push_str(&format!("mozilla/{name}\n"));
+    }
+    fs::write(root.at("etc/ca-certificates.conf"), conf).unwrap();
+    let mut tool = Command::new("/usr/sbin/update-ca-certificates");
+    for (option, path) in [
+        ("--certsconf", "etc/ca-certificates.conf"),
+        ("--certsdir", "usr/share/ca-certificates"),
+        ("--localcertsdir", ANCHORS),
+        ("--etccertsdir", STORE),
+        ("--hooksdir", "nowhere"),
+    ] {
+        tool.arg(option).arg(root.at(path));
+    }
+    succeeds(&tool.output().unwrap());
+    for (path, target) in links(&root) {
+        if let Ok(inner) = Path::new(&target).strip_prefix(root.path()) {
+            fs::remove_file(&path).unwrap();
+            symlink(Path::new("/").join(inner), &path).unwrap();
+        }
+    }
+    root
+}
+
+fn links(root: &Root) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(root.at(STORE)).unwrap().map(|entry| entry.unwrap().path());
+    let mut links: Vec<(PathBuf, String)> = entries
+        .filter_map(|path| fs::read_link(&path).ok().map(|to| (path, to.to_str().unwrap().to_owned())))
+        .collect();
+    links.sort();
+    links
+}
+
+/// Everything but this program's own state and log.
+fn store(root: &Root) -> Snapshot {
+    root.snapshot().only(|path| path.starts_with("etc/") || path.starts_with("usr/"))
+}
+
+fn listed(root: &Root) -> Value {
+    let output = ca(root.path(), &["list", "--output", "json"]).output().unwrap();
+    succeeds(&output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn added(root: &Root) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(root.at(ANCHORS))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn debians_own_tool_trusts_a_chain_and_forgets_it_without_a_trace() {
+    let (root, all) = (debian(), Authorities::get());
+    let before = store(&root);
+    assert!(!all.leaf_is_good(&root.at(BUNDLE)));
+    assert_eq!(listed(&root)["trusted"], 3);
+
+    let dry = ca(root.path(), &["add", "--dry-run"]).arg(all.file("chain")).output().unwrap();
+    assert!(succeeds(&dry).contains("Plan digest"));
+    assert_eq!(before.differences(&store(&root)), [""; 0]);
+
+    let told = succeeds(&add(root.path(), &["chain", "der"]).output().unwrap());
+    assert!(told.contains("trust them"), "{told}");
+    assert!(all.leaf_is_good(&root.at(BUNDLE)));
+    let names = added(&root);
+    assert_eq!(names.len(), 3, "one file for each: {names:?}");
+    let safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    assert!(names.iter().all(|name| name.chars().all(safe) && name.ends_with(".crt")), "{names:?}");
+    assert!(names.iter().any(|name| name.starts_with("tests-root-co-")), "{names:?}");
+    for name in &names {
+        let meta = root.at(&format!("{ANCHORS}/{name}")).symlink_metadata().unwrap();
+        assert_eq!(meta.mode() & 0o7777, 0o644);
+    }
+    // each has its link by hash, as openssl looks for it, and no link has this root in it
+    for name in ["root", "middle", "other"] {
+        let hash = root.at(&format!("{STORE}/{}.0", all.hash(name)));
+        let target = fs::read_link(&hash).unwrap();
+        let own = fs::read_link(root.at(STORE).join(&target)).unwrap();
+        assert!(own.starts_with("/usr/local/share/ca-certificates"), "{}", own.display());
+        assert!(root.at(own.to_str().unwrap().trim_start_matches('/')).exists());
+    }
+    assert!(links(&root).iter().all(|(_, target)| !target.contains(root.path().to_str().unwrap())));
+    let list = listed(&root);
+    assert_eq!((&list["trusted"], list["authorities"].as_array().unwrap().len()), (&6.into(), 3));
+    assert!(list["authorities"].as_array().unwrap().iter().all(|one| one["trusted"] == true));
+
+    let now = store(&root);
+    let again = succeeds(&add(root.path(), &["chain", "root"]).output().unwrap());
+    assert!(again.contains("nothing to do"), "{again}");
+    assert_eq!(now.differences(&store(&root)), [""; 0]);
+
+    let digest = openssl(&["x509", "-noout", "-fingerprint", "-sha256", "-in", "middle.pem"], all.dir.path());
+    let digest = digest.trim().split('=').next_back().unwrap().to_owned();
+    succeeds(&ca(root.path(), &["remove", "--yes", &digest]).output().unwrap());
+    assert!(!all.leaf_is_good(&root.at(BUNDLE)));
+    for name in added(&root) {
+        let name = name.strip_suffix(".crt").unwrap();
+        succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+    }
+    assert_eq!(before.differences(&store(&root)), [""; 0]);
+    let again = succeeds(&ca(root.path(), &["remove", "--yes", &digest]).output().unwrap());
+    assert!(again.contains("nothing to do"), "{again}");
+}
+
+#[test]
+fn what_is_no_authority_is_refused() {
+    let (root, all) = (debian(), Authorities::get());
+    let before = store(&root);
+    for (name, why) in [
+        ("leaf", "basicConstraints"),
+        ("plain", "CA:FALSE"),
+        ("signs-nothing", "keyCertSign is not in"),
+        ("no-usage", "it has no keyUsage"),
+        ("ocsp", "OCSPSigning"),
+        ("md5", "it is signed with"),
+        ("weak", "1024"),
+        ("expired", "it expired on"),
+        ("with-key", "holds a private key"),
+    ] {
+        refused(&add(root.path(), &["root", name]).output().unwrap(), 3, why);
+    }
+    fs::write(root.at("words"), "no certificate\n").unwrap();
+    let output = ca(root.path(), &["add", "--yes"]).arg(root.at("words")).output().unwrap();
+    refused(&output, 3, "holds no certificate");
+    assert_eq!(before.differences(&store(&root)), [""; 0]);
+
+    // an authority of the distribution is not ours to remove
+    let first = links(&root).into_iter().find(|(_, to)| to.starts_with("/usr/share")).unwrap().1;
+    let file = root.at(first.trim_start_matches('/'));
+    let digest = openssl(
+        &["x509", "-noout", "-fingerprint", "-sha256", "-in", file.to_str().unwrap()],
+        all.dir.path(),
+    );
+    let digest = digest.trim().split('=').next_back().unwrap().to_owned();
+    refused(&ca(root.path(), &["remove", "--yes", &digest]).output().unwrap(), 3, "packages");
+    let output = ca(root.path(), &["add", "--yes"]).arg(&file).output().unwrap();
+    assert!(succeeds(&output).contains("nothing to do"));
+    assert_eq!(before.differences(&store(&root)), [""; 0]);
+    refused(&ca(Root::fresh().path(), &["list"]).output().unwrap(), 4, "no known place");
+}
+
+/// A file that an administrator put there by hand, with two authorities in it.
+#[test]
+fn what_others_added_is_listed_and_goes_by_its_name() {
+    let (root, all) = (debian(), Authorities::get());
+    let before = store(&root);
+    fs::copy(all.file("chain"), root.at(&format!("{ANCHORS}/by-hand.crt"))).unwrap();
+    let list = listed(&root);
+    assert_eq!(list["authorities"].as_array().unwrap().len(), 2);
+    assert!(list["authorities"].as_array().unwrap().iter().all(|one| one["trusted"] == false));
+    succeeds(&add(root.path(), &["chain"]).output().unwrap());
+    assert_eq!(added(&root), ["by-hand.crt"], "no second file of what is there");
+    assert!(all.leaf_is_good(&root.at(BUNDLE)));
+    let digest = list["authorities"][0]["sha256"].as_str().unwrap().to_owned();
+    refused(&ca(root.path(), &["remove", "--yes", &digest]).output().unwrap(), 2, "holds 2 authorities");
+    succeeds(&ca(root.path(), &["remove", "--yes", "by-hand.crt"]).output().unwrap());
+    assert_eq!(before.differences(&store(&root)), [""; 0]);
+}
+
+#[test]
+fn rhels_layout_gets_the_files_and_says_what_to_run() {
+    let root = Root::fresh();
+    for dir in ["etc/pki/ca-trust/source/anchors", "usr/share/pki/ca-trust-source/anchors"] {
+        fs::create_dir_all(root.at(dir)).unwrap();
+    }
+    let told = succeeds(&add(root.path(), &["chain"]).output().unwrap());
+    assert!(told.contains("/usr/bin/update-ca-trust"), "{told}");
+    let entries = fs::read_dir(root.at("etc/pki/ca-trust/source/anchors")).unwrap();
+    let names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let guide = root.at("usr/share/pki/ca-trust-source/anchors/guide.pem");
+    fs::copy(Authorities::get().file("other"), &guide).unwrap();
+    let list = listed(&root);
+    assert_eq!((&list["layout"], list["authorities"].as_array().unwrap().len()), (&"rhel".into(), 3));
+    for name in names.iter().map(String::as_str).chain(["guide.pem"]) {
+        succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+    }
+    assert!(!guide.exists());
+    assert_eq!(listed(&root)["authorities"], serde_json::json!([]));
+}
+
+#[test]
+fn adding_and_removing_survive() {
+    let model = debian();
+    let added_root = Root::copy(&model);
+    succeeds(&add(added_root.path(), &["chain"]).output().unwrap());
+    let name = added(&added_root).remove(0);
+    let adds = |root: &Path| add(root, &["chain"]);
+    let removes = |root: &Path| ca(root, &["remove", "--yes", &name]);
+    let (before, after) = (|| Root::copy(&model), || Root::copy(&added_root));
+    type Make<'a> = &'a (dyn Fn() -> Root + Sync);
+    type Call<'a> = &'a (dyn Fn(&Path) -> Command + Sync);
+    let all: [(&str, Make, Call); 2] = [("ca add", &before, &adds), ("ca remove", &after, &removes)];
+    let mut told = Vec::new();
+    for (name, root, command) in all {
+        let sweep = Sweep::new(Change { name, root, command });
+        told.push(sweep.each("killed and run again", 5, &|number| sweep.again(number)));
+        told.push(sweep.each("killed and recovered", 2, &|number| sweep.recovered(number)));
+        told.push(sweep.each("a call fails", 3, &|number| sweep.fails(number, EIO)));
+        told.push(
+            sweep.each("killed, and killed while recovering", 31, &|number| sweep.killed_twice(number)),
+        );
+    }
+    summary("crash-ca", &told.join("\n"));
+}

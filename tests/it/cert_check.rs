@@ -360,11 +360,10 @@ fn what_an_installation_makes_passes() {
     let mut install = run("install", root.path());
     install.arg(vendor.small()).arg("--no-owner").arg("--key").arg(vendor.file("release.asc"));
     install.arg("--answers").arg(vendor.file("answers.json"));
-    install.arg("--admin-password-file").arg(vendor.file("password")).args([
-        "--yes",
-        "--external-address",
-        "soar.example.test",
-    ]);
+    install
+        .arg("--admin-password-file")
+        .arg(vendor.file("password"))
+        .args(["--external-address", "soar.example.test"]);
     let output = install.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     let named = installed(&root, &["--host", "soar.example.test", "--revocation", "required"]);

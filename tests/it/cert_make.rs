@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use demisto_install::certs::forms;
 use demisto_install::certs::key::{self, Form, Problem, Syntax};
 use demisto_install::types::Secret;
 use openssl::asn1::Asn1Time;
@@ -18,7 +19,8 @@ use tempfile::TempDir;
 
 use crate::docs::rows;
 use crate::reference_product::host::Host;
-use crate::support::installer::{PROGRAM, said};
+use crate::support::installer::{PROGRAM, said, summary};
+use crate::support::trace::strace;
 
 /// A passphrase that is no part of anything else.
 const PASS: &str = "Marker.pass-1";
@@ -391,6 +393,106 @@ fn keys_that_the_product_does_not_take_are_refused_with_the_reason() {
         desk.tool(make);
         let error = open(&desk.read("in")).unwrap().key.check().unwrap_err().to_string();
         assert!(error.contains(why), "{make}: {error}");
+    }
+}
+
+/// A Windows of old encrypts certificates so; OpenSSL opens them with its legacy module only.
+#[test]
+fn what_openssl_has_given_up_is_told_from_a_wrong_passphrase() {
+    let desk = Desk::new();
+    desk.write("pass", &format!("{PASS}\n"));
+    desk.tool("openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -subj /CN=a -out c.pem");
+    desk.tool(
+        "openssl pkcs12 -legacy -export -inkey k.pem -in c.pem -out old.p12 -passout pass:Marker.pass-1",
+    );
+    let text = desk.refused(2, "convert old.p12 --out-dir d --passphrase-file pass");
+    assert!(text.contains("RC2") && text.contains("openssl pkcs12 -legacy -in FILE -out NEW.pem"), "{text}");
+    desk.tool("openssl pkcs12 -legacy -in old.p12 -out new.pem -passin pass:Marker.pass-1 -passout pass:Marker.pass-1");
+    desk.cert("convert new.pem --out-dir d --passphrase-file pass");
+    assert_eq!(desk.public_of("d/cert.key"), desk.public_of("k.pem"));
+    let text = desk.refused(2, "convert old.p12 --out-dir e");
+    assert!(text.contains("no passphrase was given"), "{text}");
+}
+
+/// Forms as real tools write them, with bytes changed or cut off: read, or refused, and nothing else.
+#[test]
+fn no_change_of_a_file_brings_the_readers_down() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.tool(KINDS[2].1);
+    desk.tool("openssl crl2pkcs7 -nocrl -certfile sub.pem -outform DER -out chain.p7c");
+    let mut samples = vec![("PKCS#7", desk.read("chain.p7c")), ("PEM", desk.read("sub.pem"))];
+    for case in FORMS {
+        for old in ["in", "cert.pem"] {
+            let _ = std::fs::remove_file(desk.path(old));
+        }
+        case.make(&desk);
+        samples.push((case.name, desk.read("in")));
+    }
+    let (mut state, mut refused, mut runs) = (88_172_645_463_325_252_u64, 0, 0);
+    let mut next = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let secret = Secret::from(PASS);
+    for (name, bytes) in samples {
+        let copies = if name.contains("scrypt") { 10 } else { 150 };
+        for copy in 0..copies {
+            let mut changed = bytes.clone();
+            if copy % 4 == 0 {
+                changed.truncate(next(bytes.len()));
+            }
+            for _ in 0..copy % 4 {
+                let at = next(changed.len());
+                changed[at] ^= u8::try_from(next(255) + 1).unwrap();
+            }
+            runs += 1;
+            refused += usize::from(forms::read(&changed, Some(&secret)).is_err());
+        }
+    }
+    assert!(refused > runs / 3 && refused < runs, "{refused} of {runs}");
+    summary("certificate-files", &format!("changed files: {runs} read, {refused} refused, 0 broken"));
+}
+
+/// A passphrase goes from its file into the key, and to no other program, file, message or argument; the
+/// key into its own file alone.
+#[test]
+fn a_passphrase_is_nowhere_but_in_its_file() {
+    let desk = Desk::new();
+    desk.authorities();
+    desk.write("pass", &format!("{PASS}\n"));
+    desk.tool("openssl genpkey -algorithm RSA -aes256 -pass pass:Marker.pass-1 -out k8.pem");
+    let at = |name: &str| desk.path(name).display().to_string();
+    let (dir, pass, k8) = (at("d"), at("pass"), at("k8.pem"));
+    let (ca, ca_key) = (at("ca.pem"), at("ca.key"));
+    for line in [
+        format!("cert csr --out-dir {dir}/csr --name a --key-type ec --passphrase-file {pass}"),
+        format!("cert convert {k8} --out-dir {dir}/convert --passphrase-file {pass}"),
+        format!(
+            "cert client --out-dir {dir}/client --name a --ca-cert {ca} --ca-key {ca_key} --p12 \
+             --p12-passphrase-file {pass} --passphrase-file {pass}"
+        ),
+    ] {
+        let command = desk.program(&line);
+        let options = ["-s", "1048576", "-e", "trace=execve,write,writev,pwrite64,sendto,sendmsg,openat"];
+        let (output, log) = strace(&command, &options);
+        assert!(output.status.success(), "{}", said(&output));
+        let own = log.lines().filter(|call| !call.contains("read("));
+        let leaks: Vec<&str> = own.filter(|call| call.contains(PASS)).collect();
+        assert!(leaks.is_empty(), "{line}: {leaks:?}");
+        assert_eq!(log.matches("execve(").count(), 1, "no other program takes part: {line}");
+        assert!(log.contains("-----BEGIN"), "the writing of the files was not seen: {line}");
+        assert!(!said(&output).contains(PASS), "{line}");
+    }
+    for (path, (mode, content)) in desk.files() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let has = content.windows(PASS.len()).any(|window| window == PASS.as_bytes());
+        assert_eq!(has, name == "pass", "{name}");
+        if path.starts_with(&dir) && !name.ends_with(".csr") && !name.ends_with(".pem") {
+            assert_eq!(mode & 0o777, 0o400, "{name}");
+        }
     }
 }
 

@@ -350,6 +350,22 @@ fn steps_of_changes() -> Vec<Step> {
     let (dir, unit, conf) = (text(product::INSTALL_DIR), text("demisto.service"), text(product::CONFIG_FILE));
     let stage = Site::default().stage();
     vec![
+        Step::SetOneTime {
+            path: text(product::ONE_TIME_FILE),
+            keypass: true,
+            users: vec![text("admin")],
+            apikeys: vec![text("key")],
+        },
+        Step::SetConfig {
+            path: conf.clone(),
+            was: Some(Digest::of(b"{}")),
+            set: vec![Setting::to("server.certificate.clientauthpolicy", "verify"), Setting::unset("a.b")],
+        },
+        Step::UpdateTrustStore {
+            layout: TrustLayout::Debian,
+            fresh: true,
+            trusts: vec![Digest::of(b"certificate")],
+        },
         Step::CarryOver { from: dir.clone(), to: stage.clone() },
         Step::KeepState {
             path: Site::default().retained_state_new(),
@@ -431,18 +447,6 @@ fn steps_of_installations() -> Vec<Step> {
         Step::SetConfigPort { path: conf.clone(), port, was: Digest::of(b"{}") },
         Step::TakeDir { path: text("/var/log/demisto"), owner, mode },
         Step::WriteOneTimeConfig { path: text(product::ONE_TIME_FILE), user: text("admin"), keypass: true },
-        Step::SetOneTime {
-            path: text(product::ONE_TIME_FILE),
-            keypass: true,
-            users: vec![text("admin")],
-            apikeys: vec![text("key")],
-        },
-        Step::SetConfig {
-            path: conf.clone(),
-            was: Some(Digest::of(b"{}")),
-            set: vec![Setting::to("server.certificate.clientauthpolicy", "verify"), Setting::unset("a.b")],
-        },
-        Step::UpdateTrustStore { layout: TrustLayout::Debian, fresh: true },
         Step::SwitchTree { from: stage.clone(), to: dir.clone(), old: Old::Removed },
         Step::RestoreLabels { paths: vec![dir.clone()] },
         Step::EnableUnit { unit: unit.clone() },

@@ -4,6 +4,7 @@ use super::{Diagnosis, diagnosis};
 use crate::certs::{self, key};
 use crate::cli::exit::Exit;
 use crate::workflow::cert::make;
+use crate::workflow::{ca, otc};
 
 const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes what the product reads";
 
@@ -19,6 +20,46 @@ pub(super) fn of_certs(error: &certs::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "find the key that the request for this certificate was made with")
         }
         _ => diagnosis(Exit::Usage, ""),
+    }
+}
+
+pub(super) fn of_otc(error: &otc::Error) -> Diagnosis {
+    use otc::Error as E;
+    match error {
+        E::NoServer => {
+            diagnosis(Exit::Usage, "an engine is configured with `demisto-install engine configure`")
+        }
+        E::NotEncrypted(_) => {
+            diagnosis(Exit::Usage, "nothing has to be done: the server opens it without one")
+        }
+        E::NoDirectory(_) => {
+            diagnosis(Exit::Blocked, "mount it, or correct Server.OneTimeConfPath in /etc/demisto.conf")
+        }
+        E::NoService => diagnosis(Exit::Usage, "leave --restart out"),
+    }
+}
+
+pub(super) fn of_ca(error: &ca::Error) -> Diagnosis {
+    use ca::Error as E;
+    match error {
+        E::NoStore(_) => diagnosis(Exit::Blocked, "install the package ca-certificates there"),
+        E::Unfit { problems, .. } => {
+            let hint =
+                "nothing was changed; leave it out of the file, or get a better one from the authority";
+            let mut found = diagnosis(Exit::Refused, hint);
+            if problems.len() > 1 {
+                found.hints.splice(0..0, problems.iter().cloned());
+            }
+            found
+        }
+        E::Packaged(_) => diagnosis(
+            Exit::Refused,
+            "on Debian `dpkg-reconfigure ca-certificates` deselects it; on RHEL a copy in /etc/pki/ca-trust/source/blocklist",
+        ),
+        E::Shared { .. } => diagnosis(Exit::Usage, "give the file's name: all that it holds goes"),
+        E::Ambiguous(_) => {
+            diagnosis(Exit::Usage, "give the whole path or fingerprint, as `ca list` shows it")
+        }
     }
 }
 

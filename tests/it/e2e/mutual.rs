@@ -17,8 +17,10 @@ use crate::support::installer::{PROGRAM, said, summary};
 const PASS: &str = "Marker.p12-pass";
 /// What the login page says.
 const PAGE: &str = "<h1>Reference product</h1>";
-/// How Chromium tells that the server wants another certificate, or one at all.
-const REFUSED: &str = "Page load failed: net::ERR_BAD_SSL_CLIENT_AUTH_CERT";
+/// How Chromium tells that the server wants another certificate, or one at all. In TLS 1.3 the server closes
+/// when the browser is done already, and the alert may be overtaken by that.
+const REFUSED: [&str; 4] =
+    ["BAD_SSL_CLIENT_AUTH_CERT", "SOCKET_NOT_CONNECTED", "CONNECTION_RESET", "CONNECTION_CLOSED"];
 
 /// Two CAs, and certificates of each.
 struct Desk {
@@ -128,8 +130,10 @@ impl Browser<'_> {
         command.arg(format!("{url}/")).current_dir(self.desk.dir.path());
         command.env_clear().env("HOME", &self.home).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let output = command.stdin(Stdio::null()).output().unwrap();
-        let shown = [output.stdout, output.stderr].concat();
-        String::from_utf8_lossy(&shown).into_owned()
+        // without the complaints that this machine has no desktop
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let errors = errors.lines().filter(|line| !line.contains(":ERROR:dbus/")).collect::<Vec<_>>();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), errors.join("\n"))
     }
 
     /// The size of the picture in pixels, after a look at its first bytes (PNG, section 11.2.2).
@@ -143,6 +147,11 @@ impl Browser<'_> {
         }
         (number(16), number(20))
     }
+}
+
+fn refused(shown: &str) {
+    let told = REFUSED.iter().any(|why| shown.contains(&format!("Page load failed: net::ERR_{why}")));
+    assert!(told && !shown.contains("<h1>"), "{shown}");
 }
 
 /// The two keys of the guide's "Configure Mutual Authentication for the Web UI".
@@ -173,13 +182,13 @@ fn the_page_opens_for_the_imported_certificate_only() {
     assert!(host.lines("client certificate 'CN=alice' (verified)") > 0);
     assert_eq!(alice.picture(), (900, 700));
 
-    let shown = stranger.open(host.port);
-    assert!(shown.contains(REFUSED) && !shown.contains(PAGE), "{shown}");
+    let before = host.lines("peer did not return a certificate");
+    refused(&stranger.open(host.port));
+    assert!(host.lines("peer did not return a certificate") > before, "none was shown");
 
     let before = host.lines("client certificate signed by unknown authority");
     let mallory = desk.browser("mallory-browser", Some("mallory/mallory.p12"));
-    let shown = mallory.open(host.port);
-    assert!(shown.contains(REFUSED) && !shown.contains(PAGE), "{shown}");
+    refused(&mallory.open(host.port));
     assert!(
         host.lines("client certificate signed by unknown authority") > before,
         "it was shown, and refused"

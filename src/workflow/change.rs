@@ -1,0 +1,82 @@
+//! What small changes of an installation have in common.
+
+use anyhow::Result;
+
+use super::{Recorder, Session, install};
+use crate::apply::{self, Context, Secrets};
+use crate::host;
+use crate::manifest::Manifest;
+use crate::plan::{self, Action, AtWork, Current, Plan, Planned, Small, Step};
+use crate::receipt::Receipt;
+use crate::service;
+use crate::verify::Verified;
+
+/// What is installed.
+pub(super) fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
+    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
+    Ok((receipt, manifest))
+}
+
+/// The service of an installation, if systemd runs it here, and whether it is at work.
+pub(super) fn service_of(
+    session: &Session,
+    receipt: &Receipt,
+    seconds: u64,
+) -> Result<Option<(AtWork, bool)>> {
+    let unit = session.site.unit();
+    if !(receipt.units.contains(&unit) && session.is_live() && host::facts().systemd) {
+        return Ok(None);
+    }
+    let running = service::state(&unit)?.is_wanted();
+    let port = install::configured_port(session).unwrap_or(receipt.port);
+    Ok(Some((AtWork { unit, port, seconds }, running)))
+}
+
+/// Which service is started anew with a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// None.
+    Never,
+    /// If it runs.
+    Running,
+    /// Also if it does not run.
+    Always,
+}
+
+/// Plans these steps, and what the service needs to notice.
+pub(super) fn plan_small(
+    session: &Session,
+    action: Action,
+    steps: Vec<(Step, &str)>,
+    (restart, seconds): (Restart, u64),
+) -> Result<Plan> {
+    let (receipt, manifest) = installed(session)?;
+    let found = match restart {
+        Restart::Never => None,
+        _ => service_of(session, &receipt, seconds)?,
+    };
+    let found = found.filter(|(_, running)| *running || restart == Restart::Always);
+    let running = found.as_ref().is_some_and(|(_, running)| *running);
+    let root = session.root.display().to_string();
+    let input = Small {
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        service: found.map(|(service, _)| service),
+        running,
+        steps: steps.into_iter().map(|(step, why)| Planned { step, reason: why.to_owned() }).collect(),
+    };
+    Ok(plan::small(action, input))
+}
+
+/// Carries a plan out and records it; `what` names it in the log.
+pub(super) fn carry_out(
+    session: &Session,
+    recorder: &Recorder,
+    (plan, what): (&Plan, &str),
+    (secrets, owners): (&Secrets, bool),
+) -> Result<()> {
+    let context = Context::new(session.place(), owners, secrets, session.sink);
+    let result = apply::run(plan, &context);
+    recorder.save(&session.root, what, result.as_ref().err());
+    Ok(result?)
+}
