@@ -72,7 +72,7 @@ impl Which {
     pub(super) fn options(&self) -> String {
         let name = self.name.as_ref().map(|name| format!(" --name {name}"));
         let flags = [(self.engine, " --engine"), (self.client, " --client"), (self.listener, " --listener")];
-        let flags = flags.into_iter().filter_map(|(given, flag)| given.then(|| flag.to_owned()));
+        let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
         flags.chain(name).collect()
     }
 

@@ -235,7 +235,7 @@ fn hosts_of_a_live_backup_are_changed_while_both_stand_still() {
          sed -i '0,/{/s//{ \"ui.livebackup\": true,/' /etc/demisto.conf");
     let listen = |name: &str| {
         host.sh(&format!(
-            "systemd-run -q --collect --unit=peer openssl s_server -accept 9443 -cert /root/{name}.pem -key /root/{name}.key
+            "systemd-run -q --collect --unit=peer openssl s_server -www -accept 9443 -cert /root/{name}.pem -key /root/{name}.key
              for i in $(seq 50); do openssl s_client -connect localhost:9443 </dev/null >/dev/null 2>&1 && exit 0; sleep 0.1; done
              exit 1"
         ));
