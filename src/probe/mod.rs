@@ -12,14 +12,15 @@ mod path;
 mod revocation;
 mod row;
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
-use openssl::x509::X509;
 use serde::Serialize;
 
+use crate::certs::check::Severity;
 use crate::certs::key::Key;
 use crate::certs::look::{Certificate, Purpose};
 use crate::sys::clock;
@@ -27,7 +28,7 @@ use crate::sys::tcp::{self, Unreachable};
 use handshake::{End, Outcome, Shake};
 
 pub use revocation::{Policy, Revocation, Status};
-pub use row::{Finding, Row, Severity, Text};
+pub use row::{Finding, Row, Text};
 
 /// Most certificates of a chain that are looked at.
 const CERTIFICATES: usize = 20;
@@ -46,7 +47,7 @@ pub struct Request<'a> {
     /// Who is played.
     pub view: View,
     /// The certificates that are trusted.
-    pub anchors: &'a [X509],
+    pub anchors: &'a [Certificate],
     /// What is shown when a client's certificate is asked for.
     pub client: Option<&'a Client>,
     /// What is done about revocation.
@@ -339,7 +340,7 @@ pub fn probe(request: &Request) -> Result<Report, Error> {
     }
     let old = old_protocols(&report);
     report.findings.extend(old);
-    report.findings.sort_by_key(|finding| finding.severity);
+    report.findings.sort_by_key(|finding| Reverse(finding.severity));
     Ok(report)
 }
 

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::row::{Finding, Row, Severity};
+use super::row::{Finding, Row};
 use super::{Host, View};
+use crate::certs::check::Severity;
 use crate::certs::look::{Certificate, Name};
 
 /// What is wrong with the names of a server's certificate, if something is.

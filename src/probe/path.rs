@@ -8,10 +8,11 @@ use openssl::error::ErrorStack;
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509StoreContext, X509VerifyResult};
+use openssl::x509::{X509StoreContext, X509VerifyResult};
 
 use super::View;
-use super::row::{Finding, Row, Severity};
+use super::row::{Finding, Row};
+use crate::certs::check::Severity;
 use crate::certs::look::{Certificate, Hash, KeyKind as K, Purpose, Usage};
 
 /// Longest way.
@@ -43,7 +44,7 @@ pub(super) enum Problem {
 
 struct Search<'a> {
     served: &'a [Certificate],
-    anchors: &'a [X509],
+    anchors: &'a [Certificate],
     now: Timestamp,
     checks: usize,
     best: Path,
@@ -56,16 +57,17 @@ fn rank(path: &Path) -> (bool, usize, Reverse<usize>) {
 }
 
 /// Finds a way without a problem, else the one with the fewest, one that ends at a trusted certificate first.
-pub(super) fn find(leaf: &Certificate, served: &[Certificate], anchors: &[X509], now: Timestamp) -> Path {
+pub(super) fn find(
+    leaf: &Certificate,
+    served: &[Certificate],
+    anchors: &[Certificate],
+    now: Timestamp,
+) -> Path {
     let mut search = Search { served, anchors, now, checks: 0, best: Path::default() };
     let problems = time(leaf, now).into_iter().collect();
-    let anchored = anchors.iter().any(|anchor| same(anchor, leaf));
+    let anchored = anchors.iter().any(|anchor| anchor.der() == leaf.der());
     search.walk(Path { certificates: vec![leaf.clone()], anchored, problems });
     search.best
-}
-
-fn same(anchor: &X509, certificate: &Certificate) -> bool {
-    anchor.to_der().is_ok_and(|der| der == certificate.der())
 }
 
 impl Search<'_> {
@@ -109,13 +111,12 @@ impl Search<'_> {
 
     /// Who has the issuer's name: the trusted ones, then those who were served.
     fn issuers(&self, of: &Certificate) -> Vec<(Certificate, bool)> {
-        let named = |x509: &&X509| {
-            let order = x509.subject_name().try_cmp(of.x509().issuer_name());
+        let named = |issuer: &&Certificate| {
+            let order = issuer.x509().subject_name().try_cmp(of.x509().issuer_name());
             order.is_ok_and(|order| order.is_eq())
         };
-        let trusted = self.anchors.iter().filter(named).filter_map(|x509| x509.to_der().ok());
-        let trusted = trusted.filter_map(|der| Certificate::from_der(&der).ok()).map(|c| (c, true));
-        let served = self.served.iter().filter(|issuer| named(&issuer.x509())).map(|c| (c.clone(), false));
+        let trusted = self.anchors.iter().filter(named).map(|issuer| (issuer.clone(), true));
+        let served = self.served.iter().filter(named).map(|issuer| (issuer.clone(), false));
         trusted.chain(served).collect()
     }
 }
@@ -233,16 +234,18 @@ fn usages(path: &[Certificate], purpose: &Purpose, view: View) -> Vec<Finding> {
     let name = if *purpose == Purpose::ClientAuth { "clientAuth" } else { "serverAuth" };
     let mut found = Vec::new();
     for (depth, certificate) in path.iter().enumerate() {
-        let listed = certificate.is_for(purpose) || certificate.is_for(&Purpose::Any);
+        let any = certificate.is_for(&Purpose::Any);
+        let listed = certificate.is_for(purpose) || depth > 0 && any;
+        let strict = if view == View::Browser { Severity::Warning } else { Severity::Error };
         let (severity, cause) = match &certificate.purposes {
             _ if depth > 0 && certificate.is_for(&Purpose::OcspSigning) => {
                 (Severity::Error, "it is an authority and has OCSPSigning in its extendedKeyUsage".to_owned())
             }
-            Some(_) if !listed => (Severity::Error, format!("its extendedKeyUsage lacks {name}")),
-            None if depth == 0 => {
-                let severity = if view == View::Browser { Severity::Warning } else { Severity::Error };
-                (severity, format!("it has no extendedKeyUsage, which should hold {name}"))
+            Some(_) if !listed && any => {
+                (strict, format!("its extendedKeyUsage is for any use, and does not name {name}"))
             }
+            Some(_) if !listed => (Severity::Error, format!("its extendedKeyUsage lacks {name}")),
+            None if depth == 0 => (strict, format!("it has no extendedKeyUsage, which should hold {name}")),
             _ => continue,
         };
         let message = Row::IncompatibleUsage.text().message;

@@ -14,7 +14,8 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 use serde::Serialize;
 
-use super::row::{Finding, Row, Severity};
+use super::row::{Finding, Row};
+use crate::certs::check::Severity;
 use crate::certs::look::Certificate;
 use crate::sys::{http, tcp};
 use crate::types::error_chain;

@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::certs::check::Severity;
+
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "`text` says what each means")]
@@ -178,18 +180,6 @@ impl Serialize for Row {
     }
 }
 
-/// How bad something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// The product would not connect, or should not be connected to.
-    Error,
-    /// It works, for now or by chance.
-    Warning,
-    /// Good to know.
-    Note,
-}
-
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -226,8 +216,9 @@ impl Finding {
         self
     }
 
-    /// Something that is not in the table.
-    pub(super) fn other(
+    /// Something that is not in the table: what was seen, why, what helps.
+    #[must_use]
+    pub fn other(
         id: &'static str,
         severity: Severity,
         subject: impl Into<String>,

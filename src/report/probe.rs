@@ -1,7 +1,8 @@
 use std::fmt::Write as _;
 
+use crate::certs::check::Severity;
 use crate::certs::look::Certificate;
-use crate::probe::{Asked, ClientSide, Finding, Report, Severity, Status, View};
+use crate::probe::{Asked, ClientSide, Finding, Report, Status, View};
 
 /// What a probe of a server found.
 #[must_use]
@@ -90,12 +91,7 @@ fn client(text: &mut String, side: &ClientSide) {
 }
 
 fn finding(text: &mut String, finding: &Finding) {
-    let word = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
-    let _ = writeln!(text, "{word}: {}: {}", finding.subject, finding.message);
+    let _ = writeln!(text, "{}: {}: {}", finding.severity, finding.subject, finding.message);
     let _ = writeln!(text, "    cause  {}", finding.cause);
     let _ = writeln!(text, "    fix    {}", finding.fix);
 }

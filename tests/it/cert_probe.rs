@@ -411,6 +411,64 @@ fn rows_that_show_in_what_is_served() {
     assert_eq!(seen.len(), 7, "{seen:?}");
 }
 
+/// Ids of the errors that `cert check` finds in files.
+fn check(files: &[&str], more: &[&str]) -> Vec<String> {
+    let (pki, root) = (Pki::get(), root(&["root"]));
+    let mut command = Command::new(PROGRAM);
+    command.args(["cert", "check", "--output", "json", "--root"]).arg(root.path()).args(more);
+    let output = command.args(files.iter().map(|file| pki.path(file))).output().unwrap();
+    let text = said(&output);
+    let found: Value = serde_json::from_str(text.lines().next().unwrap_or_default())
+        .unwrap_or_else(|e| panic!("{files:?}: {e}: {text}"));
+    let errors = found["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "error");
+    let errors: Vec<String> = errors.map(|f| f["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(output.status.code(), Some(if errors.is_empty() { 0 } else { 4 }), "{files:?}: {text}");
+    errors
+}
+
+#[test]
+fn rows_that_show_in_files_are_found_before_anything_is_installed() {
+    make_bad_ones();
+    signers();
+    let pki = Pki::get();
+    pki.openssl("pkcs8 -topk8 -in client.key -passout pass:Hidden.1 -out checked-locked.key");
+    assert_eq!(
+        check(&["below.pem", "middle.pem", "root.pem", "below.key"], &["--host", "localhost"]),
+        [""; 0]
+    );
+    let mut rows = Vec::new();
+    for (row, files, more, id) in [
+        ("wrong-key", &["good.pem", "root.pem", "other-key.key"][..], &[][..], "key-mismatch"),
+        ("unknown-authority", &["below.pem", "below.key"], &[], "chain-incomplete"),
+        ("expired", &["expired.pem", "root.pem", "expired.key"], &[], "expired"),
+        ("responder-usage", &["plain.pem", "root.pem"], &["--role", "ocsp"], "eku-ocsp"),
+        ("authority-flag", &["by-no-flag.pem", "no-flag.pem"], &[], "ca-flag"),
+        ("authority-flag", &["by-no-sign.pem", "no-sign.pem"], &[], "ca-sign"),
+        ("incompatible-usage", &["client-usage.pem", "root.pem"], &[], "eku-server"),
+        ("incompatible-usage", &["good.pem", "root.pem"], &["--role", "client"], "eku-client"),
+        ("incompatible-usage", &["no-usage.pem", "root.pem"], &[], "eku-absent"),
+        ("incompatible-usage", &["by-ocsp-root.pem", "ocsp-root.pem"], &[], "ca-ocsp-signing"),
+        ("incompatible-usage", &["by-client-only.pem", "client-only.pem", "root.pem"], &[], "ca-purpose"),
+        ("no-names", &["name-only.pem", "root.pem"], &["--host", "127.0.0.1"], "name-mismatch"),
+        ("other-names", &["names.pem", "root.pem"], &["--host", "localhost"], "name-mismatch"),
+        ("other-names", &["wildcard.pem", "root.pem"], &[], "san-wildcard"),
+        ("legacy-common-name", &["no-san.pem", "root.pem"], &[], "common-name-only"),
+        (
+            "client-certificate",
+            &["client.pem", "root.pem", "checked-locked.key"],
+            &["--role", "client"],
+            "key-pkcs8-encrypted",
+        ),
+    ] {
+        let found = check(files, more);
+        assert!(found.iter().any(|found| found == id), "{row} {files:?}: {found:?}");
+        rows.push(row);
+    }
+    rows.dedup();
+    // whether a certificate is revoked, and whether the responder works, is in no file
+    assert_eq!(rows.len(), 10, "{rows:?}");
+}
+
 #[test]
 fn several_rows_may_apply_and_the_first_decides() {
     Pki::get().expired("all-wrong", "root", "subjectAltName=DNS:x\nextendedKeyUsage=clientAuth\n");
@@ -739,6 +797,76 @@ fn the_row_of_a_client_certificate_that_cannot_be_loaded() {
         assert!(found["findings"][0]["cause"].as_str().unwrap().contains(why), "{of}");
         assert_eq!(found["client"]["accepted"], Value::Null, "{of}");
     }
+}
+
+/// What a probe finds with the configuration of the engine `east` in a root of its own.
+fn probe_as_east(target: &str, conf: &Value, key: &str, more: &[&str]) -> (i32, Value, String) {
+    let (pki, root) = (Pki::get(), root(&["root"]));
+    let home = root.path().join("usr/local/demisto/d1_east");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join("d1.conf"), conf.to_string()).unwrap();
+    for (from, to) in [("client.pem", "client.pem"), (key, "client.key")] {
+        fs::copy(pki.path(from), home.join(to)).unwrap();
+        fs::set_permissions(home.join(to), fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "cert",
+        "probe",
+        target,
+        "--installed-conf",
+        "--name",
+        "east",
+        "--output",
+        "json",
+        "--root",
+    ]);
+    let output = command.arg(root.path()).args(more).output().unwrap();
+    let text = said(&output);
+    let last = text.lines().last().unwrap_or_default();
+    let found = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {text}"));
+    (output.status.code().unwrap(), found, text)
+}
+
+#[test]
+fn the_configuration_of_an_engine_is_taken() {
+    let pki = Pki::get();
+    pki.openssl("ec -in client.key -aes256 -passout pass:Hidden.77 -out conf-locked.key");
+    let server = s_server(&["good"], &["-Verify", "1", "-CAfile", &pki.file("root.pem")]);
+    let target = local(server.1);
+    let conf = |keypass: &str, more: Value| {
+        let mut conf = json!({"security": {"client": {"enabled": true}},
+            "security.certificate.client.keypass": keypass, "engine.connection.trust_any_certificate": false,
+            "security.certificate.override.donotverifyservercertificates": false});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            conf[key] = value.clone();
+        }
+        conf
+    };
+    let (code, found, text) = probe_as_east(&target, &conf("Hidden.77", json!({})), "conf-locked.key", &[]);
+    assert_eq!(
+        (code, &found["findings"], &found["client"]["accepted"]),
+        (0, &json!([]), &true.into()),
+        "{text}"
+    );
+    assert!(!text.contains("Hidden.77") && found["revocation"] == json!([]), "{text}");
+
+    let (code, found, text) = probe_as_east(&target, &conf("Hidden.78", json!({})), "conf-locked.key", &[]);
+    assert_eq!((code, ids(&found, "error")), (4, vec!["client-certificate"]), "{text}");
+    assert!(!text.contains("Hidden.78"), "{text}");
+    let (code, found, text) = probe_as_east(&target, &conf("", json!({})), "good.key", &[]);
+    assert_eq!((code, ids(&found, "error")), (4, vec!["client-certificate"]), "{text}");
+
+    let strict = conf("", json!({"security.certificate.verifyrevocation": true}));
+    let (code, found, text) = probe_as_east(&target, &strict, "client.key", &[]);
+    assert_eq!((code, ids(&found, "error")), (4, vec!["ocsp-not-working"]), "{text}");
+    let (code, _, text) = probe_as_east(&target, &strict, "client.key", &["--revocation", "off"]);
+    assert_eq!(code, 0, "{text}");
+
+    let (code, found, text) = probe_as_east(&target, &json!({}), "client.key", &[]);
+    let warnings = ["not-verified", "client-certificate-required"];
+    assert_eq!((code, ids(&found, "warning")), (0, warnings.to_vec()), "{text}");
+    assert_eq!(found["client"]["asked"], "required", "{text}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cli::common::{Common, KeyArgs};
+use crate::cli::common::{Common, KeyArgs, Place};
 use crate::cli::exit::Exit;
 use crate::probe::{Host, Policy, Target, View};
+use crate::product::EngineName;
 use crate::workflow::cert::probe::{self, Options};
 use crate::{prompt, report, sys};
 
@@ -42,9 +43,16 @@ pub(super) struct Args {
     /// Read the passphrase of --client-key from FILE; mode 0600
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_passphrase_file: Option<PathBuf>,
-    /// What to do about revocation (OCSP)
-    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
-    revocation: How,
+    /// Take the client's certificate and what to do about revocation from the configuration of what is
+    /// installed here, and check that its files can be loaded
+    #[arg(long)]
+    installed_conf: bool,
+    /// The engine whose configuration is taken; what has no name unless given
+    #[arg(long, value_name = "ENGINE", requires = "installed_conf")]
+    name: Option<EngineName>,
+    /// What to do about revocation (OCSP); soft unless given here or in the configuration
+    #[arg(long, value_enum, value_name = "HOW")]
+    revocation: Option<How>,
     /// How long each connection may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=300))]
     timeout: u64,
@@ -59,12 +67,11 @@ enum Who {
     Browser,
 }
 
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum How {
     /// Ask nobody
     Off,
     /// Warn when the status cannot be determined
-    #[default]
     Soft,
     /// Fail when the status cannot be determined
     Require,
@@ -72,7 +79,8 @@ enum How {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let place = args.name.clone().map_or(Place::Unnamed, |name| Place::Engine(Some(name)));
+    let session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     let passphrase = match &args.client_passphrase_file {
         Some(file) => Some(prompt::parse_password(sys::fs::read_secret(file, PASSPHRASE_LIMIT)?)?),
         None => None,
@@ -87,11 +95,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         authorities: args.authorities.clone(),
         client: args.client_cert.clone().zip(args.client_key.clone()),
         passphrase,
-        revocation: match args.revocation {
+        revocation: args.revocation.map(|how| match how {
             How::Off => Policy::Off,
             How::Soft => Policy::Soft,
             How::Require => Policy::Require,
-        },
+        }),
+        installed: args.installed_conf,
         limit: Duration::from_secs(args.timeout),
     };
     let found = probe::probe(&session, &options)?;

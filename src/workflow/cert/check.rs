@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::apply;
 use crate::certs::check::{self, File, Finding, Input, Passphrase, Place, Revocation, Role, Severity};
 use crate::certs::forms;
+use crate::certs::key::Key;
 use crate::certs::look::Certificate;
 use crate::certs::request::is_host_name;
 use crate::config;
@@ -104,6 +105,12 @@ impl Set {
     #[must_use]
     pub fn needs_passphrase(&self) -> bool {
         !self.kept && self.passphrase.is_none() && self.files.iter().any(File::is_encrypted)
+    }
+
+    /// The certificates and their key, if it can be opened with what the configuration says.
+    pub(super) fn opened(&self) -> Option<(Vec<Certificate>, Key)> {
+        let key = self.files.iter().find_map(|file| file.open_key(self.passphrase.as_ref()))?;
+        Some((self.files.iter().flat_map(|file| file.chain.certificates.clone()).collect(), key))
     }
 }
 
@@ -224,7 +231,7 @@ pub fn reorder(set: &Set, passphrase: Option<&Secret>, out: &Path) -> Result<usi
 }
 
 /// What the configuration in the root says.
-struct Settings {
+pub(super) struct Settings {
     /// The one of the installation.
     own: String,
     /// The server's, which says whom it lets in.
@@ -232,7 +239,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn read(session: &Session) -> Result<Self> {
+    pub(super) fn read(session: &Session) -> Result<Self> {
         let own = configuration(session, &session.site.config_file())?;
         let server = configuration(session, product::CONFIG_FILE)?;
         Ok(Self { own, server })
@@ -242,7 +249,7 @@ impl Settings {
         config::text(&self.own, key)
     }
 
-    fn is_set(&self, key: &str) -> Option<bool> {
+    pub(super) fn is_set(&self, key: &str) -> Option<bool> {
         [&self.own, &self.server].iter().find_map(|text| config::value(text, key).ok()??.as_bool())
     }
 
@@ -256,7 +263,7 @@ impl Settings {
         list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 
-    fn revocation(&self) -> Revocation {
+    pub(super) fn revocation(&self) -> Revocation {
         let fails = self.is_set("security.certificate.failonunknownrevocationstatus").unwrap_or(true);
         match self.is_set("security.certificate.verifyrevocation").unwrap_or(false) {
             false => Revocation::Off,
@@ -436,7 +443,7 @@ fn strays(session: &Session) -> Result<Vec<String>> {
 }
 
 /// All that the host trusts; nothing where that cannot be read.
-fn anchors(session: &Session) -> Option<Vec<Certificate>> {
+pub(super) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
     let read = |path: &str| match session.is_live() {
         true => sys::fs::read_limited(Path::new(path), BUNDLE_LIMIT),
         false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),

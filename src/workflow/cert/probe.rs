@@ -4,20 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use openssl::x509::X509;
 use zeroize::Zeroizing;
 
+use super::check::{self, Asked, Settings};
+use crate::certs::check::{Revocation, Role, Severity};
+use crate::certs::look::Certificate;
 use crate::certs::{self, look};
-use crate::probe::{self, Client, Finding, Host, Policy, Report, Request, Row, Severity, Target, View};
-use crate::product::under;
+use crate::probe::{self, Client, Finding, Host, Policy, Report, Request, Row, Target, View};
 use crate::sys;
 use crate::types::{Secret, error_chain};
 use crate::workflow::Session;
 
-/// Where the trusted authorities of a host lie in one file: Debian and its kin, RHEL and its kin.
-const STORES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
-/// Largest such file.
-const STORE_LIMIT: u64 = 16 << 20;
 /// Largest file of certificates or key.
 const LIMIT: u64 = 1 << 20;
 
@@ -36,8 +33,10 @@ pub struct Options {
     pub client: Option<(PathBuf, PathBuf)>,
     /// The passphrase of its key.
     pub passphrase: Option<Secret>,
-    /// What is done about revocation.
-    pub revocation: Policy,
+    /// What is done about revocation; as the configuration says, or a warning, unless given.
+    pub revocation: Option<Policy>,
+    /// Whether to do as the configuration of the installation says.
+    pub installed: bool,
     /// How long each connection may take.
     pub limit: Duration,
 }
@@ -47,61 +46,121 @@ pub struct Options {
 #[error("{} holds no certificate in PEM or DER form", .0.display())]
 pub struct NoCertificate(pub PathBuf);
 
+/// What is wrong with a pair when the product cannot even load it: rules of `cert check`.
+const UNLOADABLE: [&str; 15] = [
+    "nothing-inside",
+    "not-pem",
+    "certificate-unreadable",
+    "key-mismatch",
+    "key-form",
+    "key-pkcs8-encrypted",
+    "key-ec-parameters",
+    "key-explicit-curve",
+    "key-cipher",
+    "key-unreadable",
+    "key-passphrase-missing",
+    "key-passphrase-wrong",
+    "file-missing",
+    "file-owner",
+    "path-closed",
+];
+
 /// Looks at a server, with the authorities that the host trusts.
 ///
 /// # Errors
-/// When a file of authorities cannot be used, or the server cannot be reached or does not speak TLS.
+/// When a file of authorities or the configuration cannot be used, nothing is installed whose configuration
+/// is to be used, or the server cannot be reached or does not speak TLS.
 pub fn probe(session: &Session, options: &Options) -> Result<Report> {
-    let mut anchors = host_authorities(session)?;
+    let mut anchors = check::anchors(session).unwrap_or_else(|| {
+        session.sink.warn("no trust store of this host can be read, so none of its authorities counts");
+        Vec::new()
+    });
     for file in &options.authorities {
         anchors.extend(authorities(file)?);
     }
-    let (client, unusable) = match &options.client {
-        None => (None, None),
-        Some((chain, key)) => match load(chain, key, options.passphrase.as_ref()) {
-            Ok(client) => (Some(client), None),
-            Err(why) => (None, Some(why)),
-        },
-    };
+    let mut own = if options.installed { installed(session)? } else { Own::default() };
+    if let Some((chain, key)) = &options.client {
+        match load(chain, key, options.passphrase.as_ref()) {
+            Ok(client) => own.client = Some(client),
+            Err(why) => own.findings.push(why),
+        }
+    }
     let request = Request {
         host: options.target.host.clone(),
         port: options.target.port,
         server_name: options.server_name.clone(),
         view: options.view,
         anchors: &anchors,
-        client: client.as_ref(),
-        revocation: options.revocation,
+        client: own.client.as_ref(),
+        revocation: options.revocation.or(own.revocation).unwrap_or(Policy::Soft),
         limit: options.limit,
     };
     let mut report = probe::probe(&request)?;
-    if let Some(finding) = unusable {
-        // the product reads its own certificate before it connects
-        report.findings.insert(0, finding);
-    }
+    // the product reads its own certificate before it connects
+    own.findings.append(&mut report.findings);
+    own.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    report.findings = own.findings;
     Ok(report)
 }
 
-/// The authorities that the host trusts.
-fn host_authorities(session: &Session) -> Result<Vec<X509>> {
-    for store in STORES {
-        let path = under(&session.root, store);
-        match sys::fs::read_limited(&path, STORE_LIMIT) {
-            Ok(pem) => return Ok(X509::stack_from_pem(&pem).map_err(|_| NoCertificate(path))?),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    session
-        .sink
-        .warn(format!("{} has no trust store, so no authority of it is trusted", session.root.display()));
-    Ok(Vec::new())
+/// What the side that connects brings.
+#[derive(Default)]
+struct Own {
+    client: Option<Client>,
+    revocation: Option<Policy>,
+    findings: Vec<Finding>,
 }
 
-fn authorities(file: &Path) -> Result<Vec<X509>> {
+/// What the configuration of the installation says.
+fn installed(session: &Session) -> Result<Own> {
+    let settings = Settings::read(session)?;
+    let pairs = check::installed(session, &Asked::default())?;
+    let revocation = match settings.revocation() {
+        Revocation::Off => Policy::Off,
+        Revocation::Soft => Policy::Soft,
+        Revocation::Required => Policy::Require,
+    };
+    let mut own = Own { revocation: Some(revocation), ..Own::default() };
+    let any = "engine.connection.trust_any_certificate";
+    let off = "security.certificate.override.donotverifyservercertificates";
+    let unless_false = |key: &str| settings.is_set(key) != Some(false);
+    let open =
+        [off, any].into_iter().find(|key| unless_false(key) && (*key == off || !session.site.is_server()));
+    if let Some(key) = open {
+        let message = "servers' certificates are not verified: it would connect in spite of errors in them";
+        let cause = format!("{key} is not false");
+        let fix = format!("set {key} to false, and `demisto-install ca add` the authorities");
+        let texts = [message, &cause, &fix];
+        own.findings.push(Finding::other(
+            "not-verified",
+            Severity::Warning,
+            session.site.config_file(),
+            texts,
+        ));
+    }
+    let shows = settings.is_set("security.client.enabled") == Some(true);
+    let Some(pair) = pairs.into_iter().find(|pair| shows && pair.role == Role::Client) else {
+        return Ok(own);
+    };
+    let opened = pair.opened();
+    let judged = check::judge(session, pair, None);
+    let unusable = judged.findings.iter().find(|found| UNLOADABLE.contains(&found.id));
+    match unusable {
+        Some(found) => {
+            let message = Row::ClientCertificate.text().message;
+            let finding = Finding::row(Row::ClientCertificate, Severity::Error, &found.file, message);
+            own.findings.push(finding.because(format!("{}: {}", found.what, found.why)));
+        }
+        None => own.client = opened.map(|(chain, key)| Client { chain, key }),
+    }
+    Ok(own)
+}
+
+fn authorities(file: &Path) -> Result<Vec<Certificate>> {
     let bytes = sys::fs::read_limited(file, LIMIT)?;
-    let found = X509::stack_from_pem(&bytes).ok().filter(|found| !found.is_empty());
-    let found = found.or_else(|| X509::from_der(&bytes).ok().map(|one| vec![one]));
-    Ok(found.ok_or_else(|| NoCertificate(file.to_owned()))?)
+    let mut found = look::Chain::parse(&bytes).certificates;
+    found.extend(Certificate::from_der(&bytes));
+    if found.is_empty() { Err(NoCertificate(file.to_owned()).into()) } else { Ok(found) }
 }
 
 /// Reads what is shown when a client's certificate is asked for, or says in the product's words why it cannot be.
