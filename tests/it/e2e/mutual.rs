@@ -1,17 +1,18 @@
-//! Mutual authentication of the web page as a person meets it: a real Chromium, the reference product, and
-//! the certificates that `cert csr` and `cert client` make. The browser runs on this machine, in a mount
+//! Mutual authentication of the web page as a person meets it: a real Chromium, the reference product with
+//! `cert mutual on`, and the certificates that `cert csr` and `cert client` make. The browser runs on this machine, in a mount
 //! namespace of its own in which its policy lies, and with a home of its own.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::reference_product::host::Host;
-use crate::support::installer::{PROGRAM, said, summary};
+use crate::support::installer::{PROGRAM, Tree, Vendor, said, summary};
 
 /// The passphrase of the PKCS#12 files.
 const PASS: &str = "Marker.p12-pass";
@@ -63,16 +64,32 @@ impl Desk {
         self.tool(&format!("{PROGRAM} {line}"))
     }
 
-    /// A server for `localhost` with a certificate of the first CA, which it also trusts.
+    /// The reference product, installed in a root of its own with a certificate of the first CA for
+    /// `localhost`, and trusting that CA.
     fn server(&self) -> Host {
-        let host = Host::new();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let host = Host { root: tempfile::tempdir().unwrap(), port };
         self.program("cert csr --out-dir server --name localhost --key-type ec:p256");
         self.tool(
             "openssl x509 -req -in server/cert.csr -CA ca.pem -CAkey ca.key -copy_extensions copy -days 60 -out leaf.pem",
         );
         let chain = ["leaf.pem", "ca.pem"].map(|file| fs::read(self.path(file)).unwrap()).concat();
-        fs::write(host.path("usr/local/demisto/cert.pem"), chain).unwrap();
-        fs::copy(self.path("server/cert.key"), host.path("usr/local/demisto/cert.key")).unwrap();
+        fs::write(self.path("server/cert.pem"), chain).unwrap();
+        let answers = json!({"accept_eula": true, "port": port, "admin_name": "admin"});
+        fs::write(self.path("answers.json"), answers.to_string()).unwrap();
+        let tree = Tree::new();
+        let version =
+            json!({"product": "demisto", "version": "6.14.0", "build": 7, "schema": 1, "fault": null});
+        tree.put("version.json", version.to_string().as_bytes());
+        let (bundle, vendor, root) = (tree.pack("mutual", &[]), Vendor::get(), host.root.path().display());
+        let (bundle, key) = (bundle.display(), vendor.file("release.asc"));
+        self.program(&format!(
+            "install {bundle} --root {root} --no-owner --key {} --answers answers.json --admin-password-file {} \
+             --cert server/cert.pem --cert-key server/cert.key",
+            key.display(),
+            vendor.file("password").display(),
+        ));
+        fs::create_dir_all(host.path("etc/ssl/certs")).unwrap();
         fs::copy(self.path("ca.pem"), host.path("etc/ssl/certs/ca-certificates.crt")).unwrap();
         host
     }
@@ -154,14 +171,6 @@ fn refused(shown: &str) {
     assert!(told && !shown.contains("<h1>"), "{shown}");
 }
 
-/// The two keys of the guide's "Configure Mutual Authentication for the Web UI".
-fn require_certificates(host: &Host) {
-    let mut conf: Value = serde_json::from_str(&host.read("etc/demisto.conf")).unwrap();
-    conf["security.certificate.override.donotverifyclientcertificates"] = json!(false);
-    conf["server.certificate.clientauthpolicy"] = json!("requireandverify");
-    host.write("etc/demisto.conf", &conf.to_string());
-}
-
 #[test]
 fn the_page_opens_for_the_imported_certificate_only() {
     let desk = Desk::new();
@@ -174,7 +183,8 @@ fn the_page_opens_for_the_imported_certificate_only() {
     assert!(shown.contains(PAGE), "{shown}");
     server.stop();
 
-    require_certificates(&host);
+    let root = host.root.path().display();
+    desk.program(&format!("cert mutual on --root {root} --yes"));
     let server = host.serve();
     let alice = desk.browser("alice-browser", Some("alice/alice.p12"));
     let shown = alice.open(host.port);
@@ -198,7 +208,16 @@ fn the_page_opens_for_the_imported_certificate_only() {
     let shown = alice.open(host.port);
     assert!(shown.contains(PAGE), "{shown}");
     server.stop();
+
+    desk.program(&format!("cert mutual off --root {root} --yes"));
+    let server = host.serve();
+    let shown = stranger.open(host.port);
+    assert!(shown.contains(PAGE), "{shown}");
+    server.stop();
     assert!(!Path::new("/etc/chromium/policies").exists(), "the policy was for these browsers only");
     assert_eq!(host.lines(PASS), 0);
-    summary("mutual", "the page in Chromium: open 1 of 1, refused 2 of 2");
+    summary(
+        "mutual",
+        "the page in Chromium: opened with the imported certificate and before and after mutual authentication, refused without one and with another CA's",
+    );
 }
