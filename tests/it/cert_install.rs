@@ -445,3 +445,60 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     let again = command.arg("--out-dir").arg(pki.path("next")).output().unwrap();
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
 }
+
+#[test]
+fn another_place_is_said_in_the_configuration_and_left_again() {
+    let (root, pki) = (server(), Pki::new());
+    let chain = fs::read(root.at(CHAIN)).unwrap();
+    fs::create_dir_all(root.at("etc/pki/soar")).unwrap();
+    let pair = pki.leaf("one", "serverAuth", 365);
+    let mut command = install(root.path(), &pair);
+    command.args(["--to-chain", "/etc/pki/soar/chain.pem", "--to-key", "/etc/pki/soar/key.pem"]);
+    succeeds(&command.output().unwrap());
+    let value = |root: &Root| -> Value {
+        serde_json::from_slice(&fs::read(root.at("etc/demisto.conf")).unwrap()).unwrap()
+    };
+    let now = value(&root);
+    assert_eq!(now["security.certfile"], "/etc/pki/soar/chain.pem");
+    assert_eq!((&now["security.keyfile"], &now["mine"]), (&"/etc/pki/soar/key.pem".into(), &true.into()));
+    assert_eq!(fs::read(root.at("etc/pki/soar/key.pem")).unwrap(), fs::read(&pair.key).unwrap());
+    assert_eq!(fs::read(root.at(CHAIN)).unwrap(), chain, "the former pair is where it was");
+    // one that is there belongs to somebody
+    root.put("etc/pki/soar/other.key", b"x", 0o600);
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(root.at("etc/pki/soar/other.key"), Some(2), Some(2)).unwrap();
+        let mut command = install(root.path(), &pair);
+        command.args(["--to-chain", "/etc/pki/soar/chain.pem", "--to-key", "/etc/pki/soar/other.key"]);
+        refused(&mut command, &root, 4, &["does not belong to the service"]);
+    }
+    succeeds(&rollback(root.path()).output().unwrap());
+    let now = value(&root);
+    assert_eq!(now["security.certfile"], "/usr/local/demisto/cert.pem");
+    assert_eq!(fs::read(root.at(CHAIN)).unwrap(), chain);
+}
+
+/// Another installer's server has no receipt of this program.
+#[test]
+fn a_server_of_another_installer_gets_a_certificate_as_root() {
+    let (root, pki) = (Root::with_accounts(), Pki::new());
+    for (file, line) in
+        [("etc/passwd", "demisto:x:993:992::/:/bin/false\n"), ("etc/group", "demisto:x:992:\n")]
+    {
+        let text = fs::read_to_string(root.at(file)).unwrap() + line;
+        root.put(file, text.as_bytes(), 0o644);
+    }
+    root.put("usr/local/demisto/server", b"#!/bin/sh\n", 0o755);
+    let pair = pki.leaf("one", "serverAuth", 365);
+    let told = succeeds(&install(root.path(), &pair).output().unwrap());
+    assert!(told.contains("no pair yet that could be kept"), "{told}");
+    is_in_place(&root, &pair);
+    for path in [CHAIN, KEY] {
+        let meta = root.at(path).metadata().unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (993, 992, 0o400), "{path}");
+    }
+    refused(&mut rollback(root.path()), &root, 4, &["no server pair was kept"]);
+    // the wrong owner is put right
+    std::os::unix::fs::chown(root.at(KEY), Some(0), Some(0)).unwrap();
+    succeeds(&install(root.path(), &pair).output().unwrap());
+    assert_eq!(root.at(KEY).metadata().unwrap().uid(), 993);
+}
