@@ -626,6 +626,11 @@ fn files(table: &mut Table<'_>) {
             chain.iter().cloned().chain([damaged]).collect()
         });
     });
+    table.row("in a form of OpenSSL's own", BOTH, (&["not-pem"], Some(FILES)), |set| {
+        arranged(set, |chain| {
+            chain.iter().map(|pem| pem.replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-")).collect()
+        });
+    });
     table.row("key and certificates in one file", BOTH, (&["foreign-block"], None), |set| {
         set.arrange = Box::new(move |chain, key| {
             vec![one("both.pem", [chain.concat().as_bytes(), key.unwrap()].concat())]
