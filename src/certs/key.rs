@@ -20,7 +20,7 @@ use x509_parser::asn1_rs::{Any, FromBer as _, Tag};
 use zeroize::Zeroizing;
 
 use super::pem::{self, Block};
-use super::{openssh, p12};
+use super::{cipher, openssh, p12};
 use crate::types::Secret;
 
 /// Largest file with a key and its certificates, in bytes.
@@ -415,9 +415,8 @@ fn traditional(block: &Block, passphrase: Option<&Secret>) -> Result<PKey<Privat
         return Err(Error::Damaged("its length fits no cipher"));
     }
     let given = |buffer: &mut [u8]| Ok(lend(passphrase, buffer));
-    PKey::private_key_from_pem_callback(block.text.as_bytes(), given).map_err(|errors| {
-        if is_unsupported(&errors) { Error::OldCipher(cipher.to_owned()) } else { Error::WrongPassphrase }
-    })
+    PKey::private_key_from_pem_callback(block.text.as_bytes(), given)
+        .map_err(|errors| cipher::refusal(&errors, cipher::is_modern(cipher), cipher))
 }
 
 fn pkcs8(der: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private>> {
@@ -426,10 +425,8 @@ fn pkcs8(der: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private>> {
     }
     let passphrase = passphrase.ok_or(Error::Encrypted)?;
     let given = |buffer: &mut [u8]| Ok(lend(passphrase, buffer));
-    PKey::private_key_from_pkcs8_callback(der, given).map_err(|errors| {
-        let old = || Error::OldCipher("a cipher of PKCS#5 version 1".to_owned());
-        if is_unsupported(&errors) { old() } else { Error::WrongPassphrase }
-    })
+    PKey::private_key_from_pkcs8_callback(der, given)
+        .map_err(|errors| cipher::refusal(&errors, cipher::names_aes(der), "a cipher of PKCS#5 version 1"))
 }
 
 /// Gives OpenSSL a passphrase in the memory that it wipes.
@@ -442,18 +439,6 @@ fn lend(passphrase: &Secret, buffer: &mut [u8]) -> usize {
         }
         None => 0,
     }
-}
-
-/// Whether OpenSSL lacks a cipher rather than the right passphrase.
-pub(super) fn is_unsupported(errors: &ErrorStack) -> bool {
-    let told = |error: &openssl::error::Error| {
-        error.reason().is_some_and(|reason| {
-            ["unsupported", "unknown cipher", "unsupported encryption", "unknown pbe algorithm"]
-                .iter()
-                .any(|word| reason.eq_ignore_ascii_case(word))
-        })
-    };
-    errors.errors().iter().any(told)
 }
 
 /// Whether a passphrase can have been used.

@@ -141,3 +141,14 @@ proptest! {
         }
     }
 }
+
+/// One of 256 leaves a padding that looks good.
+#[test]
+fn a_wrong_passphrase_is_called_wrong_however_it_decrypts() {
+    let key = ec(Nid::X9_62_PRIME256V1);
+    let locked = key.to_pem(Some(&secret("open sesame"))).unwrap();
+    for number in 0..2000 {
+        let told = why(locked.as_bytes(), Some(&format!("shut {number}")));
+        assert_eq!(told, Error::WrongPassphrase.to_string(), "shut {number}");
+    }
+}
