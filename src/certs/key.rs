@@ -264,7 +264,8 @@ pub struct Found {
 /// # Errors
 /// When it holds none or several.
 pub fn form(bytes: &[u8]) -> Result<Form> {
-    locate(bytes).map(|(form, _)| form)
+    let text = pem::text(bytes);
+    locate(bytes, text.as_deref().map(String::as_str)).map(|(form, _)| form)
 }
 
 /// Opens the private key in a file: PEM or DER, traditional, PKCS#8, PKCS#12 or OpenSSH.
@@ -275,7 +276,8 @@ pub fn form(bytes: &[u8]) -> Result<Form> {
 /// When there is none, it cannot be opened, or it is of a kind that the product does not take. A key that
 /// is too short is read; [`Key::check`] tells.
 pub fn read(bytes: &[u8], passphrase: Option<&Secret>) -> Result<Found> {
-    let (mut form, place) = locate(bytes)?;
+    let text = pem::text(bytes);
+    let (mut form, place) = locate(bytes, text.as_deref().map(String::as_str))?;
     let passphrase = passphrase.filter(|_| form.encrypted);
     if let Some(passphrase) = passphrase {
         check_old(passphrase)?;
@@ -301,14 +303,11 @@ enum Place<'a> {
     OpenSsh(Zeroizing<Vec<u8>>),
 }
 
-fn locate(bytes: &[u8]) -> Result<(Form, Place<'_>)> {
+fn locate<'a>(bytes: &[u8], text: Option<&'a str>) -> Result<(Form, Place<'a>)> {
     if bytes.len() as u64 > LIMIT {
         return Err(Error::Damaged("it is too large for a key"));
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => in_pem(text),
-        _ => in_der(bytes),
-    }
+    text.map_or_else(|| in_der(bytes), in_pem)
 }
 
 fn in_pem(text: &str) -> Result<(Form, Place<'_>)> {
