@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod check;
+mod form;
 pub mod forms;
 pub mod key;
 pub mod look;
