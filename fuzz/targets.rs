@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use demisto_install::bundle::Trailer;
+use demisto_install::certs::check::{self, Input, Passphrase, RULES, Revocation, Role, Severity};
 use demisto_install::config;
 use demisto_install::journal::{self, Journal};
 use demisto_install::makeself::Header;
@@ -184,4 +185,27 @@ pub(crate) fn makeself(bytes: &[u8]) {
         at + archive.length
     });
     assert_eq!(end, bytes.len() as u64);
+}
+
+/// Certificates and keys, of any file. Each finding is of a rule that there is, and a file without a certificate is
+/// never good for authorities.
+pub(crate) fn certificates(bytes: &[u8]) {
+    let files = [check::File::read("file", bytes.to_vec().into())];
+    for role in [Role::Server, Role::Client, Role::Ca, Role::Ocsp] {
+        let found = check::check(&Input {
+            role,
+            files: &files,
+            passphrase: Passphrase::Unknown,
+            names: &["soar.example.test".to_owned()],
+            now: jiff::Timestamp::UNIX_EPOCH,
+            revocation: Revocation::Required,
+            anchors: None,
+        });
+        for finding in &found {
+            assert!(RULES.iter().any(|rule| rule.id == finding.id), "{finding:?}");
+            assert!(!finding.what.is_empty() && finding.file == "file", "{finding:?}");
+        }
+        let nothing = files[0].chain.certificates.is_empty() && !files[0].has_key();
+        assert!(!nothing || found.iter().any(|finding| finding.severity == Severity::Error), "{found:?}");
+    }
 }

@@ -43,7 +43,7 @@ pub fn probed(found: &Report) -> String {
     found.findings.iter().for_each(|finding| self::finding(&mut text, finding));
     text.push_str(match found.findings.first() {
         Some(Finding { severity: Severity::Error, .. }) => "FAILS: ",
-        Some(_) => "works, with a warning: ",
+        Some(_) => "no error, but: ",
         None => "works\n",
     });
     if let Some(first) = found.findings.first() {

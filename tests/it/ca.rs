@@ -352,3 +352,50 @@ fn adding_and_removing_survive() {
     }
     summary("crash-ca", &told.join("\n"));
 }
+
+fn mutual(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = run("cert", root);
+    command.arg("mutual").args(arguments);
+    command
+}
+
+#[test]
+fn only_the_keys_of_mutual_authentication_change_whenever_it_is_cut_off() {
+    let root = crate::otc::server();
+    let conf = root.at("etc/demisto.conf");
+    let text =
+        "{ \"Server\" : {\"HttpsPort\": \"443\",\n\t\"Certificate\": {\"x\": 1} },\n\n \"other\":[1.50 ]}\n";
+    fs::write(&conf, text).unwrap();
+    let mode = conf.symlink_metadata().unwrap().mode();
+    let model = Root::copy(&root);
+    let told = succeeds(&mutual(root.path(), &["on", "--yes", "--policy", "verify"]).output().unwrap());
+    assert!(told.contains("engines, too") && told.contains("next start"), "{told}");
+    let set = fs::read_to_string(&conf).unwrap();
+    let value: Value = serde_json::from_str(&set).unwrap();
+    assert_eq!(value["Server"]["Certificate"]["clientauthpolicy"], "verify");
+    for key in ["security.server.certificate", "security.certificate.override"] {
+        assert_eq!(value[format!("{key}.donotverifyclientcertificates")], false, "{set}");
+    }
+    assert_eq!(conf.symlink_metadata().unwrap().mode(), mode);
+    let show = succeeds(&mutual(root.path(), &["show"]).output().unwrap());
+    assert!(show.contains("verify; certificates are verified"), "{show}");
+
+    // another policy, in the place that the first one has
+    succeeds(&mutual(root.path(), &["on", "--yes", "--policy", "require"]).output().unwrap());
+    let value: Value = serde_json::from_slice(&fs::read(&conf).unwrap()).unwrap();
+    assert_eq!(value["Server"]["Certificate"]["clientauthpolicy"], "require");
+    assert_eq!(value.as_object().unwrap().len(), 2, "nothing is verified");
+    succeeds(&mutual(root.path(), &["off", "--yes"]).output().unwrap());
+    assert_eq!(fs::read_to_string(&conf).unwrap(), text);
+    assert!(succeeds(&mutual(root.path(), &["off", "--yes"]).output().unwrap()).contains("nothing to do"));
+
+    let make = || Root::copy(&model);
+    let on = |root: &Path| mutual(root, &["on", "--yes"]);
+    let sweep = Sweep::new(Change { name: "cert mutual on", root: &make, command: &on });
+    let told = [
+        sweep.each("killed and run again", 1, &|number| sweep.again(number)),
+        sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
+        sweep.each("a call fails", 1, &|number| sweep.fails(number, EIO)),
+    ];
+    summary("crash-mutual", &told.join("\n"));
+}

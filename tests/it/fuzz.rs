@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -21,6 +21,7 @@ const TARGETS: [Target; 12] = [
     ("cpio", targets::cpio),
     ("log", targets::log),
     ("makeself", targets::makeself),
+    ("certificates", targets::certificates),
 ];
 
 /// Changed copies of each file of the corpus.

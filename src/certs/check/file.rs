@@ -9,8 +9,7 @@ use crate::certs::key::{self as private, Form, Key};
 use crate::certs::look::Chain;
 use crate::types::Secret;
 
-/// A file that is to be checked.
-#[derive(Debug)]
+/// A file that is to be checked. What is in it may be secret and is never shown.
 pub struct File {
     /// What it is called.
     pub name: String,
@@ -21,6 +20,12 @@ pub struct File {
     /// The form of its private key, or why the key cannot be read.
     pub(super) key: Option<Result<Form, private::Error>>,
     pub(super) bytes: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("name", &self.name).field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 impl File {
@@ -92,4 +97,18 @@ pub(super) fn check(files: &[File], found: &mut Findings) {
         found.add(&SEVERAL_FILES, (&first.name, "the chain"), "the certificates are in several files");
     }
     key::check_number(files, found);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let pair = crate::certs::self_signed(&["localhost".to_owned()], 1).unwrap();
+        let file = File::read("cert.key", Zeroizing::new(pair.key.as_bytes().to_vec()));
+        assert!(file.has_key() && !file.is_encrypted());
+        let shown = format!("{file:?}");
+        assert!(shown.contains("cert.key") && shown.len() < 300, "{shown}");
+    }
 }

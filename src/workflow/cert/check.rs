@@ -232,10 +232,10 @@ pub fn reorder(set: &Set, passphrase: Option<&Secret>, out: &Path) -> Result<usi
 
 /// What the configuration in the root says.
 pub(super) struct Settings {
-    /// The one of the installation.
-    own: String,
+    /// The one of the installation, which may hold passphrases.
+    own: Zeroizing<String>,
     /// The server's, which says whom it lets in.
-    server: String,
+    server: Zeroizing<String>,
 }
 
 impl Settings {
@@ -296,12 +296,12 @@ impl Settings {
     }
 }
 
-fn configuration(session: &Session, path: &str) -> Result<String> {
+fn configuration(session: &Session, path: &str) -> Result<Zeroizing<String>> {
     let bytes = match read_in(session, path) {
-        Err(e) if e.is_not_found() => return Ok("{}".to_owned()),
+        Err(e) if e.is_not_found() => return Ok(Zeroizing::new("{}".to_owned())),
         other => other?,
     };
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     config::value(&text, config::HTTPS_PORT).with_context(|| format!("{path} cannot be used"))?;
     Ok(text)
 }
@@ -395,20 +395,26 @@ fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
 /// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
 /// directory that stands for another root is no part of the way.
 fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
-    let path = resolved(session, path).unwrap_or_else(|_| under(&session.root, path));
-    let mut closed = Vec::new();
+    let given = under(&session.root, path);
+    let real = resolved(session, path).unwrap_or_else(|_| given.clone());
     let inside =
         |dir: &&Path| dir.starts_with(&session.root) && (session.is_live() || **dir != *session.root);
-    for dir in path.ancestors().skip(1).take_while(inside) {
-        let Some(stat) = sys::fs::stat(dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
+    let above =
+        |path: &Path| path.ancestors().skip(1).take_while(inside).map(Path::to_owned).collect::<Vec<_>>();
+    let mut dirs = above(&given);
+    dirs.extend(above(&real));
+    dirs.sort();
+    dirs.dedup();
+    let mut closed = Vec::new();
+    for dir in dirs {
+        let Some(stat) = sys::fs::stat(&dir)?.filter(|stat| stat.kind == Kind::Dir) else { continue };
         let bit = match stat.ids {
             ids if ids.uid == service.uid => 0o100,
             ids if ids.gid == service.gid => 0o010,
             _ => 0o001,
         };
         if stat.mode & bit == 0 {
-            let shown = dir.strip_prefix(&session.root).unwrap_or(dir);
-            closed.push(format!("/{}", shown.display()));
+            closed.push(format!("/{}", dir.strip_prefix(&session.root).unwrap_or(&dir).display()));
         }
     }
     Ok(closed)

@@ -55,7 +55,10 @@ const KEYS: &str = "openssl verify looks at no private key";
 const FILES: &str = "openssl verify is given single certificates, so how files are made up is unknown to it";
 const PURPOSE: &str = "openssl takes a certificate without extendedKeyUsage for one that may do everything; the guide wants the purpose listed";
 const STRENGTH: &str = "openssl verify applies no security level unless it is told one";
-const CURVES: &str = "openssl knows kinds of keys and curves that the product does not";
+const CURVES: &str = "openssl knows kinds of keys, curves and digests that the product does not";
+const PLAIN: &str =
+    "openssl verify misses no extensions in a leaf without any, and takes it for one that may do everything";
+const FIRST: &str = "openssl verify takes the first certificate for a leaf, and for any purpose";
 const STRICT: &str =
     "-x509_strict refuses what RFC 5280 asks of CAs only, and what the product and browsers accept";
 const REVOKED: &str = "openssl verify asks no OCSP responder";
@@ -291,6 +294,9 @@ fn leaves(table: &mut Table<'_>) {
     table.row("key for agreement only", BOTH, (&["key-usage"], Some(USAGE)), |set| {
         set.leaf().set("keyUsage", "critical,keyAgreement");
     });
+    table.row("addresses that the CA does not have", BOTH, (&["chain-refused"], None), |set| {
+        set.leaf().set("sbgp-ipAddrBlock", "IPv4:10.0.0.0/8");
+    });
     table.row("no keyUsage", BOTH, (&[], None), |set| set.leaf().unset("keyUsage"));
     table.row("the leaf is a CA", BOTH, (&["leaf-is-ca"], None), |set| {
         set.leaf().set("basicConstraints", "critical,CA:TRUE");
@@ -320,7 +326,7 @@ fn every(table: &mut Table<'_>) {
         set.inter().digest = "md5"
     });
     table.row("MD5 in the root", &[1], (&["hash-refused"], Some(STRENGTH)), |set| set.root().digest = "md5");
-    table.row("SHA-224 in the leaf", BOTH, (&["hash-refused"], Some(STRENGTH)), |set| {
+    table.row("SHA-224 in the leaf", BOTH, (&["hash-refused"], Some(CURVES)), |set| {
         set.leaf().digest = "sha224"
     });
     table.row("SHA-1 in the leaf", BOTH, (&["hash-sha1"], None), |set| set.leaf().digest = "sha1");
@@ -350,7 +356,7 @@ fn every(table: &mut Table<'_>) {
         set.leaf().key = "explicit";
         set.key = None;
     });
-    table.row("version 1", BOTH, (&["version"], Some(EXTENSION)), |set| set.leaf().version_1 = true);
+    table.row("version 1", BOTH, (&["version"], Some(PLAIN)), |set| set.leaf().version_1 = true);
     table.row("negative serial number", BOTH, (&["serial-negative"], Some(SERIALS)), |set| {
         "-5".clone_into(&mut set.leaf().serial)
     });
@@ -685,7 +691,7 @@ fn roles(table: &mut Table<'_>) {
         set.anchors = Some(vec![vec![set.root().clone()]]);
         arranged(set, |chain| vec![chain[0].clone()]);
     });
-    table.row("a leaf among authorities", DEEP, (&["ca-flag", "ca-sign"], Some(PURPOSE)), |set| {
+    table.row("a leaf among authorities", DEEP, (&["ca-flag", "ca-sign"], Some(FIRST)), |set| {
         set.role = Role::Ca;
         set.key = None;
         set.names.clear();
@@ -695,7 +701,7 @@ fn roles(table: &mut Table<'_>) {
         authorities(set);
         set.root().set("extendedKeyUsage", "OCSPSigning,serverAuth");
     });
-    table.row("an authority for mail", DEEP, (&["ca-purpose"], Some(PURPOSE)), |set| {
+    table.row("an authority for mail", DEEP, (&["ca-purpose"], Some(FIRST)), |set| {
         authorities(set);
         set.root().set("extendedKeyUsage", "emailProtection");
     });
