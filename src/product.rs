@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod authorities;
+mod pair;
 mod site;
 
 use std::path::{Path, PathBuf};
 
 pub use authorities::TrustLayout;
+pub use pair::{KEPT_CHAIN, KEPT_KEY, KEPT_RECORD, PairKind, PairPaths};
 use serde::{Deserialize, Serialize};
 pub use site::{ENGINES, EngineName, NameError, Site};
 

@@ -6,7 +6,7 @@ use crate::product;
 use crate::retained::{self, Retained};
 use crate::sys::dir::{self, Dir};
 
-const PRIVATE: u32 = 0o700;
+pub(super) const PRIVATE: u32 = 0o700;
 
 /// Gathers copies in `path`: receipt, manifest, signatures, configuration, units.
 pub(super) fn perform(context: &Context, path: &str, retained: &Retained) -> Result<()> {
@@ -32,7 +32,7 @@ pub(super) fn perform(context: &Context, path: &str, retained: &Retained) -> Res
 }
 
 /// Copies a file with its owner and mode; an absent one is fine.
-fn copy(context: &Context, path: &str, to: &Dir, name: &str) -> Result<()> {
+pub(super) fn copy(context: &Context, path: &str, to: &Dir, name: &str) -> Result<()> {
     let (dir, source) = match open_parent(context.root, path) {
         Err(Error::Sys(e)) if e.is_not_found() => return Ok(()),
         other => other?,

@@ -8,6 +8,7 @@ mod accounts;
 mod again;
 mod authorities;
 mod carry;
+mod certificate;
 mod configuration;
 mod connection;
 mod error;

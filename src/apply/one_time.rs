@@ -253,12 +253,10 @@ pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
 /// the configuration, too, and would else have us write elsewhere.
 fn open(context: &Context, path: &str) -> Result<(Dir, String)> {
     let (dir, name) = open_parent(context.root, path)?;
-    let service = context.ids(Owner::Demisto)?;
-    let foreign = match service {
-        Some(ids) => dir.stat_self()?.ids.uid != ids.uid,
-        None => false,
-    };
-    if path != product::ONE_TIME_FILE && foreign {
+    if path != product::ONE_TIME_FILE
+        && let Some(service) = context.ids(Owner::Demisto)?
+        && dir.stat_self()?.ids.uid != service.uid
+    {
         return Err(Error::OneTime { path: dir.path_of(&name), why: "its directory is not the service's" });
     }
     Ok((dir, name))
@@ -339,8 +337,11 @@ pub(super) fn undo(path: &str, before: &Before, context: &Context, journal: &Jou
     }
 }
 
-/// Removes the file, and with it what it says.
+/// Removes the file, and with it what it says. Also where its directory or the service's account is gone.
 pub(super) fn clear(context: &Context, path: &str) -> Result<()> {
+    if !context.at(path).parent().is_some_and(Path::is_dir) {
+        return Ok(());
+    }
     let (dir, name) = open(context, path)?;
     scrub(context, &dir, &name);
     remove::file(context, path)

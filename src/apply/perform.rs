@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::files::{open, open_parent};
 use super::{
-    Context, Error, Result, accounts, authorities, carry, configuration, connection, keep, one_time, package,
-    remove, repair, snapshot, stage, switch,
+    Context, Error, Result, accounts, authorities, carry, certificate, configuration, connection, keep,
+    one_time, package, remove, repair, snapshot, stage, switch,
 };
 use crate::journal::Before;
 use crate::plan::Step;
@@ -57,6 +57,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
         Step::SwitchTree { from, to, .. } => switch::perform(context, from, to, before),
         Step::CarryOver { from, to } => carry::perform(context, from, to, before),
         Step::KeepState { path, retained } => keep::perform(context, path, retained),
+        Step::KeepPair { path, pair } => certificate::keep(context, path, pair),
         Step::PutBack { path, copy } => {
             keep::put_back(context, path, copy)?;
             reload_if_unit(context, path)

@@ -61,6 +61,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             Ok(Before::Nothing)
         }
         Step::RemoveOwned { .. }
+        | Step::KeepPair { .. }
         | Step::DropSnapshot { .. }
         | Step::RegisterPackage { .. }
         | Step::UnregisterPackage { .. }

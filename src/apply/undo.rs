@@ -59,7 +59,7 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
         (Step::CarryOver { to, .. }, Before::Carried { list }) => {
             carry::drop_copies(context, to, list, journal)
         }
-        (Step::KeepState { path, .. }, _) => remove::whole(context, path),
+        (Step::KeepState { path, .. } | Step::KeepPair { path, .. }, _) => remove::whole(context, path),
         (Step::EnableUnit { unit }, Before::Unit { enabled: false, .. }) => {
             Ok(service::disable(context.root, unit)?)
         }

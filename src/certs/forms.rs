@@ -84,9 +84,9 @@ pub fn read(bytes: &[u8], passphrase: Option<&Secret>) -> Result<Contents> {
         Err(key::Error::NoKey) => {}
         Err(error) => return Err(error.into()),
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => contents.add_pem(text)?,
-        _ => contents.add_der(bytes, passphrase)?,
+    match pem::text(bytes) {
+        Some(text) => contents.add_pem(&text)?,
+        None => contents.add_der(bytes, passphrase)?,
     }
     if contents.key.is_none() && contents.certificates.is_empty() {
         return Err(Error::Nothing);

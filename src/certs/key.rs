@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 pub use super::form::{Form, Problem, Syntax};
 use super::pem::{self, Block};
-use super::{openssh, p12};
+use super::{cipher, openssh, p12};
 use crate::types::Secret;
 
 /// Largest file with a key and its certificates, in bytes.
@@ -82,9 +82,6 @@ pub enum Error {
 /// A result of reading or writing a key.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Ciphers of `DEK-Info` that OpenSSL still opens without its legacy module.
-const OPENED: [&str; 4] = ["DES-EDE3-CBC", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC"];
-
 /// What kind of key it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,7 +137,8 @@ pub struct Found {
 /// # Errors
 /// When it holds none or several.
 pub fn form(bytes: &[u8]) -> Result<Form> {
-    locate(bytes).map(|(form, _)| form)
+    let text = pem::text(bytes);
+    locate(bytes, text.as_deref().map(String::as_str)).map(|(form, _)| form)
 }
 
 /// Opens the private key in a file: PEM or DER, traditional, PKCS#8, PKCS#12 or OpenSSH.
@@ -151,7 +149,8 @@ pub fn form(bytes: &[u8]) -> Result<Form> {
 /// When there is none, it cannot be opened, or it is of a kind that the product does not take. A key that
 /// is too short is read; [`Key::check`] tells.
 pub fn read(bytes: &[u8], passphrase: Option<&Secret>) -> Result<Found> {
-    let (mut form, place) = locate(bytes)?;
+    let text = pem::text(bytes);
+    let (mut form, place) = locate(bytes, text.as_deref().map(String::as_str))?;
     let passphrase = passphrase.filter(|_| form.encrypted);
     if let Some(passphrase) = passphrase {
         check_old(passphrase)?;
@@ -177,14 +176,11 @@ enum Place<'a> {
     OpenSsh(Zeroizing<Vec<u8>>),
 }
 
-fn locate(bytes: &[u8]) -> Result<(Form, Place<'_>)> {
+fn locate<'a>(bytes: &[u8], text: Option<&'a str>) -> Result<(Form, Place<'a>)> {
     if bytes.len() as u64 > LIMIT {
         return Err(Error::Damaged("it is too large for a key"));
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => in_pem(text),
-        _ => in_der(bytes),
-    }
+    text.map_or_else(|| in_der(bytes), in_pem)
 }
 
 fn in_pem(text: &str) -> Result<(Form, Place<'_>)> {
@@ -291,12 +287,9 @@ fn traditional(block: &Block, passphrase: Option<&Secret>) -> Result<PKey<Privat
     if !sealed {
         return Err(Error::Damaged("its length fits no cipher"));
     }
-    if !OPENED.contains(&cipher) {
-        return Err(Error::OldCipher(cipher.to_owned()));
-    }
     let given = |buffer: &mut [u8]| Ok(lend(passphrase, buffer));
-    // also when a wrong passphrase, by chance, leaves something that only fails later, one time in 256
-    PKey::private_key_from_pem_callback(block.text.as_bytes(), given).map_err(|_| Error::WrongPassphrase)
+    PKey::private_key_from_pem_callback(block.text.as_bytes(), given)
+        .map_err(|errors| cipher::refusal(&errors, cipher::is_modern(cipher), cipher))
 }
 
 fn pkcs8(der: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private>> {
@@ -305,10 +298,8 @@ fn pkcs8(der: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private>> {
     }
     let passphrase = passphrase.ok_or(Error::Encrypted)?;
     let given = |buffer: &mut [u8]| Ok(lend(passphrase, buffer));
-    PKey::private_key_from_pkcs8_callback(der, given).map_err(|errors| {
-        let old = || Error::OldCipher("a cipher of PKCS#5 version 1".to_owned());
-        if is_unsupported(&errors) { old() } else { Error::WrongPassphrase }
-    })
+    PKey::private_key_from_pkcs8_callback(der, given)
+        .map_err(|errors| cipher::refusal(&errors, cipher::names_aes(der), "a cipher of PKCS#5 version 1"))
 }
 
 /// Gives OpenSSL a passphrase in the memory that it wipes.
@@ -321,18 +312,6 @@ fn lend(passphrase: &Secret, buffer: &mut [u8]) -> usize {
         }
         None => 0,
     }
-}
-
-/// Whether OpenSSL lacks a cipher rather than the right passphrase.
-pub(super) fn is_unsupported(errors: &ErrorStack) -> bool {
-    let told = |error: &openssl::error::Error| {
-        error.reason().is_some_and(|reason| {
-            ["unsupported", "unknown cipher", "unsupported encryption", "unknown pbe algorithm"]
-                .iter()
-                .any(|word| reason.eq_ignore_ascii_case(word))
-        })
-    };
-    errors.errors().iter().any(told)
 }
 
 /// Whether a passphrase can have been used.

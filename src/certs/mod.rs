@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod check;
+mod cipher;
 mod form;
 pub mod forms;
 pub mod key;
@@ -149,6 +150,29 @@ pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result
     }
     found.key.check()?;
     if found.key.fits(leaf) { Ok(()) } else { Err(Error::Mismatch) }
+}
+
+/// Whether a key needs a passphrase.
+#[must_use]
+pub fn is_encrypted(key: &str) -> bool {
+    key::form(key.as_bytes()).is_ok_and(|form| form.encrypted)
+}
+
+/// Whether a passphrase opens a key.
+#[must_use]
+pub fn opens(key: &str, passphrase: &Secret) -> bool {
+    key::read(key.as_bytes(), Some(passphrase)).is_ok()
+}
+
+/// Host names and addresses of a chain's leaf.
+///
+/// # Errors
+/// When the text holds no certificate.
+pub fn names(chain: &str) -> Result<Vec<String>> {
+    let chain = look::Chain::parse(chain.as_bytes());
+    let leaf = chain.certificates.first().ok_or(Error::Chain("the file holds no certificate"))?;
+    let is_host = |name: &&look::Name| matches!(name, look::Name::Dns(_) | look::Name::Ip(_));
+    Ok(leaf.names.iter().filter(is_host).map(ToString::to_string).collect())
 }
 
 /// Checks the public key of a server, which an engine is given: base64 of the DER form of an RSA key,

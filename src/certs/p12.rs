@@ -9,7 +9,8 @@ use openssl::x509::X509;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::key::{Error, Key, Result, check_old, is_unsupported};
+use super::cipher::is_unsupported;
+use super::key::{Error, Key, Result, check_old};
 use super::look::Certificate;
 use crate::types::Secret;
 

@@ -22,6 +22,13 @@ pub(super) struct Block<'a> {
     pub(super) content: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// A PEM file as text, in whatever encoding the words around the blocks are; none for other files.
+pub(super) fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
+    is_pem.then(|| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
+}
+
 /// The blocks of a file. One that has no end is left out.
 pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();

@@ -20,10 +20,12 @@ use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Extension, X509Name, X509NameBuilder, X509Req, X509v3Context};
+use openssl::x509::{
+    X509, X509Extension, X509Name, X509NameBuilder, X509NameEntryRef, X509Req, X509v3Context,
+};
 
 use super::key::{CURVES, Key, Kind, MIN_RSA_BITS};
-use super::look::{Certificate, Purpose, Usage};
+use super::look::{Certificate, KeyKind, Purpose, Usage};
 use super::{Error, Result};
 
 /// Most bits of an RSA key that is made.
@@ -80,6 +82,18 @@ impl fmt::Display for KeyType {
 }
 
 impl KeyType {
+    /// The kind that a certificate's key has, if the product takes it.
+    #[must_use]
+    pub fn like(certificate: &Certificate) -> Self {
+        let key = &certificate.key;
+        let curve = |(nid, _): &(Nid, &str)| nid.short_name().ok() == key.curve.as_deref();
+        match key.kind {
+            KeyKind::Rsa if (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&key.bits) => Self::Rsa(key.bits),
+            KeyKind::Ec => CURVES.iter().position(curve).map_or_else(Self::default, Self::Ec),
+            _ => Self::default(),
+        }
+    }
+
     /// Makes a key. A long RSA key takes a minute.
     ///
     /// # Errors
@@ -167,6 +181,20 @@ const PARTS: [(&str, Nid); 8] = [
     ("DC", Nid::DOMAINCOMPONENT),
     ("emailAddress", Nid::PKCS9_EMAILADDRESS),
 ];
+
+impl Subject {
+    /// The one of a certificate; parts that have no name here are left out.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        let entries = certificate.x509().subject_name().entries();
+        let part = |entry: &X509NameEntryRef| {
+            let nid = entry.object().nid();
+            let known = PARTS.iter().any(|(_, part)| *part == nid);
+            entry.data().to_string().ok().filter(|_| known).map(|text| (nid, text))
+        };
+        Self(entries.filter_map(part).collect())
+    }
+}
 
 impl FromStr for Subject {
     type Err = String;

@@ -18,7 +18,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_ca, of_certs, of_key, of_make, of_otc};
+use certificates::{of_ca, of_certs, of_key, of_make, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
 
@@ -114,6 +114,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_journal))
         .or_else(|| error.downcast_ref().map(of_retained))
         .or_else(|| error.downcast_ref().map(of_certs))
+        .or_else(|| error.downcast_ref().map(of_pair))
         .or_else(|| error.downcast_ref().map(of_key))
         .or_else(|| error.downcast_ref().map(of_otc))
         .or_else(|| error.downcast_ref().map(of_ca))

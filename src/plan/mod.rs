@@ -4,6 +4,7 @@
 //! gives the same plan, and no field of it can hold a secret.
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod changes;
 mod engine;
 mod error;
@@ -18,6 +19,7 @@ mod step;
 mod uninstall;
 mod upgrade;
 
+pub use certificate::{NewPair, PairChange, pair_change};
 pub use changes::Changes;
 pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
@@ -66,6 +68,10 @@ pub enum Action {
     Restore,
     /// The server or an engine gets another configuration, or other keys.
     Configure,
+    /// Another certificate and key.
+    Certificate,
+    /// The certificate and key that were there before.
+    CertificateRollback,
     /// Something is put into the one-time configuration, or that is removed.
     OneTime,
     /// Other authorities are trusted.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{OnConflict, Setting};
-use crate::product::{Owner, SnapshotReason, TrustLayout};
+use crate::product::{Owner, PairPaths, SnapshotReason, TrustLayout};
 use crate::retained::Retained;
 use crate::types::{Digest, Mode, human_bytes};
 
@@ -124,6 +124,11 @@ pub enum Step {
     KeepState {
         path: String,
         retained: Box<Retained>,
+    },
+    /// `path` becomes a directory with copies of both files and a record of where they were.
+    KeepPair {
+        path: String,
+        pair: PairPaths,
     },
     MergeConfig {
         path: String,
@@ -286,7 +291,8 @@ impl Step {
             Self::KeepState { retained, .. } => {
                 format!("keep what belongs to {} for a rollback", retained.name())
             }
-            Self::PutBack { path, .. } => format!("put {path} back as it was"),
+            Self::KeepPair { pair, .. } => format!("keep copies of {} and {}", pair.chain, pair.key),
+            Self::PutBack { path, copy } => format!("put the copy {copy} in the place of {path}"),
             Self::RestoreLabels { paths } => format!("restore SELinux labels of {}", paths.join(", ")),
             Self::EnableUnit { unit } => format!("enable {unit}"),
             Self::StartUnit { unit } => format!("start {unit}"),

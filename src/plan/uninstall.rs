@@ -70,6 +70,9 @@ pub fn uninstall(input: &Uninstall) -> Result<Plan> {
         if site.is_server() && input.survey.present.contains(product::SNAPSHOT_DIR) {
             kept.push(product::SNAPSHOT_DIR.to_owned());
         }
+        if input.survey.present.contains(&site.kept_pairs()) {
+            kept.push(site.kept_pairs());
+        }
         let kept = kept.join(", ");
         plan.notes.push(format!("kept: {kept}, and what others put into {}", site.tree()));
         plan.notes.push("--purge removes these, too; later they have to be removed by hand".to_owned());
@@ -164,6 +167,13 @@ fn purge(input: &Uninstall, plan: &mut Plan) {
     if site.name().is_none() && input.survey.present.contains(snapshots) {
         let step = Step::RemoveTree { trash: trash(snapshots), path: snapshots.to_owned() };
         plan.push(step, "--purge, and they are copies of the data");
+    }
+    let pairs = site.kept_pairs();
+    if input.survey.present.contains(&pairs) {
+        plan.push(
+            Step::RemoveTree { trash: trash(&pairs), path: pairs },
+            "--purge, and they hold private keys",
+        );
     }
     for path in [site.config_file(), site.former_config()] {
         plan.push(Step::RemoveFile { path }, "--purge");

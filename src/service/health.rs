@@ -5,7 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use openssl::ssl::{self, HandshakeError, SslConnector, SslMethod, SslRef, SslVerifyMode, SslVersion};
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    self, ConnectConfiguration, HandshakeError, SslConnector, SslMethod, SslRef, SslVerifyMode, SslVersion,
+};
 use serde::Serialize;
 
 use super::logs::{self, Place, Reach};
@@ -70,11 +73,7 @@ fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Res
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let tcp = Bounded::connect(&address, limit).map_err(|e| format!("port {port}: {e}"))?;
     let tls = |_| format!("port {port} is open but does not speak TLS 1.2 or later");
-    let mut builder = SslConnector::builder(SslMethod::tls()).map_err(tls)?;
-    builder.set_verify(SslVerifyMode::NONE);
-    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(tls)?;
-    let config = builder.build().configure().map_err(tls)?.verify_hostname(false);
-    let mut stream = match config.connect("localhost", tcp) {
+    let mut stream = match handshake().map_err(tls)?.connect("localhost", tcp) {
         Ok(stream) => stream,
         Err(HandshakeError::Failure(failed)) if is_refusal(failed.error(), failed.ssl()) => {
             return Ok(Probe::turned_away(failed.ssl()));
@@ -97,6 +96,24 @@ fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Res
     let problem =
         if answers { None } else { Some(format!("port {port} answers, but not with a good HTTP status")) };
     Ok(Probe { answers, wants_certificate: false, status, certificate, version, problem })
+}
+
+/// A handshake that judges no certificate.
+fn handshake() -> Result<ConnectConfiguration, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls())?;
+    builder.set_verify(SslVerifyMode::NONE);
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    Ok(builder.build().configure()?.verify_hostname(false))
+}
+
+/// SHA-256 of the certificate that is shown on a connection, whoever shows it; nothing when none is.
+#[must_use]
+pub fn shown_on(tcp: Bounded) -> Option<Digest> {
+    match handshake().ok()?.connect("localhost", tcp) {
+        Ok(stream) => certificate(stream.ssl()),
+        Err(HandshakeError::Failure(failed)) => certificate(failed.ssl()),
+        Err(_) => None,
+    }
 }
 
 /// The text `key` of a JSON object, if it could be a version.

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::cert::pair::read_pair;
 use super::install::{self, Next, Offer};
 use super::{Error, Recorder, Session, package, require_approved, upgrade};
 use crate::apply::{self, Context, Secrets};
@@ -15,7 +16,7 @@ use crate::certs;
 use crate::config;
 use crate::host::{self, Survey};
 use crate::plan::{self, Given, Plan, Service};
-use crate::product::{self, Site, under};
+use crate::product::{self, PairKind, PairPaths, Site, under};
 use crate::receipt::Receipt;
 use crate::sys;
 use crate::types::{Digest, Mode, Secret, error_chain};
@@ -24,10 +25,6 @@ use crate::types::{Digest, Mode, Secret, error_chain};
 const LIMIT: u64 = 1 << 20;
 const CONFIG_MODE: Mode = Mode::new(0o640);
 const KEY_MODE: Mode = Mode::new(0o400);
-/// Names of the pair that the engine shows to the server (guide, table "X509v3 certificates settings").
-const CLIENT: (&str, &str) = ("client.pem", "client.key");
-/// Names of the pair that it shows to those who connect to it.
-const LISTENER: (&str, &str) = ("d1.pem", "d1.key");
 
 /// What an engine may be given.
 #[derive(Debug, Clone)]
@@ -86,13 +83,10 @@ pub fn gather(session: &Session, options: &Options) -> Result<Gift> {
     if let Some(config) = &gift.config {
         gift.notes.extend(notes(config, site));
     }
-    for (pair, names, key) in [
-        (&options.client, CLIENT, "security.certificate.client.keypass"),
-        (&options.listener, LISTENER, "security.keypass"),
-    ] {
+    for (pair, kind) in [(&options.client, PairKind::Client), (&options.listener, PairKind::Listener)] {
         let Some((chain, private)) = pair else { continue };
-        let passphrase = config::text(&text, key).map(Secret::from);
-        gift.add_pair(site, (chain, private), names, passphrase.as_ref())?;
+        let passphrase = config::text(&text, kind.passphrase_key()).map(Secret::from);
+        gift.add_pair(site.pair(kind), (chain, private), passphrase.as_ref())?;
     }
     Ok(gift)
 }
@@ -151,18 +145,14 @@ impl Gift {
 
     fn add_pair(
         &mut self,
-        site: &Site,
+        at: PairPaths,
         (chain, key): (&Path, &Path),
-        names: (&str, &str),
         passphrase: Option<&Secret>,
     ) -> Result<()> {
-        let text = String::from_utf8(sys::fs::read_limited(chain, LIMIT)?);
-        let text = text.map_err(|_| certs::Error::Chain("it is not PEM"))?;
-        let private = install::read_key(key)?;
+        let (text, private) = read_pair(chain, key)?;
         certs::check_pair(&text, &private, passphrase)?;
-        let at = |name: &str| format!("{}/{name}", site.tree());
-        self.add(at(names.0), (chain, KEY_MODE), text.as_bytes());
-        self.add(at(names.1), (key, KEY_MODE), private.as_bytes());
+        self.add(at.chain, (chain, KEY_MODE), text.as_bytes());
+        self.add(at.key, (key, KEY_MODE), private.as_bytes());
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use zeroize::Zeroizing;
 
+use super::cert::pair::read_pair;
 use super::log::Recorder;
 use super::{Error, Session, drift, package, require_approved, upgrade, wrapper};
 use crate::apply::{self, Context, Secrets};
@@ -189,7 +190,7 @@ fn certificate(options: &Options, facts: &Facts) -> Result<Certificate> {
         names.retain(|name| seen.insert(name.clone()));
         return Ok(Certificate::SelfSigned(names));
     };
-    let encrypted = read_key(key)?.contains("ENCRYPTED");
+    let encrypted = certs::is_encrypted(&read_key(key)?);
     Ok(Certificate::Given { chain: chain.display().to_string(), encrypted })
 }
 
@@ -204,17 +205,15 @@ pub(super) fn read_key(path: &Path) -> Result<Zeroizing<String>> {
 /// # Errors
 /// When the pair is unfit, or its passphrase is missing or wrong.
 pub fn check_certificate(options: &Options, passphrase: Option<&Secret>) -> Result<()> {
-    read_pair(options, passphrase).map(drop)
+    given_pair(options, passphrase).map(drop)
 }
 
 /// A certificate chain and its private key.
 type Pair = (String, Zeroizing<String>);
 
-fn read_pair(options: &Options, passphrase: Option<&Secret>) -> Result<Option<Pair>> {
+fn given_pair(options: &Options, passphrase: Option<&Secret>) -> Result<Option<Pair>> {
     let Some((chain, key)) = &options.certificate else { return Ok(None) };
-    let chain = String::from_utf8(sys::fs::read_limited(chain, 1 << 20)?)
-        .map_err(|_| certs::Error::Chain("it is not PEM"))?;
-    let key = read_key(key)?;
+    let (chain, key) = read_pair(chain, key)?;
     certs::check_pair(&chain, &key, passphrase)?;
     Ok(Some((chain, key)))
 }
@@ -225,7 +224,7 @@ fn read_pair(options: &Options, passphrase: Option<&Secret>) -> Result<Option<Pa
 /// When the certificate or its key is unfit.
 pub fn secrets(options: &Options, password: Secret, passphrase: Option<Secret>) -> Result<Secrets> {
     let mut secrets = Secrets { admin_password: Some(password), passphrase, ..Secrets::default() };
-    if let Some((chain, key)) = read_pair(options, secrets.passphrase.as_ref())? {
+    if let Some((chain, key)) = given_pair(options, secrets.passphrase.as_ref())? {
         (secrets.chain, secrets.key) = (Some(chain), Some(key));
     }
     Ok(secrets)

@@ -17,8 +17,13 @@ use crate::types::Digest;
 pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let site = &session.site;
-    let wanted =
-        [site.retained_tree(), site.retained_state(), product::SNAPSHOT_DIR.to_owned(), site.low_port_file()];
+    let wanted = [
+        site.retained_tree(),
+        site.retained_state(),
+        product::SNAPSHOT_DIR.to_owned(),
+        site.low_port_file(),
+        site.kept_pairs(),
+    ];
     let survey = host::survey(&session.root, site, &wanted)?;
     let live = session.is_live() && host::facts().systemd;
     let engines = session.other_engines()?;

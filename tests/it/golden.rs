@@ -15,7 +15,7 @@ use demisto_install::journal::{self, Before, Ending, Entry, Journal, Recovery};
 use demisto_install::manifest::{Manifest, Unverified};
 use demisto_install::pack::signer::Signer as SigningKey;
 use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
-use demisto_install::product::{self, Owner, Site, SnapshotReason, TrustLayout};
+use demisto_install::product::{self, Owner, PairKind, Site, SnapshotReason, TrustLayout};
 use demisto_install::receipt::{self, Receipt};
 use demisto_install::retained::Retained;
 use demisto_install::trust::Policy;
@@ -379,6 +379,10 @@ fn steps_of_changes() -> Vec<Step> {
                 config_after: Some(Digest::of(b"{}")),
                 snapshot: Some(text("/var/lib/demisto-install/snapshots/6.12.0-1-0a1b2c3d")),
             }),
+        },
+        Step::KeepPair {
+            path: Site::default().kept_pair_new(PairKind::Server),
+            pair: Site::default().pair(PairKind::Server),
         },
         Step::MergeConfig {
             path: conf.clone(),

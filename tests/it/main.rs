@@ -19,6 +19,7 @@ mod cert_make;
 mod cert_probe;
 mod clone;
 mod crash;
+mod crash_cert;
 mod crash_engine;
 mod crash_repair;
 mod crash_snapshot;

@@ -254,3 +254,20 @@ fn adding_and_clearing_survive_at_every_point() {
 fn root_with_waiting(root: &Root) {
     root.put(FILE, br#"{"keypass": "Kq7-former"}"#, 0o400);
 }
+
+/// Whatever of the service is gone already must not keep the rest from being removed.
+#[test]
+fn a_server_whose_data_are_gone_can_be_removed() {
+    let root = server();
+    fs::remove_dir_all(root.at("var/lib/demisto")).unwrap();
+    succeeds(&run("uninstall", root.path()).arg("--yes").output().unwrap());
+
+    // what waits goes with a server, and not only by its name
+    let root = Root::furnished();
+    succeeds(&Vendor::get().install(root.path()).output().unwrap());
+    let waits = fs::File::open(root.at(FILE)).unwrap();
+    succeeds(&run("uninstall", root.path()).arg("--yes").output().unwrap());
+    assert!(!root.at(FILE).exists());
+    let left = std::io::read_to_string(waits).unwrap();
+    assert!(!left.is_empty() && left.bytes().all(|byte| byte == 0), "it was not overwritten");
+}

@@ -1,4 +1,4 @@
-//! A password and a private key go from where they are given to where the product reads them, and
+//! Passwords, passphrases and private keys go from where they are given to where the product reads them, and
 //! nowhere else: not to a message, a record, a log, another program, or a file that others can read.
 
 use std::fs::{self, Permissions};
@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::cert_install::{self, Pair, Pki};
 use crate::support::installer::{Root, Vendor, run, said};
 use crate::support::pgp::need;
 
@@ -146,9 +147,12 @@ fn a_refused_password_is_not_repeated() {
 
 /// The calls of an installation with owners, other programs included.
 fn traced(marker: &Marker, root: &Root, fault: &str) -> (Output, String) {
+    trace_of(&marker.install(root), &marker.dir.path().join("trace"), fault)
+}
+
+/// The calls of a command and of all that it starts, with arguments and environment, in the file `trace`.
+fn trace_of(call: &Command, trace: &Path, fault: &str) -> (Output, String) {
     need("strace", "strace");
-    let trace = marker.dir.path().join("trace");
-    let call = marker.install(root);
     let mut strace = Command::new("/usr/bin/strace");
     strace.args([
         "-f",
@@ -159,7 +163,7 @@ fn traced(marker: &Marker, root: &Root, fault: &str) -> (Output, String) {
         "-e",
         "trace=execve,%file,write,pwrite64,writev,fchmod,fchmodat,sendto",
     ]);
-    strace.arg("-o").arg(&trace).arg(call.get_program());
+    strace.arg("-o").arg(trace).arg(call.get_program());
     strace.args(call.get_args().filter(|argument| *argument != "--no-owner")).stdin(Stdio::null());
     if !fault.is_empty() {
         strace.env("DEMISTO_INSTALL_FAULT_AT", fault);
@@ -262,4 +266,121 @@ fn a_failed_run_leaves_no_secret() {
         }
     }
     assert!(seen > 0, "no kill came between the writing of a secret and the end");
+}
+
+/// A root whose server has an encrypted key, and a pair with another one that replaces it. Both passphrases are
+/// markers.
+struct Passphrases {
+    root: Root,
+    pki: Pki,
+    pair: Pair,
+    old: String,
+    new: String,
+}
+
+impl Passphrases {
+    fn new(root: Root) -> Self {
+        let pki = Pki::new();
+        let marker = |what: &str| format!("{what}-9-{:016x}", RandomState::new().hash_one(what));
+        let (old, new) = (marker("Old"), marker("New"));
+        let former = pki.locked("old", &old);
+        let mut first = cert_install::install(root.path(), &former);
+        cert_install::succeeds(
+            &first.arg("--passphrase-file").arg(pki.path("old.passphrase")).output().unwrap(),
+        );
+        fs::remove_file(root.at(ONE_TIME)).unwrap(); // as the server does
+        let pair = pki.locked("new", &new);
+        Self { root, pki, pair, old, new }
+    }
+
+    fn install(&self, root: &Root) -> Command {
+        let mut command = cert_install::install(root.path(), &self.pair);
+        command.arg("--passphrase-file").arg(self.pki.path("new.passphrase"));
+        command.arg("--old-passphrase-file").arg(self.pki.path("old.passphrase"));
+        command
+    }
+
+    fn quiet(&self, output: &Output) {
+        for bytes in [&output.stdout, &output.stderr] {
+            assert!(!holds(bytes, &self.old) && !holds(bytes, &self.new), "{}", said(output));
+        }
+    }
+}
+
+#[test]
+fn passphrases_are_in_the_one_time_configuration_only() {
+    let all = Passphrases::new(cert_install::server());
+    for format in ["text", "json"] {
+        let root = Root::copy(&all.root);
+        let output = all.install(&root).args(["--dry-run", "--output", format]).output().unwrap();
+        all.quiet(&output);
+        let output = all.install(&root).args(["--output", format]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        all.quiet(&output);
+        assert_eq!(holders(&root, &all.new), [(ONE_TIME.to_owned(), 0o400)]);
+        assert_eq!(holders(&root, &all.old), []);
+        assert!(root.at("var/log/demisto/install.log").exists());
+        // refusals do not repeat them
+        let mut wrong = cert_install::rollback(root.path());
+        wrong.arg("--passphrase-file").arg(all.pki.path("new.passphrase")).args(["--output", format]);
+        let output = wrong.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        all.quiet(&output);
+    }
+}
+
+/// While the run lasts the old one lies where only root can look, so that a recovery can go back.
+#[test]
+fn a_failed_change_of_the_key_leaves_the_old_passphrase_to_the_server_only() {
+    let all = Passphrases::new(cert_install::server());
+    let log = all.pki.path("points");
+    let root = Root::copy(&all.root);
+    assert!(all.install(&root).env("DEMISTO_INSTALL_FAULT_LOG", &log).status().unwrap().success());
+    let count = fs::read_to_string(&log).unwrap().lines().count();
+    let (mut backups, mut put_back) = (0, 0);
+    for point in (1..=count).step_by(2) {
+        for fault in [point.to_string(), format!("{point}:5")] {
+            let root = Root::copy(&all.root);
+            let output = all.install(&root).env("DEMISTO_INSTALL_FAULT_AT", &fault).output().unwrap();
+            all.quiet(&output);
+            for (path, mode) in [holders(&root, &all.old), holders(&root, &all.new)].concat() {
+                let backup = path.starts_with("var/lib/demisto-install/journal/backup/");
+                backups += usize::from(backup);
+                let one_time = path.starts_with("var/lib/demisto/") && path.contains("otc.conf.json");
+                assert!(
+                    (one_time && mode == 0o400) || (backup && mode & 0o077 == 0),
+                    "{fault}: {path} {mode:o}"
+                );
+            }
+            all.quiet(&run("recover", root.path()).output().unwrap());
+            let old = holders(&root, &all.old);
+            put_back += old.len();
+            assert!(old.is_empty() || old == [(ONE_TIME.to_owned(), 0o400)], "{fault}: {old:?}");
+            let new = holders(&root, &all.new);
+            assert!(
+                new.is_empty() || (new == [(ONE_TIME.to_owned(), 0o400)] && old.is_empty()),
+                "{fault}: {new:?}"
+            );
+        }
+    }
+    assert!(backups > 0 && put_back > 0, "no fault came between the writing of a secret and the end");
+}
+
+#[test]
+fn no_call_shows_a_passphrase_as_root() {
+    let root = Root::with_accounts();
+    let marker = Marker::new();
+    let call = marker.install(&root);
+    let mut with_owners = Command::new(call.get_program());
+    with_owners.args(call.get_args().filter(|argument| *argument != "--no-owner"));
+    cert_install::succeeds(&with_owners.output().unwrap());
+    fs::remove_file(root.at(ONE_TIME)).unwrap();
+    let all = Passphrases::new(root);
+    let (output, trace) = trace_of(&all.install(&all.root), &all.pki.path("trace"), "");
+    assert!(output.status.success(), "{}", said(&output));
+    let shows = |secret: &str| trace.lines().filter(|line| line.contains(secret)).collect::<Vec<_>>();
+    let (new, old) = (shows(&all.new), shows(&all.old));
+    let is_write = |line: &&str, to: &str| line.contains("write(") && line.contains(to);
+    assert!(new.len() == 1 && is_write(&new[0], ".otc.conf.json.demisto-install."), "{new:#?}");
+    assert!(old.len() == 1 && is_write(&old[0], "/journal/backup/"), "{old:#?}");
 }

@@ -62,8 +62,8 @@ fn validity(item: &Item<'_>, now: Timestamp, found: &mut Findings) {
     } else if from > now {
         found.add(&NOT_YET_VALID, item.at(), format!("it is valid from {from} on"));
     } else if until < soon {
-        let days = until.duration_since(now).as_hours() / 24;
-        found.add(&EXPIRES_SOON, item.at(), format!("it expires on {until}, in {days} days"));
+        // not in how many days: plans that quote it do not change by themselves
+        found.add(&EXPIRES_SOON, item.at(), format!("it expires on {until}"));
     }
 }
 

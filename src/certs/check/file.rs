@@ -87,7 +87,7 @@ pub(super) fn check(files: &[File], found: &mut Findings) {
             found.add(&NOTHING_INSIDE, at, "it holds neither a certificate nor a private key");
         }
         let foreign: Vec<&str> = file.chain.others.iter().map(String::as_str).collect();
-        if !file.chain.certificates.is_empty() && !foreign.is_empty() {
+        if file.odd.is_empty() && !file.chain.certificates.is_empty() && !foreign.is_empty() {
             let what = format!("beside certificates it holds {}", foreign.join(", "));
             found.add(&FOREIGN_BLOCK, at, what);
         }

@@ -58,6 +58,17 @@ impl Shown {
         }
     }
 
+    fn install(self, made: &Made) -> String {
+        let (chain, key) = (made.key.with_extension("pem"), made.key.display());
+        let chain = chain.display();
+        match self {
+            Self::Server => format!("demisto-install cert install --chain {chain} --key {key}"),
+            Self::Client => {
+                format!("demisto-install engine configure --client-cert {chain} --client-key {key}")
+            }
+        }
+    }
+
     fn stem(self) -> &'static str {
         match self {
             Self::Server => "cert",
@@ -85,7 +96,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     order.refuse_existing(&["key", "csr"])?;
     order.passphrase = args.passphrase.get()?;
     let made = make::csr(&order, &*sink)?;
-    common.result(&text(&made, args.role), &json!({ "changed": true, "made": made }));
+    common.result(
+        &text(&made, args.role.role(), &args.role.install(&made)),
+        &json!({ "changed": true, "made": made }),
+    );
     Ok(Exit::Done.into())
 }
 
@@ -109,21 +123,15 @@ fn ask_names(known: Vec<String>) -> Result<Vec<String>> {
     Ok(line.split_whitespace().map(str::to_owned).collect())
 }
 
-fn text(made: &Made, role: Shown) -> String {
+/// What was made, and what comes next; `install` is the command that installs it.
+pub(super) fn text(made: &Made, role: Role, install: &str) -> String {
     let lock = if made.encrypted { ", encrypted" } else { "" };
     let request = made.request.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let key = made.key.display();
-    let chain = made.key.with_extension("pem");
+    let (key, chain) = (made.key.display(), made.key.with_extension("pem"));
     let chain = chain.display();
-    let install = match role {
-        Shown::Server => format!("demisto-install cert install --chain {chain} --key {key}"),
-        Shown::Client => {
-            format!("demisto-install engine configure --client-cert {chain} --client-key {key}")
-        }
-    };
     let check = match role {
-        Shown::Server => "server",
-        Shown::Client => "client",
+        Role::Server => "server",
+        Role::Client => "client",
     };
     format!(
         "{key}  private key, {}{lock}\n{request}  request for {}\n\nNext:\n\

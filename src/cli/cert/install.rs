@@ -1,15 +1,220 @@
-//! `cert install`.
+//! `cert install`: another certificate and key, which count only when the service shows them.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde_json::json;
 
-use crate::cli::common::Common;
+use crate::cli::approval::Approval;
+use crate::cli::ask;
+use crate::cli::common::{Common, KeyArgs, Place};
+use crate::cli::exit::Exit;
+use crate::cli::install::HEALTH_SECONDS;
+use crate::cli::passphrase::{self, OpenArgs};
+use crate::event::EventSink;
+use crate::probe::Target;
+use crate::product::{EngineName, PairKind, PairPaths, under};
+use crate::sys;
+use crate::workflow::Session;
+use crate::workflow::cert::install::{self, Change, Installed, Options, Source};
+use crate::workflow::cert::live_backup::Other;
 
 /// Arguments of `cert install`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The certificate chain (PEM): leaf, intermediates, root
+    #[arg(long, value_name = "FILE")]
+    chain: PathBuf,
+    /// Its private key (PEM); mode 0600
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Put the chain here instead of its usual place, and say so in the configuration
+    #[arg(long, value_name = "PATH", requires = "to_key")]
+    to_chain: Option<String>,
+    /// Put the key here instead of its usual place, and say so in the configuration
+    #[arg(long, value_name = "PATH", requires = "to_chain")]
+    to_key: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    secrets: SecretArgs,
+    #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
+    approval: Approval,
+}
 
-pub(super) fn run(_common: &Common, _args: &Args) -> Result<ExitCode> {
-    bail!("not built yet")
+/// Whose pair it is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Which {
+    /// The pair of an engine
+    #[arg(long)]
+    engine: bool,
+    /// The engine's name; the one without a name unless given
+    #[arg(long, value_name = "NAME", requires = "engine")]
+    name: Option<EngineName>,
+    /// The pair that the engine shows to the server
+    #[arg(long, requires = "engine")]
+    client: bool,
+    /// The pair that the engine shows to those who connect to it [default]
+    #[arg(long, requires = "engine", conflicts_with = "client")]
+    listener: bool,
+}
+
+impl Which {
+    pub(super) fn session<'a>(&self, common: &Common, sink: &'a dyn EventSink) -> Result<Session<'a>> {
+        let place = if self.engine { Place::Engine(self.name.clone()) } else { Place::Unnamed };
+        common.session_in(&KeyArgs::default(), sink, place)
+    }
+
+    /// As they were given.
+    pub(super) fn options(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!(" --name {name}"));
+        let flags = [(self.engine, " --engine"), (self.client, " --client"), (self.listener, " --listener")];
+        let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned());
+        flags.chain(name).collect()
+    }
+
+    pub(super) fn kind(&self, session: &Session) -> PairKind {
+        match (session.site.is_server(), self.client) {
+            (true, _) => PairKind::Server,
+            (false, true) => PairKind::Client,
+            (false, false) => PairKind::Listener,
+        }
+    }
+}
+
+/// Where passphrases come from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct SecretArgs {
+    #[command(flatten)]
+    open: OpenArgs,
+    /// Read the passphrase of the key that is replaced from FILE; it is needed to go back
+    #[arg(long, value_name = "FILE")]
+    old_passphrase_file: Option<PathBuf>,
+    /// Go on without it: if the new pair fails, the old key may have to be unlocked by hand
+    #[arg(long, conflicts_with = "old_passphrase_file")]
+    no_way_back: bool,
+    /// Have the product keep the passphrase encrypted (security.keypass.encrypt)
+    #[arg(long)]
+    encrypt_keypass: bool,
+}
+
+/// What becomes of the service.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct StartArgs {
+    /// Leave the service stopped
+    #[arg(long)]
+    no_start: bool,
+    /// How long the service may take to answer or connect, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = HEALTH_SECONDS)]
+    health_timeout: u64,
+    /// There is a live backup, although ui.livebackup does not say so
+    #[arg(long)]
+    live_backup: bool,
+    /// Where the other host of the live backup listens; it has to be stopped
+    #[arg(long, value_name = "HOST:PORT")]
+    peer: Option<Target>,
+}
+
+impl Args {
+    fn source(&self) -> Source {
+        Source::Files { chain: self.chain.clone(), key: self.key.clone() }
+    }
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let to = args.to_chain.clone().zip(args.to_key.clone());
+    let to = to.map(|(chain, key)| PairPaths { chain, key });
+    let sink = common.sink();
+    let session = args.which.session(common, &*sink)?;
+    args.approval.begin(&session)?;
+    let options = options(&session, args.source(), (&args.which, &args.secrets, &args.start));
+    carry_out(common, &session, Options { to, ..options }, &args.secrets, &args.approval)
+}
+
+pub(super) fn options(
+    session: &Session,
+    source: Source,
+    (which, secrets, start): (&Which, &SecretArgs, &StartArgs),
+) -> Options {
+    Options {
+        kind: which.kind(session),
+        source,
+        to: None,
+        start: !start.no_start && session.is_live(),
+        seconds: start.health_timeout,
+        encrypt_keypass: secrets.encrypt_keypass,
+        no_way_back: secrets.no_way_back,
+        other: Other { exists: start.live_backup, at: start.peer.clone() },
+    }
+}
+
+/// What `install`, `renew` and `rollback` have in common: passphrases, checks, the plan, and what came of it.
+pub(super) fn carry_out(
+    common: &Common,
+    session: &Session,
+    options: Options,
+    secrets: &SecretArgs,
+    approval: &Approval,
+) -> Result<ExitCode> {
+    let mut change = install::gather(session, options)?;
+    if change.gives_passphrase() && !install::encrypts_keypass(session)? {
+        let asks = !approval.is_unattended() && sys::tty::is_interactive();
+        let question = "Have the product keep the passphrase encrypted (security.keypass.encrypt)?";
+        let encrypt = secrets.encrypt_keypass || (asks && ask::confirm(question, true)?);
+        change.encrypt_keypass(encrypt);
+    }
+    unlock(session, &mut change, secrets, approval)?;
+    let Some(plan) = install::plan(session, &mut change)? else { return Ok(nothing_to_do(common)) };
+    if !approval.decide(common, &plan, ("Change it?", false))? {
+        return Ok(Exit::Done.into());
+    }
+    if approval.is_unattended() {
+        plan.notes.iter().for_each(|note| session.sink.note(note.clone())); // else the plan has shown them
+    }
+    match install::run(session, &mut change, plan.digest())? {
+        None => Ok(nothing_to_do(common)),
+        Some(done) => {
+            common.result(&told(session, &done), &json!({ "changed": true, "certificate": done }));
+            Ok(Exit::Done.into())
+        }
+    }
+}
+
+/// Gathers the passphrases that are needed, and checks the pair.
+fn unlock(session: &Session, change: &mut Change, args: &SecretArgs, approval: &Approval) -> Result<()> {
+    let locked = change.locked_key().filter(|_| change.gives_passphrase()).map(str::to_owned);
+    let question = format!("Passphrase of {}", locked.as_deref().unwrap_or_default());
+    let passphrase = args.open.get(&question, locked.is_some())?;
+    change.unlock(session, passphrase)?;
+    if let Some(path) = &args.old_passphrase_file {
+        return change.unlock_old(session, passphrase::from_file(path)?);
+    }
+    let asks = !approval.is_unattended() && !args.no_way_back && sys::tty::is_interactive();
+    if let Some(key) = change.locked_old_key(session)?.filter(|_| asks) {
+        let question = format!("Passphrase of {}, which is replaced (to go back if need be)", key.display());
+        change.unlock_old(session, ask::secret(&question)?)?;
+    }
+    Ok(())
+}
+
+pub(super) fn nothing_to_do(common: &Common) -> ExitCode {
+    common.result("this pair is in its place; nothing to do\n", &json!({ "changed": false }));
+    Exit::Done.into()
+}
+
+fn told(session: &Session, done: &Installed) -> String {
+    let at = |path: &str| under(&session.root, path).display().to_string();
+    let state = match (done.started, done.served) {
+        (true, true) => "a handshake showed the new certificate",
+        (true, false) => "the engine is up with the new pair",
+        (false, _) => "the service is not started",
+    };
+    let mut text = format!("{} and {} are the new pair; {state}\n", at(&done.pair.chain), at(&done.pair.key));
+    if let Some(kept) = &done.kept {
+        text.push_str(&format!("the pair before is kept in {kept}; `cert rollback` puts it back\n"));
+    }
+    text
 }

@@ -1,15 +1,69 @@
-//! `cert renew`.
+//! `cert renew`: the next certificate with the same names. A self-signed one is made and installed; for one of
+//! a CA a new key and a request are written.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde_json::json;
 
+use super::csr;
+use super::install::{self, SecretArgs, StartArgs, Which};
+use crate::certs::SELF_SIGNED_DAYS;
+use crate::cli::approval::Approval;
 use crate::cli::common::Common;
+use crate::cli::exit::Exit;
+use crate::cli::passphrase::NewArgs;
+use crate::workflow::Session;
+use crate::workflow::cert::install::{Error, Source};
+use crate::workflow::cert::make;
+use crate::workflow::cert::pair::{is_self_made, next_order};
 
 /// Arguments of `cert renew`
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Write a new key and a request for a CA to DIR, with names, subject and kind of key as they are now
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: NewArgs,
+    /// How long a self-signed certificate is valid, in days
+    #[arg(long, value_name = "DAYS", default_value_t = SELF_SIGNED_DAYS, conflicts_with = "out_dir",
+          value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    start: StartArgs,
+    #[command(flatten)]
+    approval: Approval,
+}
 
-pub(super) fn run(_common: &Common, _args: &Args) -> Result<ExitCode> {
-    bail!("not built yet")
+pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let sink = common.sink();
+    let session = args.which.session(common, &*sink)?;
+    if let Some(dir) = &args.out_dir {
+        return request(common, &session, args, dir);
+    }
+    args.approval.begin(&session)?;
+    if !is_self_made(&session, args.which.kind(&session))? {
+        return Err(Error::NotSelfMade.into());
+    }
+    let (source, secrets) = (Source::Made { days: args.days }, SecretArgs::default());
+    let options = install::options(&session, source, (&args.which, &secrets, &args.start));
+    install::carry_out(common, &session, options, &secrets, &args.approval)
+}
+
+/// Nothing of what is installed changes: the CA has the next word.
+fn request(common: &Common, session: &Session, args: &Args, dir: &Path) -> Result<ExitCode> {
+    let mut order = next_order(session, args.which.kind(session), dir)?;
+    order.refuse_existing(&["key", "csr"])?;
+    order.passphrase = args.passphrase.get()?;
+    let made = make::csr(&order, session.sink)?;
+    let (chain, key) = (made.key.with_extension("pem"), made.key.display());
+    let which = args.which.options();
+    let install = format!("demisto-install cert install{which} --chain {} --key {key}", chain.display());
+    let text = csr::text(&made, order.wish.role, &install);
+    common.result(&text, &json!({ "changed": true, "made": made }));
+    Ok(Exit::Done.into())
 }

@@ -3,7 +3,7 @@
 use super::{Diagnosis, diagnosis};
 use crate::certs::{self, key};
 use crate::cli::exit::Exit;
-use crate::workflow::cert::make;
+use crate::workflow::cert::{install, make};
 use crate::workflow::{ca, otc};
 
 const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes what the product reads";
@@ -81,6 +81,45 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
         _ => "",
     };
     diagnosis(Exit::Usage, hint)
+}
+
+pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
+    use install::Error as E;
+    match error {
+        E::Unfit { findings } => {
+            let mut hints: Vec<String> = findings.iter().map(|finding| finding.fix.clone()).collect();
+            hints.dedup();
+            Diagnosis { exit: Exit::Blocked, hints }
+        }
+        E::OtherHost => diagnosis(
+            Exit::Usage,
+            "--no-start on both hosts, then once more without it on both; or --peer HOST:PORT, which is looked at first",
+        ),
+        E::OtherRuns { .. } => diagnosis(
+            Exit::Blocked,
+            "stop it first: `systemctl stop demisto` there; then --no-start on both hosts",
+        ),
+        E::NotSelfMade => {
+            diagnosis(Exit::Usage, "--out-dir DIR says where the new key and the request for the CA go")
+        }
+        E::OtherKept { .. } => diagnosis(Exit::Blocked, ""),
+        E::NothingKept(_) => diagnosis(Exit::Blocked, "`cert install` puts another pair in place"),
+        E::NoPair { .. } => diagnosis(Exit::Blocked, "`cert install` puts one there"),
+        E::Place { .. } => diagnosis(
+            Exit::Blocked,
+            "choose the place with --to-chain and --to-key: in a directory that only root can change",
+        ),
+        E::OldPassphrase(_) => diagnosis(
+            Exit::Usage,
+            "give --old-passphrase-file FILE; or --no-way-back, if nobody knows it any more",
+        ),
+        E::WrongOldPassphrase(_) => diagnosis(Exit::Usage, ""),
+        E::EnginePassphrase { .. } => diagnosis(
+            Exit::Usage,
+            "an engine has no one-time configuration: give it a d1.conf with the passphrase by `engine configure \
+             --conf FILE`, or a key without one (`cert convert --plain`)",
+        ),
+    }
 }
 
 pub(super) fn of_make(error: &make::Error) -> Diagnosis {

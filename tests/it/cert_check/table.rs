@@ -626,6 +626,18 @@ fn files(table: &mut Table<'_>) {
             chain.iter().cloned().chain([damaged]).collect()
         });
     });
+    table.row("words of another encoding around the blocks", BOTH, (&[], None), |set| {
+        set.arrange = Box::new(move |chain, key| {
+            let words = b"friendlyName: Z\xfcrich\n".as_slice();
+            let named = |(name, bytes): Given| (name, [words, &bytes, words].concat());
+            usual(chain, key).into_iter().map(named).collect()
+        });
+    });
+    table.row("in a form of OpenSSL's own", BOTH, (&["not-pem"], Some(FILES)), |set| {
+        arranged(set, |chain| {
+            chain.iter().map(|pem| pem.replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-")).collect()
+        });
+    });
     table.row("key and certificates in one file", BOTH, (&["foreign-block"], None), |set| {
         set.arrange = Box::new(move |chain, key| {
             vec![one("both.pem", [chain.concat().as_bytes(), key.unwrap()].concat())]

@@ -29,7 +29,7 @@ const INSTALL: &str =
     "engine install --name x --conf /root/d1.conf --require-fips --answers /root/answers.json --yes";
 
 /// A server and an engine, both of the first release; further ones lie in `/root`.
-fn both(name: &str) -> Container {
+pub(super) fn both(name: &str) -> Container {
     let host = Container::up(name);
     Bundle::with(&V1).put(&host);
     host.sh(UNATTENDED);
@@ -45,7 +45,7 @@ fn pid(host: &Container) -> String {
 }
 
 /// The engine is whole, and connected.
-fn is_well(host: &Container, release: &str) {
+pub(super) fn is_well(host: &Container, release: &str) {
     let told = host.sh("/root/demisto-install engine status --name x");
     assert!(told.contains(release) && told.contains("Connected  yes"), "{told}");
     host.sh("/root/demisto-install engine verify --name x");

@@ -477,6 +477,7 @@ impl Root {
             allowed.extend(names.map(|name| format!("{STATE}{name}")));
         }
         allowed.extend(engines(&entries));
+        allowed.extend(pairs(&entries, STATE));
         allowed.extend(["/snapshots", "/demisto.conf.former"].map(|name| format!("{STATE}{name}")));
         let bad = |path: &String| {
             let name = path.rsplit('/').next().unwrap_or_default();
@@ -489,6 +490,20 @@ impl Root {
     }
 }
 
+/// What may be there of pairs of certificate and key that were replaced: whole ones.
+fn pairs(entries: &BTreeMap<String, String>, state: &str) -> Vec<String> {
+    let top = format!("{state}/certificates");
+    let mut allowed = Vec::new();
+    for pair in ["server", "client", "listener"].map(|kind| format!("{top}/{kind}")) {
+        let names = ["", "/chain.pem", "/key.pem", "/pair.json"].map(|name| format!("{pair}{name}"));
+        if names.iter().all(|name| entries.contains_key(name)) {
+            allowed.extend(names);
+            allowed.push(top.clone());
+        }
+    }
+    allowed
+}
+
 /// What may be there of the engines with names.
 fn engines(entries: &BTreeMap<String, String>) -> Vec<String> {
     let top = format!("{STATE}/engines");
@@ -498,6 +513,7 @@ fn engines(entries: &BTreeMap<String, String>) -> Vec<String> {
         let state = format!("{top}/{name}");
         let mut may = |names: &[&str]| allowed.extend(names.iter().map(|rest| format!("{state}{rest}")));
         may(&["", "/journal", "/journal/last.jsonl"]);
+        let kept = pairs(entries, &state);
         if entries.contains_key(&format!("{state}/receipt.json")) {
             may(&["/receipt.json", "/manifest.json", "/manifest.sig"]);
         }
@@ -511,6 +527,7 @@ fn engines(entries: &BTreeMap<String, String>) -> Vec<String> {
             may(&["/retained/manifest.sig", "/retained/demisto.conf", "/retained/units"]);
             allowed.push(format!("{state}/retained/units/d1_{name}.service"));
         }
+        allowed.extend(kept);
     }
     allowed
 }

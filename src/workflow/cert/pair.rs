@@ -1,0 +1,223 @@
+//! Pairs of chain and key as they lie on the host: the one that counts, the one that was replaced last, and
+//! the places where one may be put.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use zeroize::Zeroizing;
+
+use super::install::Error;
+use super::make::{self, Order};
+use crate::certs;
+use crate::certs::look::{Chain, Name};
+use crate::certs::request::{KeyType, Role, Subject};
+use crate::config;
+use crate::host::Accounts;
+use crate::product::{self, PairKind, PairPaths, under};
+use crate::sys;
+use crate::sys::dir::{Ids, Kind, Stat};
+use crate::types::{Digest, Mode};
+use crate::workflow::{Session, install};
+
+/// Largest configuration, chain or key that is read.
+const LIMIT: u64 = 1 << 20;
+/// Mode of chain and key.
+pub(super) const KEY_MODE: Mode = Mode::new(0o400);
+
+/// A chain and its key, read once.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) chain: String,
+    pub(super) key: Zeroizing<String>,
+    pub(super) from: PairPaths,
+}
+
+impl Content {
+    pub(super) fn is_encrypted(&self) -> bool {
+        certs::is_encrypted(&self.key)
+    }
+}
+
+/// The configuration, which may not be there. It may hold secrets.
+pub(super) fn configuration(session: &Session) -> Result<Zeroizing<String>> {
+    let path = session.site.config_file();
+    let bytes = match sys::fs::read_beneath(&session.root, &path, LIMIT) {
+        Err(e) if e.is_not_found() => return Ok(Zeroizing::new(String::new())),
+        other => Zeroizing::new(other?),
+    };
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Where the pair lies that counts.
+pub(super) fn places(session: &Session, kind: PairKind, text: &str) -> PairPaths {
+    let (chain, key) = kind.path_keys();
+    let usual = session.site.pair(kind);
+    PairPaths {
+        chain: config::text(text, chain).unwrap_or(usual.chain),
+        key: config::text(text, key).unwrap_or(usual.key),
+    }
+}
+
+/// Reads a chain and its key as they are given.
+pub(in crate::workflow) fn read_pair(chain: &Path, key: &Path) -> Result<(String, Zeroizing<String>)> {
+    let chain = String::from_utf8(sys::fs::read_limited(chain, LIMIT)?);
+    Ok((chain.map_err(|_| certs::Error::Chain("it is not PEM"))?, install::read_key(key)?))
+}
+
+pub(super) fn read_given(chain: &Path, key: &Path) -> Result<Content> {
+    let from = PairPaths { chain: chain.display().to_string(), key: key.display().to_string() };
+    let (chain, key) = read_pair(chain, key)?;
+    Ok(Content { chain, key, from })
+}
+
+/// The pair in its place; `None` unless both are there.
+pub(super) fn read_installed(session: &Session, at: &PairPaths) -> Result<Option<Content>> {
+    let read = |path: &str| match sys::fs::read_beneath(&session.root, path, LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => other.map(Some),
+    };
+    let (Some(chain), Some(key)) = (read(&at.chain)?, read(&at.key)?) else { return Ok(None) };
+    let (key, chain) = (Zeroizing::new(key), String::from_utf8_lossy(&chain).into_owned());
+    let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
+    Ok(Some(Content { chain, key, from: at.clone() }))
+}
+
+/// A file of the pair that was replaced last.
+pub(super) fn kept_file(session: &Session, kind: PairKind, name: &str) -> Result<Vec<u8>> {
+    let path = format!("{}/{name}", session.site.kept_pair(kind));
+    sys::fs::read_beneath(&session.root, &path, LIMIT).map_err(|e| match e.is_not_found() {
+        true => Error::NothingKept(kind.word()).into(),
+        false => e.into(),
+    })
+}
+
+/// Where that pair was.
+pub(super) fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths> {
+    let record = kept_file(session, kind, product::KEPT_RECORD)?;
+    Ok(serde_json::from_slice(&record).map_err(|_| Error::NothingKept(kind.word()))?)
+}
+
+/// The pair that counts now.
+pub(super) fn present(session: &Session, kind: PairKind) -> Result<Content> {
+    let now = places(session, kind, &configuration(session)?);
+    let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
+    Ok(read_installed(session, &now)?.ok_or_else(none)?)
+}
+
+/// Whether the certificate that is there is one that this program signed with its own key.
+///
+/// # Errors
+/// When there is none.
+pub fn is_self_made(session: &Session, kind: PairKind) -> Result<bool> {
+    Ok(certs::is_self_made(&present(session, kind)?.chain))
+}
+
+/// Whether the certificate that is wanted is in its place already.
+///
+/// # Errors
+/// When it is neither that one nor the kept one, or they cannot be read.
+pub fn is_rolled_back(session: &Session, kind: PairKind, wanted: Digest) -> Result<bool> {
+    let now = present(session, kind).and_then(|now| Ok(certs::leaf_digest(&now.chain)?));
+    if now.is_ok_and(|now| now == wanted) {
+        return Ok(true);
+    }
+    let kept = certs::leaf_digest(&read_kept(session, kind)?.chain)?;
+    if kept == wanted { Ok(false) } else { Err(Error::OtherKept { wanted, kept }.into()) }
+}
+
+pub(super) fn read_kept(session: &Session, kind: PairKind) -> Result<Content> {
+    let chain = String::from_utf8_lossy(&kept_file(session, kind, product::KEPT_CHAIN)?).into_owned();
+    let key = Zeroizing::new(kept_file(session, kind, product::KEPT_KEY)?);
+    let key = Zeroizing::new(String::from_utf8_lossy(&key).into_owned());
+    let label = |name: &str| format!("{}/{name}", session.site.kept_pair(kind));
+    let from = PairPaths { chain: label(product::KEPT_CHAIN), key: label(product::KEPT_KEY) };
+    Ok(Content { chain, key, from })
+}
+
+/// Whether a chain or key may be written to `path`. What the configuration says may be the service's
+/// work: it must not choose which file of root's becomes its own. So a file that is there has to be the
+/// service's, but for the `usual` one. In the tree no link is followed; elsewhere every directory has to be
+/// root's alone.
+pub(super) fn is_fit(session: &Session, path: &str, usual: &str) -> Result<()> {
+    let refused = |path: PathBuf, why| Err(Error::Place { path, why }.into());
+    let full = under(&session.root, path);
+    let clean = path.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+    if !clean {
+        return refused(full, "an absolute path is needed");
+    }
+    let there = sys::fs::stat(&full)?;
+    if there.is_some_and(|stat| stat.kind != Kind::File) {
+        return refused(full, "there is something else than a regular file");
+    }
+    if path == usual {
+        return Ok(());
+    }
+    let inside = path.strip_prefix(&session.site.tree()).is_some_and(|rest| rest.starts_with('/'));
+    let mut dir = session.root.clone();
+    for part in path.split('/').skip(1) {
+        let is_ours = |stat: &Stat| {
+            let owner = stat.ids.uid == 0 || stat.ids.uid == sys::env::uid();
+            stat.kind == Kind::Dir && (inside || owner && stat.mode & 0o022 == 0)
+        };
+        if dir != session.root && !sys::fs::stat(&dir)?.is_some_and(|stat| is_ours(&stat)) {
+            return refused(dir, "it is no directory, or others than root can change it");
+        }
+        dir.push(part);
+    }
+    match there.map(|stat| stat.ids.uid) {
+        Some(uid) if Some(uid) != service_ids(session)?.map(|ids| ids.uid) && uid != sys::env::uid() => {
+            refused(full, "the file there does not belong to the service")
+        }
+        Some(0) if owners(session)? => refused(full, "the file there belongs to root"),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn service_ids(session: &Session) -> Result<Option<Ids>> {
+    Ok(Accounts::look_up(&session.root, product::SERVICE_USER)?.ids())
+}
+
+/// Whether owners are set.
+pub(super) fn owners(session: &Session) -> Result<bool> {
+    let receipt = session.receipt()?;
+    Ok(receipt.map_or_else(sys::env::is_root, |receipt| receipt.owners))
+}
+
+pub(super) fn is_there(session: &Session, path: &str, sha256: Digest, owner: Option<Ids>) -> Result<bool> {
+    let Some(stat) = sys::fs::stat(&under(&session.root, path))? else { return Ok(false) };
+    if stat.mode != KEY_MODE.bits() || owner.is_some_and(|owner| owner != stat.ids) {
+        return Ok(false);
+    }
+    Ok(Digest::of(&Zeroizing::new(sys::fs::read_beneath(&session.root, path, LIMIT)?)) == sha256)
+}
+
+pub(super) fn config_digest(session: &Session) -> Result<Option<Digest>> {
+    match sys::fs::read_beneath(&session.root, &session.site.config_file(), LIMIT) {
+        Err(e) if e.is_not_found() => Ok(None),
+        other => Ok(Some(Digest::of(&Zeroizing::new(other?)))),
+    }
+}
+
+/// A new key and request in `dir` with the names, subject and kind of key of the certificate that is there.
+///
+/// # Errors
+/// When there is none, or it has a name that a new one may not have.
+pub fn next_order(session: &Session, kind: PairKind, dir: &Path) -> Result<Order> {
+    let chain = Chain::parse(present(session, kind)?.chain.as_bytes());
+    let leaf = chain.certificates.first().ok_or(certs::Error::Chain("the file holds no certificate"))?;
+    let role = if kind == PairKind::Client { Role::Client } else { Role::Server };
+    let fits = |name: &&Name| match name {
+        Name::Dns(_) | Name::Ip(_) => true,
+        Name::Email(_) => role == Role::Client,
+        Name::Uri(_) | Name::Other(_) => false,
+    };
+    let names = leaf.names.iter().filter(fits).map(ToString::to_string).collect();
+    let (file, _) = kind.names();
+    Ok(Order {
+        dir: dir.to_owned(),
+        stem: file.trim_end_matches(".pem").to_owned(),
+        key_type: KeyType::like(leaf),
+        wish: make::wish(names, Some(Subject::of(leaf)), role)?,
+        passphrase: None,
+    })
+}
