@@ -61,6 +61,19 @@ fn a_damaged_file_is_told_from_a_wrong_passphrase() {
     assert!(why(format!("{}{}", *one, *one).as_bytes(), None).contains("several"));
 }
 
+/// One wrong passphrase in 256 decrypts to something with a right end.
+#[test]
+fn a_wrong_passphrase_is_always_told_as_such() {
+    let key = ec(Nid::X9_62_PRIME256V1);
+    let locked = key.to_pem(Some(&secret("open"))).unwrap();
+    let pkcs8 = key.pkey().private_key_to_pkcs8_passphrase(Cipher::aes_128_cbc(), b"open").unwrap();
+    for number in 0..1500 {
+        let wrong = format!("wrong {number}");
+        assert_eq!(why(locked.as_bytes(), Some(&wrong)), Error::WrongPassphrase.to_string(), "{wrong}");
+        assert_eq!(why(&pkcs8, Some(&wrong)), Error::WrongPassphrase.to_string(), "{wrong}");
+    }
+}
+
 #[test]
 fn numbers_that_do_not_belong_together_are_found() {
     let (one, two) = (rsa(2048).pkey().rsa().unwrap(), rsa(2048).pkey().rsa().unwrap());

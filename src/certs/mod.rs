@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod check;
 mod cipher;
+mod form;
 pub mod forms;
 pub mod key;
 pub mod look;
