@@ -194,6 +194,11 @@ pub fn one_time_file(root: &Path, site: &Site) -> String {
     named.filter(|path| path.starts_with('/')).unwrap_or_else(|| product::ONE_TIME_FILE.to_owned())
 }
 
+/// Whether a file is a one-time configuration: where the server looks for it, or in the usual place.
+pub(super) fn is_one(context: &Context, path: &str) -> bool {
+    path == product::ONE_TIME_FILE || path == one_time_file(context.root, context.site)
+}
+
 /// What waits for the server, without any secret.
 #[derive(Debug, Serialize)]
 pub struct Waiting {
@@ -205,7 +210,7 @@ pub struct Waiting {
     pub apikeys: Vec<String>,
     /// Other keys that are there.
     pub others: Vec<String>,
-    /// Numbers of user and group, with a colon.
+    /// Names of user and group, or their numbers, with a colon.
     pub owner: String,
     /// The mode.
     pub mode: Mode,
@@ -245,8 +250,22 @@ pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
     let known = |key: &&String| ["keypass", "users", "apikeys"].iter().any(|k| k.eq_ignore_ascii_case(key));
     let others = content.0.keys().filter(|key| !known(key)).cloned().collect();
     let keypass = !content.slot("keypass").is_null();
-    let (owner, mode) = (format!("{}:{}", stat.ids.uid, stat.ids.gid), Mode::new(stat.mode));
+    let (owner, mode) = (crate::host::owner(root, stat.ids), Mode::new(stat.mode));
     Ok(Some(Waiting { keypass, users, apikeys, others, owner, mode, problems }))
+}
+
+/// Whether all of this waits there already, and nothing is wrong with the file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn one_time_holds(root: &Path, site: &Site, what: &OneTime) -> Result<bool> {
+    if !one_time_waiting(root, site)?.is_some_and(|waiting| waiting.problems.is_empty()) {
+        return Ok(false);
+    }
+    let (dir, name) = open_parent(root, &one_time_file(root, site))?;
+    let mut content = Content::read(&dir, &name)?;
+    let before = content.to_bytes()?;
+    Ok(content.merge(what).is_ok() && content.to_bytes()? == before)
 }
 
 /// Opens the directory of the file. One that the configuration names has to be the service's: it can write

@@ -82,9 +82,7 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             context.sink.warn(format!("{path} is not what this program writes there; it stays"));
             Ok(())
         }
-        Step::RemoveFile { path } if *path == one_time::one_time_file(context.root, context.site) => {
-            one_time::clear(context, path)
-        }
+        Step::RemoveFile { path } if one_time::is_one(context, path) => one_time::clear(context, path),
         Step::RemoveFile { path } => {
             remove::file(context, path)?;
             reload_if_unit(context, path)

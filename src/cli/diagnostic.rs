@@ -18,7 +18,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
-use certificates::{of_ca, of_certs, of_key, of_make, of_otc, of_pair};
+use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
 
@@ -117,6 +117,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_pair))
         .or_else(|| error.downcast_ref().map(of_key))
         .or_else(|| error.downcast_ref().map(of_otc))
+        .or_else(|| error.downcast_ref().map(of_mutual))
         .or_else(|| error.downcast_ref().map(of_ca))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
@@ -310,6 +311,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
         ),
         E::EngineConfig { .. }
         | E::NoEngine { .. }
+        | E::NoRecord { .. }
         | E::OtherGift
         | E::NothingGiven
         | E::NotConfigured(_) => of_engine(error),
@@ -334,6 +336,10 @@ fn of_engine(error: &workflow::Error) -> Diagnosis {
         E::NoEngine { .. } => {
             diagnosis(Exit::Blocked, "`demisto-install engine status` shows those that there are")
         }
+        E::NoRecord { verb, .. } => diagnosis(
+            Exit::Blocked,
+            format!("`demisto-install {verb}` takes it over, and keeps data and configuration"),
+        ),
         E::OtherGift => diagnosis(
             Exit::Blocked,
             "`demisto-install engine configure` takes the same options and gives it another",

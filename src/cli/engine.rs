@@ -210,8 +210,7 @@ fn present(common: &Common, which: &Which) -> Result<()> {
     if unfinished || session.receipt()?.is_some() || crate::workflow::upgrade::is_present(&session)? {
         return Ok(());
     }
-    let name = which.name.as_ref().map_or_else(|| "without a name".to_owned(), ToString::to_string);
-    Err(Error::NoEngine { name }.into())
+    Err(session.missing())
 }
 
 impl Install {

@@ -8,6 +8,7 @@ use super::ask::{self, Question};
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use super::package::PackageArgs;
+use super::passphrase;
 use super::password::{self, PasswordArgs};
 use crate::plan::{self, Plan};
 use crate::product::Role;
@@ -117,7 +118,7 @@ impl Target {
     /// The passphrase of the given certificate's key.
     pub(super) fn passphrase(&self) -> Result<Option<Secret>> {
         let Some(path) = &self.cert_passphrase_file else { return Ok(None) };
-        Ok(Some(prompt::parse_password(sys::fs::read_secret(path, 4096)?)?))
+        passphrase::from_file(path).map(Some)
     }
 
     /// Answers that are known without asking.

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::approval::Approval;
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use super::install::HEALTH_SECONDS;
+use super::passphrase::{self, OpenArgs};
 use super::password::{self, PasswordArgs};
 use super::{ask, common};
 use crate::apply::{OneTime, OneTimeKey, OneTimeUser, Waiting};
 use crate::prompt;
-use crate::types::Secret;
 use crate::workflow::Session;
 use crate::workflow::otc::{self, Asked};
 
@@ -55,12 +54,8 @@ struct Noticed {
 
 #[derive(Debug, clap::Args)]
 struct SetKeypass {
-    /// Read the passphrase from FILE, which nobody else can read; asked for unless given
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_stdin")]
-    passphrase_file: Option<PathBuf>,
-    /// Read the passphrase from standard input (one line)
-    #[arg(long)]
-    passphrase_stdin: bool,
+    #[command(flatten)]
+    passphrase: OpenArgs,
     #[command(flatten)]
     noticed: Noticed,
 }
@@ -119,15 +114,14 @@ pub(super) fn run(common: &Common, args: &OtcArgs) -> Result<ExitCode> {
         Command::Show => show(common, &session),
         Command::SetKeypass(args) => {
             begin(&session, &args.noticed)?;
-            let question = "Enter the passphrase of the server's private key";
-            let file = args.passphrase_file.as_deref();
-            let passphrase = match password::secret(file, args.passphrase_stdin)? {
+            let key = otc::encrypted_key(&session)?;
+            let passphrase = match args.passphrase.given()? {
                 Some(passphrase) => passphrase,
-                None => ask::secret(question)?,
+                None => ask::secret("Enter the passphrase of the server's private key")?,
             };
-            otc::check_passphrase(&session, &passphrase)?;
+            key.check(&passphrase)?;
             let what = OneTime { keypass: Some(passphrase), ..OneTime::default() };
-            change(common, &session, Asked::Add(what), &args.noticed)
+            change(common, &session, Asked::Add { what, key_file: None }, &args.noticed)
         }
         Command::AddAdmin(args) => add_admin(common, &session, args),
         Command::AddApikey(args) => add_apikey(common, &session, args),
@@ -162,27 +156,24 @@ fn add_admin(common: &Common, session: &Session, args: &AddAdmin) -> Result<Exit
         user.name.clone_from(name);
     }
     let what = OneTime { users: vec![user], ..OneTime::default() };
-    change(common, session, Asked::Add(what), &args.noticed)
+    change(common, session, Asked::Add { what, key_file: None }, &args.noticed)
 }
 
 fn add_apikey(common: &Common, session: &Session, args: &AddApikey) -> Result<ExitCode> {
     begin(session, &args.noticed)?;
     let (name, username) = (prompt::check_admin_name(&args.name)?, prompt::check_admin_name(&args.user)?);
-    let given = password::secret(args.key_file.as_deref(), args.key_stdin)?;
-    if let Some(key) = &given {
-        let text = key.expose_secret();
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            bail!("the API key is empty, or has characters that are no visible ASCII");
-        }
-    }
-    let (apikey, out) = match (given, &args.out) {
-        (Some(key), _) => (key, None),
-        (None, out) => (otc::new_api_key()?, out.clone()),
+    let given = match &args.key_file {
+        Some(file) => Some(passphrase::from_file(file)?),
+        None if args.key_stdin => Some(passphrase::from_stdin("--key-stdin")?),
+        None => None,
     };
-    // only a run that goes on writes it, and before anything is changed: it is nowhere else
-    let copy = out.map(|out| (out, apikey.clone()));
+    let (apikey, key_file) = match given {
+        Some(key) => (key, None),
+        None => (otc::new_api_key()?, args.out.clone()),
+    };
+    otc::check_api_key(&apikey)?;
     let what = OneTime { apikeys: vec![OneTimeKey { name, username, apikey }], ..OneTime::default() };
-    change_and_keep(common, session, Asked::Add(what), &args.noticed, copy)
+    change(common, session, Asked::Add { what, key_file }, &args.noticed)
 }
 
 fn printable(text: &str) -> Result<()> {
@@ -193,19 +184,15 @@ fn printable(text: &str) -> Result<()> {
 }
 
 fn change(common: &Common, session: &Session, asked: Asked, noticed: &Noticed) -> Result<ExitCode> {
-    change_and_keep(common, session, asked, noticed, None)
-}
-
-fn change_and_keep(
-    common: &Common,
-    session: &Session,
-    asked: Asked,
-    noticed: &Noticed,
-    copy: Option<(PathBuf, Secret)>,
-) -> Result<ExitCode> {
     let restart = (noticed.restart, noticed.health_timeout);
+    let cleared = matches!(asked, Asked::Clear);
+    let key_file = match &asked {
+        Asked::Add { key_file, .. } => key_file.clone(),
+        Asked::Clear => None,
+    };
     let nothing = || {
-        common.result("nothing waits for the server; nothing to do\n", &json!({ "changed": false }));
+        let text = if cleared { "nothing waits for the server" } else { "it waits for the server already" };
+        common.result(&format!("{text}; nothing to do\n"), &json!({ "changed": false }));
         Ok(Exit::Done.into())
     };
     let Some(plan) = otc::plan(session, &asked, restart)? else { return nothing() };
@@ -213,32 +200,19 @@ fn change_and_keep(
         return Ok(Exit::Done.into());
     }
     common::tell_notes(noticed.approval.is_unattended(), session.sink, &plan);
-    let cleared = matches!(asked, Asked::Clear);
-    if let Some((path, secret)) = &copy {
-        otc::write_secret(path, secret)?;
+    if !otc::run(session, asked, restart, plan.digest())? {
+        return nothing();
     }
-    match otc::run(session, asked, restart, plan.digest()) {
-        Err(error) => {
-            if let Some((path, _)) = &copy {
-                let _ = crate::sys::fs::remove_file(path);
-            }
-            Err(error)
-        }
-        Ok(false) => nothing(),
-        Ok(true) => {
-            let state = match (cleared, noticed.restart) {
-                (true, _) => "what waited for the server is removed",
-                (false, true) => "the server has taken it over, and answers",
-                (false, false) => "it waits for the server's next start; `demisto-install otc show` tells",
-            };
-            let out = copy.map(|(path, _)| path);
-            let file = out.as_ref().map(|path| format!("the new key is in {}\n", path.display()));
-            let text = format!("{state}\n{}", file.unwrap_or_default());
-            let value = json!({ "changed": true, "consumed": noticed.restart && !cleared, "key_file": out });
-            common.result(&text, &value);
-            Ok(Exit::Done.into())
-        }
-    }
+    let state = match (cleared, noticed.restart) {
+        (true, _) => "what waited for the server is removed",
+        (false, true) => "the server has taken it over, and answers",
+        (false, false) => "it waits for the server's next start; `demisto-install otc show` tells",
+    };
+    let file = key_file.as_ref().map(|path| format!("the new key is in {}\n", path.display()));
+    let text = format!("{state}\n{}", file.unwrap_or_default());
+    let consumed = noticed.restart && !cleared;
+    common.result(&text, &json!({ "changed": true, "consumed": consumed, "key_file": key_file }));
+    Ok(Exit::Done.into())
 }
 
 fn show(common: &Common, session: &Session) -> Result<ExitCode> {

@@ -44,17 +44,13 @@ impl OpenArgs {
         if needed && tty::is_interactive() { Ok(Some(ask::secret(question)?)) } else { Ok(None) }
     }
 
-    fn given(&self) -> Result<Option<Secret>> {
-        if let Some(path) = &self.passphrase_file {
-            return from_file(path).map(Some);
+    /// The passphrase that was given, if one was.
+    pub(super) fn given(&self) -> Result<Option<Secret>> {
+        match &self.passphrase_file {
+            Some(path) => from_file(path).map(Some),
+            None if self.passphrase_stdin => from_stdin("--passphrase-stdin").map(Some),
+            None => Ok(None),
         }
-        if !self.passphrase_stdin {
-            return Ok(None);
-        }
-        if tty::stdin_is_terminal() {
-            bail!("--passphrase-stdin reads from a pipe or file, but standard input is a terminal");
-        }
-        Ok(Some(prompt::parse_password(fs::read_stdin(LIMIT)?)?))
     }
 }
 
@@ -72,7 +68,15 @@ impl NewArgs {
     }
 }
 
-/// The passphrase in a file.
+/// The secret on standard input, which `option` says is there.
+pub(super) fn from_stdin(option: &str) -> Result<Secret> {
+    if tty::stdin_is_terminal() {
+        bail!("{option} reads from a pipe or file, but standard input is a terminal");
+    }
+    Ok(prompt::parse_password(fs::read_stdin(LIMIT)?)?)
+}
+
+/// The secret in a file that nobody else can read.
 pub(super) fn from_file(path: &Path) -> Result<Secret> {
     Ok(prompt::parse_password(fs::read_secret(path, LIMIT)?)?)
 }

@@ -1,7 +1,7 @@
 //! Where the administrator's password comes from when nobody is asked: a file, standard input or a
 //! systemd credential. Never an argument or an environment variable: other users can read those.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 
@@ -56,22 +56,6 @@ pub fn from_sources(args: &PasswordArgs) -> anyhow::Result<Option<Secret>> {
         fs::read_trusted(&path, LIMIT).map_err(unusable("the systemd credential"))?
     } else {
         return Ok(None);
-    };
-    Ok(Some(crate::prompt::parse_password(bytes)?))
-}
-
-/// Reads a secret from a private file or from standard input; nothing where neither is named.
-///
-/// # Errors
-/// When the source cannot be read, is not private, or is no text.
-pub fn secret(file: Option<&Path>, stdin: bool) -> anyhow::Result<Option<Secret>> {
-    let bytes = match file {
-        Some(path) => fs::read_secret(path, LIMIT)?,
-        None if stdin && tty::stdin_is_terminal() => {
-            bail!("a secret on standard input comes from a pipe or file, but that is a terminal")
-        }
-        None if stdin => fs::read_stdin(LIMIT)?,
-        None => return Ok(None),
     };
     Ok(Some(crate::prompt::parse_password(bytes)?))
 }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use users::{get_group_by_name, get_user_by_name};
+use users::{get_group_by_gid, get_group_by_name, get_user_by_name, get_user_by_uid};
 
 use crate::product::under;
 use crate::sys::{self, dir::Ids};
@@ -48,6 +48,28 @@ impl Accounts {
     }
 }
 
+/// The names of an owner with a colon between them, as the root's own account database has them; numbers
+/// where it has none.
+#[must_use]
+pub fn owner(root: &Path, ids: Ids) -> String {
+    let (user, group) = if root == Path::new("/") {
+        let user = get_user_by_uid(ids.uid).map(|user| user.name().to_string_lossy().into_owned());
+        let group = get_group_by_gid(ids.gid).map(|group| group.name().to_string_lossy().into_owned());
+        (user, group)
+    } else {
+        (name_of(root, PASSWD, ids.uid), name_of(root, GROUP, ids.gid))
+    };
+    let word = |name: Option<String>, id: u32| name.unwrap_or_else(|| id.to_string());
+    format!("{}:{}", word(user, ids.uid), word(group, ids.gid))
+}
+
+fn name_of(root: &Path, file: &str, id: u32) -> Option<String> {
+    let bytes = sys::fs::read_beneath(root, file, LIMIT).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let is_it = |line: &&str| line.split(':').nth(2).is_some_and(|field| field.parse() == Ok(id));
+    Some(text.lines().find(is_it)?.split(':').next()?.to_owned())
+}
+
 /// The third field of `name`'s line (passwd(5), group(5)).
 fn field(root: &Path, file: &str, name: &str) -> sys::Result<Option<u32>> {
     let bytes = match sys::fs::read_beneath(root, file, LIMIT) {
@@ -75,6 +97,8 @@ mod tests {
         write("group", "demistox:x:1:\ndemisto:x:992:\n");
         let found = Accounts::look_up(root.path(), "demisto").unwrap();
         assert_eq!(found.ids(), Some(Ids { uid: 993, gid: 992 }));
+        assert_eq!(owner(root.path(), Ids { uid: 993, gid: 992 }), "demisto:demisto");
+        assert_eq!(owner(root.path(), Ids { uid: 0, gid: 7 }), "root:7");
         write("group", "demisto:x:0:\n");
         assert!(Accounts::look_up(root.path(), "demisto").is_err());
         write("group", "demisto:x:992:\n");

@@ -170,11 +170,17 @@ impl Journal {
         Ok(self.dir.open_dir(BACKUPS)?)
     }
 
-    /// Removes the kept copies.
+    /// Removes the kept copies. Some hold keys or passwords, so all are overwritten first, as far as possible.
     ///
     /// # Errors
     /// When one cannot be removed.
     pub fn drop_backups(&self) -> Result<()> {
+        if self.dir.stat(BACKUPS)?.is_some() {
+            let dir = self.dir.open_dir(BACKUPS)?;
+            for name in dir.raw_names()? {
+                let _ = dir.scrub(name); // that it cannot be must not keep it from going
+            }
+        }
         Ok(self.dir.remove_tree(BACKUPS)?)
     }
 }
@@ -297,6 +303,20 @@ mod tests {
         assert!(matches!(reopened(&[done, strange]), Err(Error::Damaged { line: 2, .. })));
         assert!(matches!(reopened(&[done, strange, done]), Err(Error::Damaged { line: 2, .. })));
         assert_eq!(reopened(&[done]).unwrap(), [Entry::Done { step: 0 }]);
+    }
+
+    #[test]
+    fn nothing_of_the_kept_copies_is_left() {
+        let (temp, _) = written();
+        let (journal, _) = Journal::reopen(temp.path()).unwrap().unwrap();
+        journal.drop_backups().unwrap();
+        let dir = journal.backup_dir().unwrap();
+        dir.replace_file("0", b"secret", 0o600, None).unwrap();
+        dir.create_dir("dir", 0o700, None).unwrap();
+        let copy = dir.open_file("0").unwrap();
+        journal.drop_backups().unwrap();
+        assert_eq!(io::read_to_string(copy).unwrap(), "\0".repeat(6));
+        assert!(!temp.path().join(BACKUPS).exists());
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Uninstall<'a> {
     pub purge: bool,
     /// Whether systemd runs here and manages this root.
     pub live: bool,
+    /// Where the server's one-time configuration lies, when it is the service's and not in the usual place.
+    pub one_time: Option<&'a str>,
     /// Files outside the tree that a package brought.
     pub packaged: &'a [String],
     /// Names of other engines on the host: they use the account, too.
@@ -128,7 +130,9 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     plan.push(step, "the release's files");
     retained(input, plan);
     if input.survey.site.is_server() {
-        plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+        for path in input.one_time.into_iter().chain([product::ONE_TIME_FILE]) {
+            plan.push(Step::RemoveFile { path: path.to_owned() }, "it may hold a password");
+        }
     }
     if input.survey.site.name().is_some() && !input.shared {
         let path = product::INSTALL_DIR.to_owned();

@@ -240,7 +240,11 @@ pub fn installed(installed: &Installed, root: &Path) -> String {
     text.push_str("\nNext steps:\n");
     if installed.started {
         if installed.self_signed {
-            text.push_str("  - replace the self-signed certificate by one from your CA\n");
+            let (csr, install) = ("demisto-install cert csr", command("cert install", root));
+            let _ = writeln!(
+                text,
+                "  - replace the self-signed certificate by one from your CA: `{csr}`, then `{install}`"
+            );
         }
         text.push_str("  - upload the licence after logging in\n");
     } else {

@@ -13,7 +13,7 @@ use crate::verify::Verified;
 
 /// What is installed.
 pub(super) fn installed(session: &Session) -> Result<(Receipt, Verified<Manifest>)> {
-    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let receipt = session.receipt()?.ok_or_else(|| session.missing())?;
     let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
     Ok((receipt, manifest))
 }

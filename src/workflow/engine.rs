@@ -313,7 +313,7 @@ fn installed(session: &Session, receipt: &Receipt, gift: &Gift, started: bool) -
 /// # Errors
 /// When no engine is installed there, or the host cannot be looked at.
 pub fn plan_configure(session: &Session, gift: &Gift, options: &Options) -> Result<Option<Plan>> {
-    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let receipt = session.receipt()?.ok_or_else(|| session.missing())?;
     let manifest = apply::installed(&session.root, &session.site)?.ok_or(plan::Error::NothingInstalled)?;
     let facts = host::facts();
     if gift.config.is_none() {
@@ -358,7 +358,7 @@ pub fn configure(
     let recorder = Recorder::new(session.sink);
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
-    let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
+    let receipt = session.receipt()?.ok_or_else(|| session.missing())?;
     let Some(plan) = plan_configure(session, gift, options)? else { return Ok(None) };
     require_approved(&plan, approved)?;
     let secrets = gift.secrets();

@@ -1,29 +1,29 @@
 //! The one-time configuration: looked at, added to, cleared. The server reads it at its next start and
 //! deletes it.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
+use super::cert::pair::{configuration, places, read_in};
 use super::change::{Restart, carry_out, installed, plan_small};
 use super::{Recorder, Session, require_approved};
 use crate::apply::{self, OneTime, Secrets, Waiting};
 use crate::certs::{self, key};
-use crate::config::{self, CERTIFICATE_FILE};
 use crate::plan::{Action, Plan, Step};
-use crate::product::{self, under};
+use crate::product::{PairKind, under};
 use crate::sys;
-use crate::sys::dir::{self, Dir};
+use crate::sys::fresh::{NewFile, create_all};
 use crate::types::{Digest, Secret, hex};
 
-/// Largest configuration, chain or key that is read.
-const LIMIT: u64 = 4 << 20;
-/// The key of the file of the server's private key.
-const KEY_FILE: &str = "security.keyfile";
 /// Random bytes of an API key.
 const API_KEY_BYTES: usize = 16;
+/// Least characters of an API key that is given: half of those of a new one.
+const API_KEY_LEAST: usize = 16;
+/// The mode of the file that a new API key is written to.
+const KEY_MODE: u32 = 0o400;
 
 /// A one-time configuration that is not wanted.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,12 @@ pub enum Error {
     /// The directory that the configuration names does not exist.
     #[error("the directory of {0} does not exist")]
     NoDirectory(String),
+    /// A file that is to be made is there.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Too easy to guess, or it cannot be typed.
+    #[error("an API key has at least {API_KEY_LEAST} characters, and only visible ASCII")]
+    ApiKey,
     /// No service can be started here.
     #[error("there is no service here that could be started")]
     NoService,
@@ -47,7 +53,12 @@ pub enum Error {
 #[derive(Debug)]
 pub enum Asked {
     /// Something is added.
-    Add(OneTime),
+    Add {
+        /// What.
+        what: OneTime,
+        /// A new file that the new API key is written to, too.
+        key_file: Option<PathBuf>,
+    },
     /// What waits there is removed.
     Clear,
 }
@@ -71,31 +82,39 @@ fn place(session: &Session) -> Result<String> {
     Ok(apply::one_time_file(&session.root, &session.site))
 }
 
-/// Checks that a passphrase opens the installed key, and that this belongs to the installed certificate.
-///
-/// # Errors
-/// When it does not, or the key needs none.
-pub fn check_passphrase(session: &Session, passphrase: &Secret) -> Result<()> {
-    place(session)?;
-    let conf = sys::fs::read_beneath(&session.root, &session.site.config_file(), LIMIT).map(Zeroizing::new);
-    let conf = conf.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()));
-    let conf = conf.unwrap_or_default();
-    let named = |name: &str, key: &str| {
-        let path = config::text(&conf, key);
-        path.unwrap_or_else(|| format!("{}/{name}", session.site.tree()))
-    };
-    let path = named(product::CERTIFICATE_KEY, KEY_FILE);
-    let bytes = Zeroizing::new(sys::fs::read_limited(&under(&session.root, &path), LIMIT)?);
-    if !key::form(&bytes)?.encrypted {
-        return Err(Error::NotEncrypted(path).into());
-    }
-    let chain = named(product::CERTIFICATE, CERTIFICATE_FILE);
-    let chain = sys::fs::read_limited(&under(&session.root, &chain), LIMIT)?;
-    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    Ok(certs::check_pair(&String::from_utf8_lossy(&chain), &text, Some(passphrase))?)
+/// The installed private key, which is encrypted, and its certificate.
+#[derive(Debug)]
+pub struct InstalledKey {
+    chain: String,
+    key: Zeroizing<String>,
 }
 
-/// Plans it; `None` when there is nothing to clear.
+/// Reads the installed pair.
+///
+/// # Errors
+/// When no server is installed, the pair cannot be read, or its key needs no passphrase.
+pub fn encrypted_key(session: &Session) -> Result<InstalledKey> {
+    place(session)?;
+    let at = places(session, PairKind::Server, &configuration(session)?);
+    let bytes = read_in(session, &at.key)?;
+    if !key::form(&bytes)?.encrypted {
+        return Err(Error::NotEncrypted(at.key).into());
+    }
+    let chain = String::from_utf8_lossy(&read_in(session, &at.chain)?).into_owned();
+    Ok(InstalledKey { chain, key: Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()) })
+}
+
+impl InstalledKey {
+    /// Checks that a passphrase opens the key, and that this belongs to the certificate.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(&self, passphrase: &Secret) -> certs::Result<()> {
+        certs::check_pair(&self.chain, &self.key, Some(passphrase))
+    }
+}
+
+/// Plans it; `None` when there is nothing to clear, or all of it waits already and nothing is to be started.
 ///
 /// # Errors
 /// When no server is installed, or there is no place for the file.
@@ -105,7 +124,15 @@ pub fn plan(session: &Session, asked: &Asked, (restart, seconds): (bool, u64)) -
         return Err(Error::NoDirectory(path).into());
     }
     let step = match asked {
-        Asked::Add(what) => (set(path, what), "the server takes it over at its next start and deletes it"),
+        Asked::Add { key_file: Some(file), .. } if sys::fs::exists(file) => {
+            return Err(Error::Exists(file.clone()).into());
+        }
+        Asked::Add { what, .. } if !restart && apply::one_time_holds(&session.root, &session.site, what)? => {
+            return Ok(None);
+        }
+        Asked::Add { what, .. } => {
+            (set(path, what), "the server takes it over at its next start and deletes it")
+        }
         Asked::Clear if !sys::fs::exists(&under(&session.root, &path)) => return Ok(None),
         Asked::Clear => (Step::RemoveFile { path }, "overwritten, then removed"),
     };
@@ -114,11 +141,14 @@ pub fn plan(session: &Session, asked: &Asked, (restart, seconds): (bool, u64)) -
     if restart && !plan.starts() {
         return Err(Error::NoService.into());
     }
-    if !restart && matches!(asked, Asked::Add(_)) {
+    if !restart && matches!(asked, Asked::Add { .. }) {
         plan.notes.push("it waits there until the server is started again; `otc show` tells".to_owned());
     }
-    if let Asked::Add(OneTime { users, .. }) = asked
-        && !users.is_empty()
+    if let Asked::Add { key_file: Some(file), .. } = asked {
+        plan.notes.push(format!("the new key is written to {}, too, mode 0400", file.display()));
+    }
+    if let Asked::Add { what, .. } = asked
+        && !what.users.is_empty()
     {
         plan.notes.push("the server's guide asks for a name that no user of it has yet".to_owned());
     }
@@ -145,13 +175,43 @@ pub fn run(session: &Session, asked: Asked, restart: (bool, u64), approved: Dige
     let Some(plan) = plan(session, &asked, restart)? else { return Ok(false) };
     require_approved(&plan, approved)?;
     let (receipt, _) = installed(session)?;
-    let (what, one_time) = match asked {
-        Asked::Add(one_time) => ("one-time configuration", Some(one_time)),
-        Asked::Clear => ("clear the one-time configuration", None),
+    let (what, one_time, key_file) = match asked {
+        Asked::Add { what, key_file } => ("one-time configuration", Some(what), key_file),
+        Asked::Clear => ("clear the one-time configuration", None, None),
     };
     let secrets = Secrets { one_time, ..Secrets::default() };
-    carry_out(session, &recorder, (&plan, what), (&secrets, receipt.owners))?;
-    Ok(true)
+    // before anything is changed: a new key is nowhere else
+    if let Some(file) = &key_file {
+        write_key(file, &secrets)?;
+    }
+    let done = carry_out(session, &recorder, (&plan, what), (&secrets, receipt.owners));
+    if let (Err(_), Some(file)) = (&done, &key_file) {
+        let _ = sys::fs::remove_file(file);
+    }
+    done.map(|()| true)
+}
+
+/// Writes the new API key to a new file that only its owner may read.
+fn write_key(path: &Path, secrets: &Secrets) -> sys::Result<()> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let keys = secrets.one_time.iter().flat_map(|one_time| &one_time.apikeys);
+    for key in keys {
+        let text = key.apikey.expose_secret().as_bytes();
+        bytes.reserve_exact(text.len() + 1); // no reallocation leaves a copy behind
+        bytes.extend_from_slice(text);
+        bytes.push(b'\n');
+    }
+    create_all(&[NewFile { path: path.to_owned(), bytes, mode: KEY_MODE }])
+}
+
+/// Checks an API key that is given.
+///
+/// # Errors
+/// When it is short, or has other characters than visible ASCII.
+pub fn check_api_key(key: &Secret) -> Result<(), Error> {
+    let text = key.expose_secret();
+    let is_good = text.len() >= API_KEY_LEAST && text.bytes().all(|b| b.is_ascii_graphic());
+    if is_good { Ok(()) } else { Err(Error::ApiKey) }
 }
 
 /// A new API key: 128 random bits as 32 hexadecimal digits.
@@ -163,29 +223,4 @@ pub fn new_api_key() -> Result<Secret> {
     openssl::rand::rand_bytes(&mut *bytes)?;
     let text = Zeroizing::new(hex(&*bytes));
     Ok(Secret::from(text.to_ascii_uppercase()))
-}
-
-/// Writes a secret, and a line end, to a new file that only its owner may read (0400). It must not exist.
-///
-/// # Errors
-/// When it exists or cannot be written.
-pub fn write_secret(path: &Path, secret: &Secret) -> sys::Result<()> {
-    use secrecy::ExposeSecret as _;
-
-    let name = path.file_name().ok_or_else(|| sys::Error::rule("write", path, "it has no file name"))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = Dir::open(parent)?;
-    let mut file = dir.create_file(name)?;
-    let failed = |e| sys::Error::new("write", path, e);
-    let written = file
-        .write_all(secret.expose_secret().as_bytes())
-        .and_then(|()| file.write_all(b"\n"))
-        .map_err(failed)
-        .and_then(|()| dir::set_attributes(&file, path, None, 0o400))
-        .and_then(|()| file.sync_all().map_err(failed))
-        .and_then(|()| dir.sync());
-    if written.is_err() {
-        let _ = dir.remove_file(name);
-    }
-    written
 }

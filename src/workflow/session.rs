@@ -128,6 +128,14 @@ pub enum Error {
         /// All that is wrong with it.
         problems: Vec<String>,
     },
+    /// A server or engine that this program has no record of.
+    #[error("another installer put what is in {} there, and this program has no record of it", tree.display())]
+    NoRecord {
+        /// Its tree.
+        tree: PathBuf,
+        /// The verb that takes it over.
+        verb: String,
+    },
     /// There is no such engine.
     #[error("no engine {name} is installed here")]
     NoEngine {
@@ -284,6 +292,26 @@ impl<'a> Session<'a> {
     /// The root, and which installation of it.
     pub(super) fn place(&self) -> (&Path, &Site) {
         (&self.root, &self.site)
+    }
+
+    /// Why this installation cannot be worked on when there is no receipt of it.
+    #[must_use]
+    pub fn missing(&self) -> anyhow::Error {
+        let site = &self.site;
+        let name = || site.name().map_or_else(|| "without a name".to_owned(), ToString::to_string);
+        if super::upgrade::is_adoptable(self) {
+            let name = site.name().map_or_else(String::new, |name| format!(" --name {name}"));
+            let verb = if site.is_server() {
+                "upgrade FILE".to_owned()
+            } else {
+                format!("engine upgrade FILE{name}")
+            };
+            return Error::NoRecord { tree: under(&self.root, &site.tree()), verb }.into();
+        }
+        match site.is_server() {
+            true => crate::plan::Error::NothingInstalled.into(),
+            false => Error::NoEngine { name: name() }.into(),
+        }
     }
 
     /// Whether the root is the running system.

@@ -4,10 +4,12 @@ use anyhow::Result;
 
 use super::{Recorder, Session, require_approved};
 use crate::apply::{self, Context, Secrets};
-use crate::host;
+use crate::host::{self, Accounts};
 use crate::plan::{self, Plan, Uninstall};
-use crate::product::{self, Role, Site};
-use crate::receipt;
+use crate::product::{self, Role, Site, under};
+use crate::receipt::{self, Receipt};
+use crate::sys;
+use crate::sys::dir::Kind;
 use crate::types::Digest;
 
 /// Plans a removal.
@@ -31,8 +33,34 @@ pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let beside =
         site.name().is_some() && (session.has_server() || receipt::read(&session.root, &unnamed)?.is_some());
     let shared = beside || !engines.is_empty();
-    let (receipt, survey, packaged) = (&receipt, &survey, &packaged(session));
-    Ok(plan::uninstall(&Uninstall { receipt, survey, purge, live, packaged, engines: &engines, shared })?)
+    let one_time = one_time(session, &receipt)?;
+    Ok(plan::uninstall(&Uninstall {
+        receipt: &receipt,
+        survey: &survey,
+        purge,
+        live,
+        one_time: one_time.as_deref(),
+        packaged: &packaged(session),
+        engines: &engines,
+        shared,
+    })?)
+}
+
+/// The one-time configuration, where the server's configuration names another place for it. That may be the
+/// service's work, so only a directory of its own counts.
+fn one_time(session: &Session, receipt: &Receipt) -> Result<Option<String>> {
+    let path = apply::one_time_file(&session.root, &session.site);
+    if !session.site.is_server() || path == product::ONE_TIME_FILE {
+        return Ok(None);
+    }
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let Some(stat) = sys::fs::stat(&under(&session.root, dir))?.filter(|stat| stat.kind == Kind::Dir) else {
+        return Ok(None);
+    };
+    let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.uid;
+    let is_its_own = !receipt.owners || service == Some(stat.ids.uid);
+    let there = sys::fs::exists(&under(&session.root, &path));
+    Ok(Some(path).filter(|_| is_its_own && there))
 }
 
 /// What a package brought; nothing where its record cannot be read, which must not keep it from being removed.

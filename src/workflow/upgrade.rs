@@ -129,7 +129,7 @@ pub fn is_present(session: &Session) -> Result<bool> {
 }
 
 /// The program in its place, without a receipt: another installer put it there.
-fn is_adoptable(session: &Session) -> bool {
+pub(super) fn is_adoptable(session: &Session) -> bool {
     let program = under(&session.root, &session.site.program());
     matches!(sys::fs::stat(&program), Ok(Some(stat)) if stat.kind == sys::dir::Kind::File)
 }

@@ -96,7 +96,8 @@ fn an_administrator_an_api_key_and_what_was_there_wait_together() {
     assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o400, owner));
     let output = otc(root.path(), &["show"]).output().unwrap();
     let text = succeeds(&output);
-    for word in ["x, chief", "ci", "other", "0400"] {
+    let root_or_us = if owner == 0 { "(root:root, 0400)" } else { "0400" };
+    for word in ["x, chief", "ci", "other", root_or_us] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(
@@ -117,14 +118,16 @@ fn a_new_api_key_is_written_for_its_owner_alone() {
         command
     };
     let dry = add().arg("--dry-run").output().unwrap();
-    assert!(succeeds(&dry).contains("the API key ci") && !out.exists());
+    let plan = succeeds(&dry);
+    assert!(plan.contains("the API key ci") && plan.contains(out.to_str().unwrap()), "{plan}");
+    assert!(!out.exists());
     succeeds(&add().output().unwrap());
     let text = fs::read_to_string(&out).unwrap();
     assert_eq!(out.symlink_metadata().unwrap().mode() & 0o7777, 0o400);
     assert!(text.len() == 33 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit()), "{text}");
     assert_eq!(content(&root)["apikeys"][0]["apikey"], json!(text.trim_end()));
     let before = fs::read(root.at(FILE)).unwrap();
-    refused(&add().output().unwrap(), 1, "new-key");
+    refused(&add().output().unwrap(), 2, "new-key exists already");
     assert_eq!((fs::read_to_string(&out).unwrap(), fs::read(root.at(FILE)).unwrap()), (text, before));
 }
 
@@ -134,11 +137,14 @@ fn what_is_unfit_is_refused_and_nothing_changes() {
     let before = root.snapshot();
     refused(&add_admin(&root, "chief", "short").output().unwrap(), 2, "password");
     refused(&add_admin(&root, "a/b", "Kq7-marker-Vw").output().unwrap(), 2, "a/b");
-    let key = secret(&root, "key", "with space");
-    let mut command = otc(root.path(), &["add-apikey", "--yes", "--name", "n", "--user", "u", "--key-file"]);
-    refused(&command.arg(&key).output().unwrap(), 1, "no visible ASCII");
+    for key in ["with space in its middle", "fifteen-letters"] {
+        let key = secret(&root, "key", key);
+        let mut command =
+            otc(root.path(), &["add-apikey", "--yes", "--name", "n", "--user", "u", "--key-file"]);
+        refused(&command.arg(&key).output().unwrap(), 2, "at least 16 characters");
+        fs::remove_file(key).unwrap();
+    }
     refused(&add_admin(&root, "chief", "Kq7-marker-Vw").arg("--restart").output().unwrap(), 2, "no service");
-    fs::remove_file(key).unwrap();
     fs::remove_file(root.at("password")).unwrap();
     assert_eq!(before.differences(&root.snapshot()), [""; 0]);
 
@@ -189,6 +195,13 @@ fn the_configuration_may_name_another_place() {
     assert_eq!(found["users"][0]["username"], json!("chief"));
     assert!(!root.at(FILE).exists());
     assert_eq!(shown(&root)["path"], json!("/DATA/otc.json"));
+
+    // it goes with the server, and not only by its name
+    let waits = fs::File::open(root.at("DATA/otc.json")).unwrap();
+    succeeds(&run("uninstall", root.path()).args(["--yes", "--purge"]).output().unwrap());
+    assert!(!root.at("DATA/otc.json").exists());
+    let left = std::io::read_to_string(waits).unwrap();
+    assert!(!left.is_empty() && left.bytes().all(|byte| byte == 0), "it was not overwritten");
 }
 
 /// The installed pair becomes one with an encrypted key.
@@ -215,6 +228,8 @@ fn a_passphrase_has_to_open_the_installed_key() {
         command.arg(file).output().unwrap()
     };
     refused(&set("Kq7-marker"), 2, "not encrypted");
+    // and nobody is asked for it
+    refused(&otc(root.path(), &["set-keypass", "--yes"]).output().unwrap(), 2, "not encrypted");
     encrypt_key(&root, "Kq7-marker");
     refused(&set("Kq7-wrong"), 2, "does not open");
     assert!(!root.at(FILE).exists());
@@ -223,6 +238,16 @@ fn a_passphrase_has_to_open_the_installed_key() {
     assert_eq!(content(&root), json!({"keypass": "Kq7-marker"}));
     let text = succeeds(&otc(root.path(), &["show"]).output().unwrap());
     assert!(text.contains("Passphrase") && !text.contains("marker"), "{text}");
+    let now = root.snapshot();
+    assert!(succeeds(&set("Kq7-marker")).contains("it waits for the server already; nothing to do"));
+    assert_eq!(
+        now.only(|path| path == FILE).differences(&root.snapshot().only(|path| path == FILE)),
+        [""; 0]
+    );
+    // a file that the server could not read is put right
+    fs::set_permissions(root.at(FILE), fs::Permissions::from_mode(0o444)).unwrap();
+    succeeds(&set("Kq7-marker"));
+    assert_eq!(root.at(FILE).symlink_metadata().unwrap().mode() & 0o7777, 0o400);
 }
 
 #[test]
@@ -270,4 +295,30 @@ fn a_server_whose_data_are_gone_can_be_removed() {
     assert!(!root.at(FILE).exists());
     let left = std::io::read_to_string(waits).unwrap();
     assert!(!left.is_empty() && left.bytes().all(|byte| byte == 0), "it was not overwritten");
+}
+
+/// Each verb says what is missing, not that nothing is installed.
+#[test]
+fn what_is_not_there_is_told_from_what_another_installer_brought() {
+    let root = server();
+    let cert = |arguments: &[&str]| run("cert", root.path()).args(arguments).output().unwrap();
+    for arguments in [
+        &["check", "--installed", "--name", "nope"][..],
+        &["probe", "127.0.0.1:1", "--installed-conf", "--name", "nope"],
+        &["rollback", "--engine", "--name", "nope", "--yes"],
+        &["renew", "--engine", "--name", "nope", "--yes"],
+    ] {
+        let output = cert(arguments);
+        refused(&output, 4, "no engine nope is installed here");
+        assert!(said(&output).contains("engine status"), "{}", said(&output));
+    }
+    fs::remove_file(root.at("var/lib/demisto-install/receipt.json")).unwrap();
+    for output in [
+        add_admin(&root, "chief", "Kq7-marker-Vw").output().unwrap(),
+        otc(root.path(), &["show"]).output().unwrap(),
+        cert(&["mutual", "on", "--yes"]),
+    ] {
+        refused(&output, 4, "another installer put what is in");
+        assert!(said(&output).contains("`demisto-install upgrade FILE`"), "{}", said(&output));
+    }
 }

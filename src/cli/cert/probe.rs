@@ -8,13 +8,11 @@ use anyhow::Result;
 
 use crate::cli::common::{Common, KeyArgs, Place};
 use crate::cli::exit::Exit;
+use crate::cli::passphrase;
 use crate::probe::{Host, Policy, Target, View};
 use crate::product::EngineName;
+use crate::report;
 use crate::workflow::cert::probe::{self, Options};
-use crate::{prompt, report, sys};
-
-/// Longest passphrase file.
-const PASSPHRASE_LIMIT: u64 = 4096;
 
 /// Arguments of `cert probe`
 #[derive(Debug, clap::Args)]
@@ -82,7 +80,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let place = args.name.clone().map_or(Place::Unnamed, |name| Place::Engine(Some(name)));
     let session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     let passphrase = match &args.client_passphrase_file {
-        Some(file) => Some(prompt::parse_password(sys::fs::read_secret(file, PASSPHRASE_LIMIT)?)?),
+        Some(file) => Some(passphrase::from_file(file)?),
         None => None,
     };
     let options = Options {

@@ -3,7 +3,7 @@
 use super::{Diagnosis, diagnosis};
 use crate::certs::{self, key};
 use crate::cli::exit::Exit;
-use crate::workflow::cert::{install, make};
+use crate::workflow::cert::{install, make, mutual};
 use crate::workflow::{ca, otc};
 
 const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes what the product reads";
@@ -36,7 +36,18 @@ pub(super) fn of_otc(error: &otc::Error) -> Diagnosis {
             diagnosis(Exit::Blocked, "mount it, or correct Server.OneTimeConfPath in /etc/demisto.conf")
         }
         E::NoService => diagnosis(Exit::Usage, "leave --restart out"),
+        E::Exists(_) => diagnosis(Exit::Usage, "nothing was changed; give another file, or move it away"),
+        E::ApiKey => {
+            diagnosis(Exit::Usage, "--out FILE makes a good one, of 128 random bits, and writes it to FILE")
+        }
     }
+}
+
+pub(super) fn of_mutual(_: &mutual::NoServer) -> Diagnosis {
+    diagnosis(
+        Exit::Usage,
+        "run it on the server; what an engine shows there is given by `engine configure --client-cert FILE --client-key FILE`",
+    )
 }
 
 pub(super) fn of_ca(error: &ca::Error) -> Diagnosis {

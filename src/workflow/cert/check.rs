@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use openssl::x509::X509;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,14 +16,14 @@ use crate::certs::look::Certificate;
 use crate::certs::request::is_host_name;
 use crate::config;
 use crate::host::Accounts;
-use crate::plan;
-use crate::product::{self, Site, TrustLayout, under};
+use crate::product::{self, PairKind, PairPaths, Site, TrustLayout, under};
 use crate::sys;
 use crate::sys::dir::{Dir, Ids, Kind};
 use crate::types::Secret;
 use crate::workflow::{Error, Session};
 
 use super::make;
+use super::pair::{configuration, configuration_at, places, read_in};
 
 /// Largest file that is read: a chain, a key, a configuration.
 const LIMIT: u64 = 1 << 20;
@@ -151,13 +151,13 @@ fn role_title(role: Role) -> &'static str {
 pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
     let site = &session.site;
     if !under(&session.root, &site.tree()).is_dir() {
-        return Err(plan::Error::NothingInstalled.into());
+        return Err(session.missing());
     }
     let settings = Settings::read(session)?;
     let mut sets = Vec::new();
-    for pair in pairs(site, &settings) {
-        let chain = installed_file(session, &pair.chain, false)?;
-        let key = installed_file(session, &pair.key, true)?;
+    for pair in pairs(session, &settings) {
+        let chain = installed_file(session, &pair.at.chain, false)?;
+        let key = installed_file(session, &pair.at.key, true)?;
         if !pair.wanted && (chain.1.missing.is_some() && key.1.missing.is_some()) {
             continue;
         }
@@ -165,7 +165,7 @@ pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
         if pair.foreign_names && asked.names.is_empty() {
             set.names.clear();
         }
-        set.passphrase = settings.text(pair.passphrase).map(Secret::from);
+        set.passphrase = settings.text(pair.kind.passphrase_key()).map(Secret::from);
         set.kept = pair.kept && set.passphrase.is_none();
         for (file, place) in [chain, key] {
             set.files.extend(file);
@@ -240,8 +240,8 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn read(session: &Session) -> Result<Self> {
-        let own = configuration(session, &session.site.config_file())?;
-        let server = configuration(session, product::CONFIG_FILE)?;
+        let own = configuration(session)?;
+        let server = configuration_at(session, product::CONFIG_FILE)?;
         Ok(Self { own, server })
     }
 
@@ -296,24 +296,12 @@ impl Settings {
     }
 }
 
-fn configuration(session: &Session, path: &str) -> Result<Zeroizing<String>> {
-    let bytes = match read_in(session, path) {
-        Err(e) if e.is_not_found() => return Ok(Zeroizing::new("{}".to_owned())),
-        other => other?,
-    };
-    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    config::value(&text, config::HTTPS_PORT).with_context(|| format!("{path} cannot be used"))?;
-    Ok(text)
-}
-
 /// A pair that an installation may have.
 struct Pair {
+    kind: PairKind,
     title: &'static str,
     role: Role,
-    chain: String,
-    key: String,
-    /// The key of its passphrase.
-    passphrase: &'static str,
+    at: PairPaths,
     /// Whether the product takes the passphrase over, so that nobody else has it.
     kept: bool,
     /// Whether it has to be there.
@@ -322,43 +310,33 @@ struct Pair {
     foreign_names: bool,
 }
 
-fn pairs(site: &Site, settings: &Settings) -> Vec<Pair> {
-    let at = |key: &str, name: &str| settings.text(key).unwrap_or_else(|| format!("{}/{name}", site.tree()));
-    let (chain, key) = match site.is_server() {
-        true => (product::CERTIFICATE, product::CERTIFICATE_KEY),
-        false => ("d1.pem", "d1.key"),
-    };
+/// What an installation shows to those who connect to it.
+fn shown(site: &Site) -> PairKind {
+    if site.is_server() { PairKind::Server } else { PairKind::Listener }
+}
+
+fn pairs(session: &Session, settings: &Settings) -> Vec<Pair> {
+    let is_server = session.site.is_server();
+    let kind = shown(&session.site);
     let listener = Pair {
-        title: if site.is_server() { "server certificate" } else { "certificate of the engine as a server" },
+        kind,
+        title: if is_server { "server certificate" } else { "certificate of the engine as a server" },
         role: Role::Server,
-        chain: at(config::CERTIFICATE_FILE, chain),
-        key: at("security.keyfile", key),
-        passphrase: "security.keypass",
+        at: places(session, kind, &settings.own),
         kept: true,
-        wanted: site.is_server(),
-        foreign_names: !site.is_server(),
+        wanted: is_server,
+        foreign_names: !is_server,
     };
-    let shows = settings.is_set("security.client.enabled") == Some(true);
     let client = Pair {
+        kind: PairKind::Client,
         title: "client certificate",
         role: Role::Client,
-        chain: at("security.client.certfile", "client.pem"),
-        key: at("security.client.keyfile", "client.key"),
-        passphrase: "security.certificate.client.keypass",
+        at: places(session, PairKind::Client, &settings.own),
         kept: false,
-        wanted: shows,
+        wanted: settings.is_set("security.client.enabled") == Some(true),
         foreign_names: false,
     };
     vec![listener, client]
-}
-
-fn read_in(session: &Session, path: &str) -> sys::Result<Zeroizing<Vec<u8>>> {
-    let bytes = if session.is_live() {
-        sys::fs::read_limited(Path::new(path), LIMIT)
-    } else {
-        sys::fs::read_beneath(&session.root, path, LIMIT)
-    };
-    bytes.map(Zeroizing::new)
 }
 
 fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option<File>, Place)> {
@@ -429,10 +407,7 @@ fn strays(session: &Session) -> Result<Vec<String>> {
         let entries = manifest.as_ref().map(|manifest| manifest.get().entries.as_slice());
         entries.unwrap_or_default().iter().any(|entry| entry.path.as_str() == name)
     };
-    let own: &[&str] = match site.is_server() {
-        true => &[product::CERTIFICATE, product::CERTIFICATE_KEY, "client.pem", "client.key"],
-        false => &["d1.pem", "d1.key", "client.pem", "client.key"],
-    };
+    let own = [shown(site), PairKind::Client].map(PairKind::names);
     let dir = Dir::open(&under(&session.root, &site.tree()))?;
     let mut found = Vec::new();
     for name in dir.raw_names()? {
@@ -440,7 +415,11 @@ fn strays(session: &Session) -> Result<Vec<String>> {
         let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
         let is_one = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
         let is_file = dir.stat(&name)?.is_some_and(|stat| stat.kind != Kind::Dir);
-        if is_one && is_file && !own.contains(&text.as_str()) && !released(&text) {
+        if is_one
+            && is_file
+            && !own.iter().any(|(chain, key)| text == *chain || text == *key)
+            && !released(&text)
+        {
             found.push(format!("{}/{text}", site.tree()));
         }
     }

@@ -179,7 +179,7 @@ pub struct Change {
 /// When one cannot be read, or the place of the new one is not fit for it.
 pub fn gather(session: &Session, options: Options) -> Result<Change> {
     if !upgrade::is_present(session)? {
-        return Err(plan::Error::NothingInstalled.into());
+        return Err(session.missing());
     }
     let text = configuration(session)?;
     let now = places(session, options.kind, &text);

@@ -3,16 +3,16 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
+use super::pair::{config_digest, configuration};
 use crate::apply::Secrets;
 use crate::config::{self, Setting};
 use crate::plan::{Action, Plan, Step};
-use crate::sys;
 use crate::types::Digest;
 use crate::workflow::change::{Restart, carry_out, installed, plan_small};
-use crate::workflow::{Recorder, Session, ca, otc, require_approved};
+use crate::workflow::{Recorder, Session, ca, require_approved};
 
-const LIMIT: u64 = 4 << 20;
 /// The key of what is asked of clients.
 const POLICY: &str = "server.certificate.clientauthpolicy";
 /// The key that turns the verification of clients' certificates off. The guide spells it in two ways, one in
@@ -21,6 +21,11 @@ const SWITCHES: [&str; 2] = [
     "security.server.certificate.donotverifyclientcertificates",
     "security.certificate.override.donotverifyclientcertificates",
 ];
+
+/// It was asked of an engine.
+#[derive(Debug, thiserror::Error)]
+#[error("only a server can be told to ask its clients for certificates, and an engine is installed here")]
+pub struct NoServer;
 
 /// What is asked of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,16 +79,10 @@ pub struct Options {
     pub seconds: u64,
 }
 
-/// The configuration's text, if there is one.
-fn text(session: &Session) -> Result<Option<String>> {
+/// The configuration's text.
+fn text(session: &Session) -> Result<Zeroizing<String>> {
     installed(session)?;
-    if !session.site.is_server() {
-        return Err(otc::Error::NoServer.into());
-    }
-    match sys::fs::read_beneath(&session.root, &session.site.config_file(), LIMIT) {
-        Err(e) if e.is_not_found() => Ok(None),
-        other => Ok(Some(String::from_utf8_lossy(&other?).into_owned())),
-    }
+    if session.site.is_server() { configuration(session) } else { Err(NoServer.into()) }
 }
 
 /// Looks at how it is set.
@@ -91,7 +90,7 @@ fn text(session: &Session) -> Result<Option<String>> {
 /// # Errors
 /// When no server is installed, or its configuration cannot be read.
 pub fn show(session: &Session) -> Result<State> {
-    let text = text(session)?.unwrap_or_else(|| "{}".to_owned());
+    let text = text(session)?;
     let mut keys = Vec::new();
     for key in [POLICY].into_iter().chain(SWITCHES) {
         keys.extend(config::value(&text, key)?.map(|value| Setting::to(key, value)));
@@ -120,14 +119,12 @@ fn settings(policy: Option<Policy>) -> Vec<Setting> {
 /// # Errors
 /// When no server is installed, or its configuration cannot be used.
 pub fn plan(session: &Session, policy: Option<Policy>, options: Options) -> Result<Option<Plan>> {
-    let old = text(session)?;
+    let now = text(session)?;
     let set = settings(policy);
-    let empty = "{}".to_owned();
-    let now = old.as_ref().unwrap_or(&empty);
-    if config::set(now, &set)? == *now {
+    if config::set(&now, &set)? == *now {
         return Ok(None);
     }
-    let was = old.as_ref().map(|text| Digest::of(text.as_bytes()));
+    let was = config_digest(session)?;
     let step = Step::SetConfig { path: session.site.config_file(), was, set };
     let restart = if options.restart { Restart::Running } else { Restart::Never };
     let steps = vec![(step, "the rest of your configuration is kept")];

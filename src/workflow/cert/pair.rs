@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use zeroize::Zeroizing;
 
 use super::install::Error;
@@ -19,8 +19,10 @@ use crate::sys::dir::{Ids, Kind, Stat};
 use crate::types::{Digest, Mode};
 use crate::workflow::{Session, install};
 
-/// Largest configuration, chain or key that is read.
+/// Largest chain or key that is read.
 const LIMIT: u64 = 1 << 20;
+/// Largest configuration that is read.
+const CONFIG_LIMIT: u64 = 4 << 20;
 /// Mode of chain and key.
 pub(super) const KEY_MODE: Mode = Mode::new(0o400);
 
@@ -38,18 +40,38 @@ impl Content {
     }
 }
 
-/// The configuration, which may not be there. It may hold secrets.
-pub(super) fn configuration(session: &Session) -> Result<Zeroizing<String>> {
-    let path = session.site.config_file();
-    let bytes = match sys::fs::read_beneath(&session.root, &path, LIMIT) {
-        Err(e) if e.is_not_found() => return Ok(Zeroizing::new(String::new())),
-        other => Zeroizing::new(other?),
+/// The text of this installation's configuration; an empty object where there is none. It may hold secrets.
+///
+/// # Errors
+/// When it cannot be read, or is no JSON.
+pub(in crate::workflow) fn configuration(session: &Session) -> Result<Zeroizing<String>> {
+    configuration_at(session, &session.site.config_file())
+}
+
+/// Reads a file as the product does: on the running system also through links. Elsewhere those would lead out
+/// of the root.
+pub(in crate::workflow) fn read_in(session: &Session, path: &str) -> sys::Result<Zeroizing<Vec<u8>>> {
+    let bytes = if session.is_live() {
+        sys::fs::read_limited(Path::new(path), CONFIG_LIMIT)
+    } else {
+        sys::fs::read_beneath(&session.root, path, CONFIG_LIMIT)
     };
-    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+    bytes.map(Zeroizing::new)
+}
+
+/// As [`configuration`], of the one at `path`.
+pub(super) fn configuration_at(session: &Session, path: &str) -> Result<Zeroizing<String>> {
+    let bytes = match read_in(session, path) {
+        Err(e) if e.is_not_found() => return Ok(Zeroizing::new("{}".to_owned())),
+        other => other?,
+    };
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    config::value(&text, config::HTTPS_PORT).with_context(|| format!("{path} cannot be used"))?;
+    Ok(text)
 }
 
 /// Where the pair lies that counts.
-pub(super) fn places(session: &Session, kind: PairKind, text: &str) -> PairPaths {
+pub(in crate::workflow) fn places(session: &Session, kind: PairKind, text: &str) -> PairPaths {
     let (chain, key) = kind.path_keys();
     let usual = session.site.pair(kind);
     PairPaths {
@@ -214,7 +236,7 @@ pub(super) fn is_there(session: &Session, path: &str, sha256: Digest, owner: Opt
 }
 
 pub(super) fn config_digest(session: &Session) -> Result<Option<Digest>> {
-    match sys::fs::read_beneath(&session.root, &session.site.config_file(), LIMIT) {
+    match sys::fs::read_beneath(&session.root, &session.site.config_file(), CONFIG_LIMIT) {
         Err(e) if e.is_not_found() => Ok(None),
         other => Ok(Some(Digest::of(&Zeroizing::new(other?)))),
     }
