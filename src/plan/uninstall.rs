@@ -131,7 +131,7 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     retained(input, plan);
     if input.survey.site.is_server() {
         for path in input.one_time.into_iter().chain([product::ONE_TIME_FILE]) {
-            plan.push(Step::RemoveFile { path: path.to_owned() }, "it may hold a password");
+            plan.push(Step::ClearOneTime { path: path.to_owned() }, "it may hold a password");
         }
     }
     if input.survey.site.name().is_some() && !input.shared {

@@ -4,12 +4,11 @@ use anyhow::Result;
 
 use super::{Recorder, Session, require_approved};
 use crate::apply::{self, Context, Secrets};
-use crate::host::{self, Accounts};
+use crate::host;
 use crate::plan::{self, Plan, Uninstall};
 use crate::product::{self, Role, Site, under};
 use crate::receipt::{self, Receipt};
 use crate::sys;
-use crate::sys::dir::Kind;
 use crate::types::Digest;
 
 /// Plans a removal.
@@ -33,7 +32,7 @@ pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
     let beside =
         site.name().is_some() && (session.has_server() || receipt::read(&session.root, &unnamed)?.is_some());
     let shared = beside || !engines.is_empty();
-    let one_time = one_time(session, &receipt)?;
+    let one_time = one_time(session, &receipt);
     Ok(plan::uninstall(&Uninstall {
         receipt: &receipt,
         survey: &survey,
@@ -47,20 +46,13 @@ pub fn plan(session: &Session, purge: bool) -> Result<Plan> {
 }
 
 /// The one-time configuration, where the server's configuration names another place for it. That may be the
-/// service's work, so only a directory of its own counts.
-fn one_time(session: &Session, receipt: &Receipt) -> Result<Option<String>> {
+/// service's work, so only what is its own counts.
+fn one_time(session: &Session, receipt: &Receipt) -> Option<String> {
     let path = apply::one_time_file(&session.root, &session.site);
-    if !session.site.is_server() || path == product::ONE_TIME_FILE {
-        return Ok(None);
-    }
-    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let Some(stat) = sys::fs::stat(&under(&session.root, dir))?.filter(|stat| stat.kind == Kind::Dir) else {
-        return Ok(None);
-    };
-    let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.uid;
-    let is_its_own = !receipt.owners || service == Some(stat.ids.uid);
-    let there = sys::fs::exists(&under(&session.root, &path));
-    Ok(Some(path).filter(|_| is_its_own && there))
+    let elsewhere = session.site.is_server() && path != product::ONE_TIME_FILE;
+    let full = under(&session.root, &path);
+    let is_its_own = || apply::check_one_time_place(&session.root, &path, receipt.owners).is_ok();
+    (elsewhere && sys::fs::exists(&full) && is_its_own()).then_some(path)
 }
 
 /// What a package brought; nothing where its record cannot be read, which must not keep it from being removed.

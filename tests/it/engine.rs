@@ -395,6 +395,8 @@ fn each_verb_says_which_one_is_for_the_other_role() {
     let alone = Root::furnished();
     succeeds(&install(&v1(), alone.path()).output().unwrap());
     refused(&vendor.install(alone.path()).output().unwrap(), 4, "where a server would have to be");
+    let mutual = run("cert", alone.path()).args(["mutual", "on", "--yes"]).output().unwrap();
+    refused(&mutual, 2, "only a server can be told to ask its clients");
     for name in ["../x", "a b", "", "a/b"] {
         let output = install(&v1(), root.path()).args(["--name", name]).output().unwrap();
         refused(&output, 2, "is no name for an engine");
