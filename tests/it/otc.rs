@@ -100,8 +100,7 @@ fn an_administrator_an_api_key_and_what_was_there_wait_together() {
     assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o400, owner));
     let output = otc(root.path(), &["show"]).output().unwrap();
     let text = succeeds(&output);
-    let root_or_us = if owner == 0 { "(root:root, 0400)" } else { "0400" };
-    for word in ["x, chief", "ci", "other", root_or_us] {
+    for word in ["x, chief", "ci", "other", "0400"] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(
@@ -400,8 +399,6 @@ fn what_is_not_there_is_told_from_what_another_installer_brought() {
     for arguments in [
         &["check", "--installed", "--name", "nope"][..],
         &["probe", "127.0.0.1:1", "--installed-conf", "--name", "nope"],
-        &["rollback", "--engine", "--name", "nope", "--yes"],
-        &["renew", "--engine", "--name", "nope", "--yes"],
     ] {
         let output = cert(arguments);
         refused(&output, 4, "no engine nope is installed here");
