@@ -240,7 +240,8 @@ mod tests {
             let deep = (0..20).fold(vec![5, 0], |inner, _| endless(SEQUENCE, &[inner]));
             endless(SEQUENCE, &[deep, pbkdf2(rounds)])
         };
-        let places: [(&str, &dyn Fn(u64) -> Vec<u8>); 6] = [
+        type Place<'a> = (&'a str, &'a dyn Fn(u64) -> Vec<u8>);
+        let places: [Place; 6] = [
             ("alone", &pbkdf2),
             ("mac", &mac),
             ("pieces", &pieces),
