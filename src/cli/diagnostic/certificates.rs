@@ -109,6 +109,14 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             Exit::Blocked,
             "choose the place with --to-chain and --to-key: in a directory that only root can change",
         ),
+        E::Closed { .. } => diagnosis(
+            Exit::Blocked,
+            "choose another place, or let the service enter the directory: `chmod o+x`, or its group with g+x",
+        ),
+        E::NoServer => {
+            diagnosis(Exit::Usage, "say which of its pairs: --engine --client, or --engine --listener")
+        }
+        E::NoKeypass => diagnosis(Exit::Usage, "leave --encrypt-keypass out"),
         E::OldPassphrase(_) => diagnosis(
             Exit::Usage,
             "give --old-passphrase-file FILE; or --no-way-back, if nobody knows it any more",

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::check;
 use super::live_backup::{self, Doing, Other};
 use super::pair::{
-    Content, KEY_MODE, config_digest, configuration, is_fit, is_there, kept_place, owners, places,
+    Content, KEY_MODE, config_digest, configuration, is_fit, is_open, is_there, kept_place, owners, places,
     read_given, read_installed, read_kept, service_ids,
 };
 use crate::apply::{self, Context, OneTime, Secrets};
@@ -20,11 +20,12 @@ use crate::certs;
 use crate::certs::check::{File, Finding, Role, Severity};
 use crate::config::{self, Setting};
 use crate::host;
-use crate::plan::{self, Given, NewPair, PairChange, Plan};
+use crate::plan::{self, Given, Keypass, NewPair, PairChange, Plan};
 use crate::product::{PairKind, PairPaths, under};
 use crate::prompt;
 use crate::service;
 use crate::sys;
+use crate::sys::dir::Kind;
 use crate::types::{Digest, Secret};
 use crate::workflow::{Recorder, Session, install, require_approved, upgrade};
 
@@ -82,6 +83,20 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The service cannot go all the way to the place of a chain or key.
+    #[error("the service could not read {}: it may not enter {dir}", path.display())]
+    Closed {
+        /// The file.
+        path: PathBuf,
+        /// The directory.
+        dir: String,
+    },
+    /// An engine's pair was not asked for.
+    #[error("an engine is installed here, and no server")]
+    NoServer,
+    /// There is no passphrase that could be kept encrypted.
+    #[error("the server is given no passphrase that it could keep encrypted")]
+    NoKeypass,
     /// The way back needs a passphrase that nobody gave.
     #[error("{} is encrypted, and going back to it would need its passphrase", .0.display())]
     OldPassphrase(PathBuf),
@@ -185,6 +200,7 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
     let usual = session.site.pair(options.kind);
     is_fit(session, &to.chain, &usual.chain)?;
     is_fit(session, &to.key, &usual.key)?;
+    is_open(session, &to)?;
     if to.chain == to.key {
         let why = "chain and key need a file each";
         return Err(Error::Place { path: under(&session.root, &to.key), why }.into());
@@ -216,9 +232,21 @@ impl Change {
         self.options.kind == PairKind::Server && self.new.as_ref().is_some_and(Content::is_encrypted)
     }
 
-    /// Whether the product shall keep the passphrase encrypted.
-    pub fn encrypt_keypass(&mut self, encrypt: bool) {
-        self.options.encrypt_keypass = encrypt;
+    /// Has the product keep the passphrase encrypted.
+    pub fn encrypt_keypass(&mut self) {
+        self.options.encrypt_keypass = true;
+    }
+
+    /// Whether a passphrase opens the key that comes; so does any where another mistake would be told.
+    #[must_use]
+    pub fn opens_new(&self, passphrase: &Secret) -> bool {
+        self.new.as_ref().is_none_or(|new| !certs::is_wrong(&new.key, passphrase))
+    }
+
+    /// As [`opens_new`](Self::opens_new), of the key that is replaced.
+    #[must_use]
+    pub fn opens_old(&self, passphrase: &Secret) -> bool {
+        self.old.as_ref().is_none_or(|old| !certs::is_wrong(&old.key, passphrase))
     }
 
     /// Takes the passphrase of the key that comes; an engine's is in its configuration.
@@ -380,13 +408,31 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         start,
         port,
         seconds: options.seconds,
-        one_time: change.gives_passphrase().then(|| apply::one_time_file(&session.root, &session.site)),
+        one_time: one_time(session, change)?,
+        keeps: keeps(session)?,
         settings: settings(session, change, &now, &text),
         config: config_digest(session)?,
         selinux: session.is_live() && facts.selinux,
         notes,
     };
     Ok(plan::pair_change(input))
+}
+
+/// What is done to the passphrase in the one-time configuration, and where that is; nothing for an engine.
+fn one_time(session: &Session, change: &Change) -> Result<Option<(String, Keypass)>> {
+    let file = || apply::one_time_file(&session.root, &session.site);
+    if change.gives_passphrase() {
+        return Ok(Some((file(), Keypass::Given)));
+    }
+    let waits = change.options.kind == PairKind::Server
+        && apply::one_time_waiting(&session.root, &session.site)?.is_some_and(|waiting| waiting.keypass);
+    Ok(waits.then(|| (file(), Keypass::Dropped)))
+}
+
+/// Whether the directory of kept pairs is there.
+fn keeps(session: &Session) -> Result<bool> {
+    let there = sys::fs::stat(&under(&session.root, &session.site.kept_pairs()))?;
+    Ok(there.is_some_and(|stat| stat.kind == Kind::Dir))
 }
 
 /// What the configuration has to say that it does not.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use zeroize::Zeroizing;
 
+use super::check;
 use super::install::Error;
 use super::make::{self, Order};
 use crate::certs;
@@ -171,6 +172,18 @@ pub(super) fn is_fit(session: &Session, path: &str, usual: &str) -> Result<()> {
         Some(0) if owners(session)? => refused(full, "the file there belongs to root"),
         _ => Ok(()),
     }
+}
+
+/// Whether the service can go all the way to both files: without, it would not start with them.
+pub(super) fn is_open(session: &Session, to: &PairPaths) -> Result<()> {
+    let service = if owners(session)? { service_ids(session)? } else { None };
+    let Some(service) = service else { return Ok(()) };
+    for path in [&to.chain, &to.key] {
+        if let Some(dir) = check::closed(session, path, service)?.into_iter().next() {
+            return Err(Error::Closed { path: under(&session.root, path), dir }.into());
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn service_ids(session: &Session) -> Result<Option<Ids>> {
