@@ -117,6 +117,10 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             diagnosis(Exit::Usage, "say which of its pairs: --engine --client, or --engine --listener")
         }
         E::NoKeypass => diagnosis(Exit::Usage, "leave --encrypt-keypass out"),
+        E::Unnamed { .. } => diagnosis(
+            Exit::Blocked,
+            "correct the configuration; or choose the place with --to-chain and --to-key of `cert install`",
+        ),
         E::OldPassphrase(_) => diagnosis(
             Exit::Usage,
             "give --old-passphrase-file FILE; or --no-way-back, if nobody knows it any more",
