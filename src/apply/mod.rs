@@ -31,11 +31,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+pub use authorities::updates_trust;
 pub use carry::count as count_host_things;
 pub use connection::engine_log;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
-pub use one_time::{OneTime, OneTimeKey, OneTimeUser, Waiting, one_time_file, one_time_waiting};
+pub use one_time::{
+    OneTime, OneTimeKey, OneTimeUser, Waiting, check_one_time_place, one_time_file, one_time_waiting,
+};
 pub use package::rpm_manages;
 pub use repair::kept_content;
 use zeroize::Zeroizing;

@@ -419,13 +419,18 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
 
 /// What is done to the passphrase in the one-time configuration, and where that is; nothing for an engine.
 fn one_time(session: &Session, change: &Change) -> Result<Option<(String, Keypass)>> {
-    let file = || apply::one_time_file(&session.root, &session.site);
-    if change.gives_passphrase() {
-        return Ok(Some((file(), Keypass::Given)));
+    if change.options.kind != PairKind::Server {
+        return Ok(None);
     }
-    let waits = change.options.kind == PairKind::Server
-        && apply::one_time_waiting(&session.root, &session.site)?.is_some_and(|waiting| waiting.keypass);
-    Ok(waits.then(|| (file(), Keypass::Dropped)))
+    let (root, site, owners) = (&session.root, &session.site, owners(session)?);
+    let path = apply::one_time_file(root, site);
+    if change.gives_passphrase() {
+        apply::check_one_time_place(root, &path, owners)?;
+        return Ok(Some((path, Keypass::Given)));
+    }
+    // a file in a place that is not the service's is left alone
+    let waiting = apply::one_time_waiting(root, site, owners).ok().flatten();
+    Ok(waiting.filter(|waiting| waiting.keypass).map(|_| (path, Keypass::Dropped)))
 }
 
 /// Whether the directory of kept pairs is there.
