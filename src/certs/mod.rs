@@ -15,6 +15,7 @@ mod openssh;
 pub mod p12;
 mod pem;
 pub mod request;
+mod work;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -158,6 +159,12 @@ pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result
 #[must_use]
 pub fn is_encrypted(key: &str) -> bool {
     key::form(key.as_bytes()).is_ok_and(|form| form.encrypted)
+}
+
+/// Whether a key is in a form that the product reads, as far as that is seen without opening it.
+#[must_use]
+pub fn is_readable(key: &str) -> bool {
+    key::form(key.as_bytes()).is_ok_and(|form| form.is_readable())
 }
 
 /// Whether a passphrase opens a key.
