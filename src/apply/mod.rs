@@ -35,7 +35,9 @@ pub use carry::count as count_host_things;
 pub use connection::engine_log;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
-pub use one_time::{OneTime, OneTimeKey, OneTimeUser, Waiting, one_time_file, one_time_waiting};
+pub use one_time::{
+    OneTime, OneTimeKey, OneTimeUser, Waiting, one_time_file, one_time_waiting, waiting_keypass,
+};
 pub use package::rpm_manages;
 pub use repair::kept_content;
 use zeroize::Zeroizing;

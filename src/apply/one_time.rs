@@ -249,6 +249,14 @@ pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
     Ok(Some(Waiting { keypass, users, apikeys, others, owner, mode, problems }))
 }
 
+/// The passphrase that waits for a server, if one does and can be read.
+#[must_use]
+pub fn waiting_keypass(root: &Path, site: &Site) -> Option<Secret> {
+    let (dir, name) = open_parent(root, &one_time_file(root, site)).ok()?;
+    let mut content = Content::read(&dir, &name).ok()?;
+    content.slot("keypass").as_str().map(Secret::from)
+}
+
 /// Opens the directory of the file. One that the configuration names has to be the service's: it can write
 /// the configuration, too, and would else have us write elsewhere.
 fn open(context: &Context, path: &str) -> Result<(Dir, String)> {

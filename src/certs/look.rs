@@ -18,7 +18,7 @@ use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::pem::{Block, blocks};
+use super::pem::{Block, first_blocks};
 use crate::types::{Digest, hex};
 
 /// The one label of certificates that the product looks for.
@@ -232,6 +232,8 @@ pub struct Chain {
     pub others: Vec<String>,
     /// Why blocks that claim to hold a certificate do not, each with its number from 1 on.
     pub damaged: Vec<(usize, Unreadable)>,
+    /// Whether there are blocks behind the first 64, which are not read.
+    pub cut_off: bool,
 }
 
 impl Chain {
@@ -239,8 +241,9 @@ impl Chain {
     #[must_use]
     pub fn parse(pem: &[u8]) -> Self {
         let text = String::from_utf8_lossy(pem);
-        let mut chain = Self::default();
-        for (number, block) in (1..).zip(blocks(&text)) {
+        let (blocks, rest) = first_blocks(&text);
+        let mut chain = Self { cut_off: rest.contains("-----BEGIN "), ..Self::default() };
+        for (number, block) in (1..).zip(blocks) {
             if block.label != CERTIFICATE {
                 chain.others.push(block.label.to_owned());
                 continue;
@@ -251,6 +254,18 @@ impl Chain {
             }
         }
         chain
+    }
+
+    /// What it holds where a certificate was expected, if that can be told.
+    #[must_use]
+    pub fn instead(&self) -> Option<&'static str> {
+        match self.others.first()?.as_str() {
+            label if label.ends_with("CERTIFICATE REQUEST") => {
+                Some("it holds a request for a certificate (CSR), which a CA has to answer")
+            }
+            label if label.ends_with("PRIVATE KEY") => Some("it holds a private key, and no certificate"),
+            _ => None,
+        }
     }
 
     /// Whether nothing in it is a certificate or claims to be one.

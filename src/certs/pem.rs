@@ -31,6 +31,11 @@ pub(super) fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
 
 /// The blocks of a file. One that has no end is left out.
 pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
+    first_blocks(text).0
+}
+
+/// The blocks of a file, as many as are read of one, and the text behind them.
+pub(super) fn first_blocks(text: &str) -> (Vec<Block<'_>>, &str) {
     let mut found = Vec::new();
     let mut rest = text;
     // each beginning is searched for its end: without a limit a file of beginnings would take minutes
@@ -39,7 +44,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
         rest = after;
         found.extend(block);
     }
-    found
+    (found, rest)
 }
 
 /// The next block, if it has an end, and what follows its beginning.

@@ -123,7 +123,7 @@ pub(super) fn run(common: &Common, args: &OtcArgs) -> Result<ExitCode> {
             let file = args.passphrase_file.as_deref();
             let passphrase = match password::secret(file, args.passphrase_stdin)? {
                 Some(passphrase) => passphrase,
-                None => ask::secret(question)?,
+                None => ask::secret(question).map_err(|e| e.or_by("--passphrase-file"))?,
             };
             otc::check_passphrase(&session, &passphrase)?;
             let what = OneTime { keypass: Some(passphrase), ..OneTime::default() };
@@ -152,7 +152,7 @@ fn add_admin(common: &Common, session: &Session, args: &AddAdmin) -> Result<Exit
     }
     let password = match password::from_sources(&args.password)? {
         Some(password) => password,
-        None => ask::password(&name)?,
+        None => ask::password(&name).map_err(|e| e.or_by("--admin-password-file"))?,
     };
     prompt::password::check(&password, &name)?;
     let mut user = OneTimeUser::new(&name, password);

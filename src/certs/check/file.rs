@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::rules::{FOREIGN_BLOCK, NOT_PEM, NOTHING_INSIDE, SEVERAL_FILES, UNREADABLE};
+use super::rules::{FOREIGN_BLOCK, NOT_PEM, NOTHING_INSIDE, SEVERAL_FILES, TOO_MANY, UNREADABLE};
 use super::{Findings, key};
 use crate::certs::forms;
 use crate::certs::key::{self as private, Form, Key};
@@ -80,11 +80,15 @@ pub(super) fn check(files: &[File], found: &mut Findings) {
         for (number, why) in &file.chain.damaged {
             found.add(&UNREADABLE, (at.0, &format!("block {number}")), why.to_string());
         }
+        if file.chain.cut_off {
+            found.add(&TOO_MANY, at, "it has more than 64 blocks");
+        }
         if !file.odd.is_empty() {
             found.add(&NOT_PEM, at, file.odd.join("; "));
         }
         if file.chain.is_empty() && file.key.is_none() {
-            found.add(&NOTHING_INSIDE, at, "it holds neither a certificate nor a private key");
+            let nothing = "it holds neither a certificate nor a private key";
+            found.add(&NOTHING_INSIDE, at, file.chain.instead().unwrap_or(nothing));
         }
         let foreign: Vec<&str> = file.chain.others.iter().map(String::as_str).collect();
         if file.odd.is_empty() && !file.chain.certificates.is_empty() && !foreign.is_empty() {

@@ -28,7 +28,7 @@ use super::make;
 /// Largest file that is read: a chain, a key, a configuration.
 const LIMIT: u64 = 1 << 20;
 /// Largest file of all that a host trusts.
-const BUNDLE_LIMIT: u64 = 16 << 20;
+pub(super) const BUNDLE_LIMIT: u64 = 16 << 20;
 /// What names of certificates and keys end in.
 const ENDINGS: [&str; 9] = ["pem", "crt", "cer", "der", "key", "p12", "pfx", "p7b", "p8"];
 
@@ -53,6 +53,8 @@ pub struct Set {
     pub files: Vec<File>,
     /// Names to compare with.
     pub names: Vec<String>,
+    /// What this host is known by, for where there are no such names.
+    known: Vec<String>,
     /// Whether revocation is checked.
     pub revocation: Revocation,
     passphrase: Option<Secret>,
@@ -132,7 +134,7 @@ pub fn given(session: &Session, role: Role, files: Vec<File>, asked: &Asked) -> 
         return Err(Error::Name(bad.clone()).into());
     }
     let settings = Settings::read(session)?;
-    Ok(Set { files, ..settings.set(role, role_title(role), asked) })
+    Ok(Set { files, known: make::known_names(session), ..settings.set(role, role_title(role), asked) })
 }
 
 fn role_title(role: Role) -> &'static str {
@@ -162,10 +164,14 @@ pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
             continue;
         }
         let mut set = settings.set(pair.role, pair.title, asked);
+        set.known = make::known_names(session);
         if pair.foreign_names && asked.names.is_empty() {
             set.names.clear();
         }
         set.passphrase = settings.text(pair.passphrase).map(Secret::from);
+        if pair.kept && set.passphrase.is_none() {
+            set.passphrase = apply::waiting_keypass(&session.root, site);
+        }
         set.kept = pair.kept && set.passphrase.is_none();
         for (file, place) in [chain, key] {
             set.files.extend(file);
@@ -193,6 +199,7 @@ pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checke
         files: &set.files,
         passphrase,
         names: &set.names,
+        known: &set.known,
         now: session.now,
         revocation: set.revocation,
         anchors: anchors.as_deref(),
@@ -267,7 +274,7 @@ impl Settings {
         let fails = self.is_set("security.certificate.failonunknownrevocationstatus").unwrap_or(true);
         match self.is_set("security.certificate.verifyrevocation").unwrap_or(false) {
             false => Revocation::Off,
-            true if fails => Revocation::Required,
+            true if fails => Revocation::Require,
             true => Revocation::Soft,
         }
     }
@@ -287,6 +294,7 @@ impl Settings {
             role,
             files: Vec::new(),
             names,
+            known: Vec::new(),
             revocation: asked.revocation.unwrap_or_else(|| self.revocation()),
             passphrase: None,
             kept: false,
@@ -455,8 +463,13 @@ pub(super) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
         false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),
     };
     let layouts = [TrustLayout::Debian, TrustLayout::Rhel];
-    let bundle = layouts.iter().find_map(|layout| read(layout.bundle()).ok())?;
-    let trusted = X509::stack_from_pem(&bundle).ok()?;
+    let text = layouts.iter().find_map(|layout| read(layout.bundle()).ok())?;
+    bundle(&text)
+}
+
+/// The certificates of a PEM file, however many there are; nothing where one of them is damaged.
+pub(super) fn bundle(pem: &[u8]) -> Option<Vec<Certificate>> {
+    let trusted = X509::stack_from_pem(pem).ok()?;
     let read = |anchor: X509| Certificate::from_der(&anchor.to_der().ok()?).ok();
     Some(trusted.into_iter().filter_map(read).collect())
 }
