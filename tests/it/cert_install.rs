@@ -314,6 +314,10 @@ fn the_configuration_does_not_choose_which_file_of_roots_is_replaced() {
     }
     let conf = "{\"Security\": {\"CertFile\": \"/etc/pki/cert.pem\", \"KeyFile\": \"/etc/pki/cert.key\"}}";
     root.put("etc/demisto.conf", conf.as_bytes(), 0o640);
+    refused(&mut install(root.path(), &pair), &root, 4, &["made only where you name it", "--to-chain"]);
+    root.put("etc/pki/cert.pem", b"", 0o400);
+    refused(&mut install(root.path(), &pair), &root, 4, &["/etc/pki/cert.key is not there"]);
+    root.put("etc/pki/cert.key", b"", 0o400);
     succeeds(&install(root.path(), &pair).output().unwrap());
     assert_eq!(fs::read(root.at("etc/pki/cert.pem")).unwrap(), fs::read(&pair.chain).unwrap());
     assert_eq!((mode(&root, "etc/pki/cert.pem"), mode(&root, "etc/pki/cert.key")), (0o400, 0o400));
@@ -477,10 +481,9 @@ fn another_place_is_said_in_the_configuration_and_left_again() {
     assert_eq!(fs::read(root.at(CHAIN)).unwrap(), chain);
 }
 
-/// Another installer's server has no receipt of this program.
-#[test]
-fn a_server_of_another_installer_gets_a_certificate_as_root() {
-    let (root, pki) = (Root::with_accounts(), Pki::new());
+/// A server that another installer put there, whose service has an account of its own.
+fn foreign_server() -> Root {
+    let root = Root::with_accounts();
     for (file, line) in
         [("etc/passwd", "demisto:x:993:992::/:/bin/false\n"), ("etc/group", "demisto:x:992:\n")]
     {
@@ -488,6 +491,44 @@ fn a_server_of_another_installer_gets_a_certificate_as_root() {
         root.put(file, text.as_bytes(), 0o644);
     }
     root.put("usr/local/demisto/server", b"#!/bin/sh\n", 0o755);
+    root
+}
+
+/// A file of the service's in a directory that root's programs read would be a way to root.
+#[test]
+fn the_configuration_gets_the_service_no_new_file_elsewhere() {
+    let (root, pki) = (foreign_server(), Pki::new());
+    let pair = pki.leaf("one", "serverAuth", 365);
+    fs::create_dir_all(root.at("etc/profile.d")).unwrap();
+    let (chain, key) = ("etc/profile.d/zz.sh", "etc/profile.d/zz.key");
+    let conf = format!("{{\"security.certfile\": \"/{chain}\", \"security.keyfile\": \"/{key}\"}}");
+    root.put("etc/demisto.conf", conf.as_bytes(), 0o640);
+    refused(&mut install(root.path(), &pair), &root, 4, &["zz.sh is not there", "--to-chain"]);
+    for path in [chain, key] {
+        root.put(path, b"", 0o400);
+    }
+    refused(&mut install(root.path(), &pair), &root, 4, &["belongs to root"]);
+    for path in [chain, key] {
+        std::os::unix::fs::chown(root.at(path), Some(993), Some(992)).unwrap();
+    }
+    succeeds(&install(root.path(), &pair).output().unwrap());
+    assert_eq!(fs::read(root.at(chain)).unwrap(), fs::read(&pair.chain).unwrap());
+    // the record of the kept pair came from the configuration, too
+    fs::remove_file(root.at(chain)).unwrap();
+    let conf = "{\"security.certfile\": \"/usr/local/demisto/cert.pem\"}";
+    root.put("etc/demisto.conf", conf.as_bytes(), 0o640);
+    refused(&mut rollback(root.path()), &root, 4, &["zz.sh is not there", "--to-chain"]);
+    // what the caller names is the caller's word
+    let mut command = install(root.path(), &pair);
+    command.args(["--to-chain", &format!("/{chain}"), "--to-key", &format!("/{key}")]);
+    succeeds(&command.output().unwrap());
+    assert_eq!(root.at(chain).metadata().unwrap().uid(), 993);
+}
+
+/// Another installer's server has no receipt of this program.
+#[test]
+fn a_server_of_another_installer_gets_a_certificate_as_root() {
+    let (root, pki) = (foreign_server(), Pki::new());
     let pair = pki.leaf("one", "serverAuth", 365);
     let told = succeeds(&install(root.path(), &pair).output().unwrap());
     assert!(told.contains("no pair yet that could be kept"), "{told}");

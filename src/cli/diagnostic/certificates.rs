@@ -111,6 +111,10 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             Exit::Blocked,
             "choose the place with --to-chain and --to-key: in a directory that only root can change",
         ),
+        E::Unnamed { .. } => diagnosis(
+            Exit::Blocked,
+            "correct the configuration; or choose the place with --to-chain and --to-key of `cert install`",
+        ),
         E::OldPassphrase(_) => diagnosis(
             Exit::Usage,
             "give --old-passphrase-file FILE; or --no-way-back, if nobody knows it any more",

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::check;
 use super::live_backup::{self, Doing, Other};
 use super::pair::{
-    Content, KEY_MODE, config_digest, configuration, is_fit, is_there, kept_place, owners, places,
+    Content, KEY_MODE, Target, config_digest, configuration, is_there, kept_place, owners, places,
     read_given, read_installed, read_kept, service_ids,
 };
 use crate::apply::{self, Context, OneTime, Secrets};
@@ -81,6 +81,12 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// The configuration, or the record of the kept pair, names a file that is not there.
+    #[error("{} is not there, and a new file is made only where you name it", path.display())]
+    Unnamed {
+        /// The file.
+        path: PathBuf,
     },
     /// The way back needs a passphrase that nobody gave.
     #[error("{} is encrypted, and going back to it would need its passphrase", .0.display())]
@@ -184,13 +190,7 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
         _ => None,
     };
     let to = options.to.clone().or(kept).unwrap_or_else(|| now.clone());
-    let usual = session.site.pair(options.kind);
-    is_fit(session, &to.chain, &usual.chain)?;
-    is_fit(session, &to.key, &usual.key)?;
-    if to.chain == to.key {
-        let why = "chain and key need a file each";
-        return Err(Error::Place { path: under(&session.root, &to.key), why }.into());
-    }
+    Target { to: &to, named: options.to.is_some() }.check(session, options.kind)?;
     let old = read_installed(session, &now)?;
     let (new, names) = match &options.source {
         Source::Files { chain, key } => (Some(read_given(chain, key)?), Vec::new()),
@@ -450,6 +450,7 @@ pub fn run(session: &Session, change: &mut Change, approved: Digest) -> Result<O
     let recorder = Recorder::new(session.sink);
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
+    Target { to: &change.to, named: change.options.to.is_some() }.check(session, change.options.kind)?;
     let Some(plan) = plan(session, change)? else { return Ok(None) };
     require_approved(&plan, approved)?;
     plan.notes.iter().for_each(|note| recorder.only_log(note));

@@ -137,11 +137,32 @@ pub(super) fn read_kept(session: &Session, kind: PairKind) -> Result<Content> {
     Ok(Content { chain, key, from })
 }
 
-/// Whether a chain or key may be written to `path`. What the configuration says may be the service's
-/// work: it must not choose which file of root's becomes its own. So a file that is there has to be the
-/// service's, but for the `usual` one. In the tree no link is followed; elsewhere every directory has to be
-/// root's alone.
-pub(super) fn is_fit(session: &Session, path: &str, usual: &str) -> Result<()> {
+/// Where chain and key go, and who says so.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) to: &'a PairPaths,
+    /// Whether the caller named it, and not the configuration or the record of a kept pair.
+    pub(super) named: bool,
+}
+
+impl Target<'_> {
+    /// Whether chain and key may be written there. What the configuration says may be the service's work: it
+    /// must not choose which file of root's becomes its own, nor where it gets a new one.
+    pub(super) fn check(&self, session: &Session, kind: PairKind) -> Result<()> {
+        if self.to.chain == self.to.key {
+            let why = "chain and key need a file each";
+            return Err(Error::Place { path: under(&session.root, &self.to.key), why }.into());
+        }
+        let usual = session.site.pair(kind);
+        is_fit(session, (&self.to.chain, &usual.chain), self.named)?;
+        is_fit(session, (&self.to.key, &usual.key), self.named)
+    }
+}
+
+/// A file that is there has to be the service's, but for the `usual` one. In the tree no link is followed;
+/// elsewhere every directory has to be root's alone, so nobody else changes what was looked at, and a new
+/// file is made only where the caller `named` it.
+fn is_fit(session: &Session, (path, usual): (&str, &str), named: bool) -> Result<()> {
     let refused = |path: PathBuf, why| Err(Error::Place { path, why }.into());
     let full = under(&session.root, path);
     let clean = path.starts_with('/') && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
@@ -172,6 +193,7 @@ pub(super) fn is_fit(session: &Session, path: &str, usual: &str) -> Result<()> {
             refused(full, "the file there does not belong to the service")
         }
         Some(0) if owners(session)? => refused(full, "the file there belongs to root"),
+        None if !inside && !named => Err(Error::Unnamed { path: full }.into()),
         _ => Ok(()),
     }
 }
