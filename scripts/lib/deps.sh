@@ -23,7 +23,7 @@ TEST_PACKAGES=(
     openssl:openssl zstd:zstd xz:xz-utils bzip2:bzip2 pigz:pigz pbzip2:pbzip2 tar:tar gzip:gzip
     mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount
     strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps setcap:libcap2-bin
-    getcap:libcap2-bin ssh-keygen:openssh-client certutil:libnss3-tools pk12util:libnss3-tools chromium:chromium
+    getcap:libcap2-bin ssh-keygen:openssh-client certutil:libnss3-tools pk12util:libnss3-tools chromium:chromium trust:p11-kit
 )
 
 # To boot systemd in containers.

@@ -34,7 +34,7 @@ pub(super) fn update(context: &Context, layout: TrustLayout, fresh: bool) -> Res
 
 /// Whether these certificates are in what the tool has written.
 pub(super) fn check(context: &Context, layout: TrustLayout, trusts: &[Digest]) -> Result<()> {
-    if trusts.is_empty() || (layout == TrustLayout::Rhel && !runs(context)) {
+    if trusts.is_empty() || (layout == TrustLayout::Rhel && !updates_trust(context.root)) {
         return Ok(());
     }
     let path = context.at(layout.bundle());
@@ -45,9 +45,10 @@ pub(super) fn check(context: &Context, layout: TrustLayout, trusts: &[Digest]) -
     }
 }
 
-/// Whether RHEL's tool can be run.
-fn runs(context: &Context) -> bool {
-    context.is_live() || (sys::env::is_root() && sys::fs::is_file(&context.at(RHEL_TOOL)))
+/// Whether RHEL's tool can be run: on the running system, or inside of a root that has it.
+#[must_use]
+pub fn updates_trust(root: &Path) -> bool {
+    root == Path::new("/") || (sys::env::is_root() && sys::fs::is_file(&under(root, RHEL_TOOL)))
 }
 
 /// Below another root the tool is told all its places; the root's own hooks are for the root's own programs.
@@ -106,7 +107,7 @@ fn rhel(context: &Context) -> Result<()> {
         Tool::system(TrustLayout::Rhel.tool())?.timeout(LIMIT).check()?;
         return Ok(());
     }
-    if runs(context) {
+    if updates_trust(context.root) {
         Tool::system("chroot")?.arg(context.root).arg(RHEL_TOOL).timeout(LIMIT).check()?;
         return Ok(());
     }

@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
+pub use authorities::updates_trust;
 pub use carry::count as count_host_things;
 pub use connection::engine_log;
 pub use error::{Error, Result};

@@ -42,7 +42,8 @@ struct Add {
 
 #[derive(Debug, clap::Args)]
 struct Remove {
-    /// The file's name, or the SHA-256 fingerprint (16 digits or more), as `ca list` shows them
+    /// The file's name, the subject or its CN, or the SHA-256 fingerprint (8 digits or more), as `ca list` shows
+    /// them
     #[arg(value_name = "NAME|FINGERPRINT")]
     name: String,
     #[command(flatten)]
@@ -65,11 +66,13 @@ pub(super) fn run(common: &Common, args: &CaArgs) -> Result<ExitCode> {
 
 fn change(common: &Common, session: &Session, asked: &Asked, approval: &Approval) -> Result<ExitCode> {
     let nothing = || {
-        let text = match asked {
-            Asked::Add(_) => "this host trusts all of them already; nothing to do\n".to_owned(),
-            Asked::Remove(name) => format!("no authority {name} was added here; nothing to do\n"),
+        let pending = ca::pending(session, asked)?;
+        let text = match (asked, &pending) {
+            (Asked::Add(_), None) => "this host trusts all of them already; nothing to do\n".to_owned(),
+            (Asked::Add(_), Some(_)) => "all of them are in place already; nothing to do\n".to_owned(),
+            (Asked::Remove(name), _) => format!("no authority {name} is here any more; nothing to do\n"),
         };
-        common.result(&text, &json!({ "changed": false }));
+        tell(common, (text, "nothing"), asked, pending);
         Ok(Exit::Done.into())
     };
     approval.begin(session)?;
@@ -85,17 +88,35 @@ fn change(common: &Common, session: &Session, asked: &Asked, approval: &Approval
     if !ca::run(session, asked, plan.digest())? {
         return nothing();
     }
-    let (verb, what) = match asked {
-        Asked::Add(_) => {
-            ("added", "programs of this host trust them; services notice when they are started again")
+    let pending = ca::pending(session, asked)?;
+    let (verb, what) = match (asked, &pending) {
+        (Asked::Add(_), None) => {
+            ("added", "programs of this host trust them; services notice when they are started again\n")
         }
-        Asked::Remove(_) => (
+        (Asked::Add(_), Some(_)) => ("added", "put in place\n"),
+        (Asked::Remove(_), None) => (
             "removed",
-            "programs of this host trust it no longer; services notice when they are started again",
+            "programs of this host trust it no longer; services notice when they are started again\n",
         ),
+        (Asked::Remove(_), Some(_)) => ("removed", "taken away\n"),
     };
-    common.result(&format!("{what}\n"), &json!({ "changed": true, "done": verb }));
+    tell(common, (what.to_owned(), verb), asked, pending);
     Ok(Exit::Done.into())
+}
+
+/// Tells what was done, and what has to be run before it counts.
+fn tell(common: &Common, (mut text, verb): (String, &str), asked: &Asked, pending: Option<String>) {
+    if let Some(command) = &pending {
+        let state = match asked {
+            Asked::Add(_) => "they are not yet trusted",
+            Asked::Remove(_) => "it may still be trusted",
+        };
+        let _ = writeln!(text, "{state}: that takes `{command}`, as root, where it is installed");
+    }
+    let value = json!({
+        "changed": verb != "nothing", "done": verb, "in_force": pending.is_none(), "run": pending,
+    });
+    common.result(&text, &value);
 }
 
 fn text(listed: &Listed) -> String {

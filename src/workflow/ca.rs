@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::change::carry_out;
 use super::{Recorder, Session, require_approved};
-use crate::apply::Secrets;
+use crate::apply::{self, Secrets};
 use crate::certs::authority;
 use crate::certs::check::{File, Finding};
 use crate::certs::look::Certificate;
@@ -22,8 +22,12 @@ use crate::types::{Digest, hex};
 const LIMIT: u64 = 16 << 20;
 /// Longest beginning of a file's name that is made of a subject.
 const NAME: usize = 40;
+/// Digits of the fingerprint in a file's name.
+const DIGITS: usize = 16;
 /// Least digits of a fingerprint that name an authority.
-const MIN_DIGITS: usize = 16;
+const MIN_DIGITS: usize = 8;
+/// Most files that a hint names.
+const NEAR: usize = 8;
 
 /// Authorities that are not wanted, or not here.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +56,21 @@ pub enum Error {
         count: usize,
     },
     /// Several are called so.
-    #[error("{0} names several authorities")]
-    Ambiguous(String),
+    #[error("{name} names several authorities")]
+    Ambiguous {
+        /// What was given.
+        name: String,
+        /// Their files.
+        files: Vec<String>,
+    },
+    /// None is called so.
+    #[error("no authority that was added here is called {name:?}")]
+    Unknown {
+        /// What was given.
+        name: String,
+        /// Files with like names, or all that there are.
+        near: Vec<String>,
+    },
 }
 
 /// An authority that was added.
@@ -166,7 +183,7 @@ fn file_name(path: &str) -> &str {
 pub enum Asked {
     /// The certificates of these files.
     Add(Vec<PathBuf>),
-    /// The file of that name, or the authority with that fingerprint.
+    /// The file of that name, or of the authority with that subject or fingerprint.
     Remove(String),
 }
 
@@ -231,7 +248,10 @@ fn plan_add(session: &Session, files: &[PathBuf]) -> Result<Option<Plan>> {
     let there = anchors(session, layout)?;
     let placed: BTreeSet<Digest> =
         there.iter().flat_map(|(_, file)| &file.chain.certificates).map(Certificate::sha256).collect();
-    let wanted: Vec<&Certificate> = given.iter().filter(|one| !trusted.contains(&one.sha256())).collect();
+    // where the tool cannot be run, being in place is all that can be had
+    let runs = layout != TrustLayout::Rhel || apply::updates_trust(&session.root);
+    let is_wanted = |digest| !trusted.contains(&digest) && (runs || !placed.contains(&digest));
+    let wanted: Vec<&Certificate> = given.iter().filter(|one| is_wanted(one.sha256())).collect();
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -254,7 +274,7 @@ fn plan_add(session: &Session, files: &[PathBuf]) -> Result<Option<Plan>> {
     });
     let known = given.len() - wanted.len();
     if known > 0 {
-        plan.notes.push(format!("{known} of the given authorities are trusted already"));
+        plan.notes.push(format!("{known} of the given authorities are there already"));
     }
     plan.notes.extend(wanted.iter().map(|one| format!("{}, SHA-256 {}", one.subject, one.sha256())));
     plan.notes.extend(notes);
@@ -277,36 +297,97 @@ fn name_of(certificate: &Certificate) -> String {
     let name: String =
         words.collect::<Vec<&str>>().join("-").to_ascii_lowercase().chars().take(NAME).collect();
     let digest = hex(certificate.sha256().as_bytes());
-    let digits = digest.get(..MIN_DIGITS).unwrap_or(&digest);
+    let digits = digest.get(..DIGITS).unwrap_or(&digest);
     format!("{}-{digits}.crt", if name.is_empty() { "authority" } else { name.trim_end_matches('-') })
+}
+
+/// A fingerprint or the beginning of one, as digits alone.
+fn fingerprint(name: &str) -> Option<String> {
+    let digits: String = name.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    let is_one = digits.len() >= MIN_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_one.then_some(digits)
+}
+
+/// A file's name without its ending, and that without the fingerprint that [`name_of`] gave it.
+fn stems(file: &str) -> (&str, Option<(&str, &str)>) {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let ours = stem.rsplit_once('-').filter(|(_, end)| end.len() == DIGITS && fingerprint(end).is_some());
+    (stem, ours)
+}
+
+/// Finds the file of authorities that `name` means. A path or a file's name counts before anything that
+/// is inside of it. `None` when nothing is meant any more.
+fn named<'a>(there: &'a [(String, File)], name: &str) -> Result<Option<&'a (String, File)>> {
+    let is_file = |path: &str| {
+        let file = file_name(path);
+        path == name || file == name || stems(file).0 == name
+    };
+    let digits = fingerprint(name);
+    let holds = |(path, file): &(String, File)| {
+        stems(file_name(path)).1.is_some_and(|(stem, _)| stem == name)
+            || file.chain.certificates.iter().any(|one| {
+                let is = |word: &str| word.eq_ignore_ascii_case(name);
+                is(&one.title())
+                    || is(&one.subject)
+                    || digits.as_ref().is_some_and(|digits| one.sha256().to_string().starts_with(digits))
+            })
+    };
+    let mut chosen: Vec<&(String, File)> = there.iter().filter(|(path, _)| is_file(path)).collect();
+    if chosen.is_empty() {
+        chosen = there.iter().filter(|one| holds(one)).collect();
+        if let [(path, File { chain, .. })] = *chosen
+            && chain.certificates.len() > 1
+        {
+            return Err(Error::Shared { path: path.clone(), count: chain.certificates.len() }.into());
+        }
+    }
+    match *chosen {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => {
+            let files = chosen.iter().map(|(path, _)| path.clone()).collect();
+            Err(Error::Ambiguous { name: name.to_owned(), files }.into())
+        }
+    }
+}
+
+/// Files whose name or subjects have something of `name` in them.
+fn near<'a>(there: &'a [(String, File)], name: &str) -> Vec<&'a str> {
+    let (stem, ours) = stems(file_name(name));
+    let words = ours.map_or(stem, |(stem, _)| stem).to_ascii_lowercase();
+    let words: Vec<&str> =
+        words.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).collect();
+    let is_near = |(path, file): &&(String, File)| {
+        let subjects = file.chain.certificates.iter().map(|one| one.subject.as_str());
+        let text = subjects.fold(file_name(path).to_owned(), |text, one| text + " " + one);
+        let text = text.to_ascii_lowercase();
+        words.iter().any(|word| text.contains(word))
+    };
+    there.iter().filter(is_near).map(|(path, _)| path.as_str()).collect()
+}
+
+/// What to say of a name that means nothing here. A fingerprint, or the name of a file with one in it, is of
+/// an authority that is gone, unless something like it is there.
+fn unknown(session: &Session, layout: TrustLayout, there: &[(String, File)], name: &str) -> Result<()> {
+    let near = near(there, name);
+    let digits = fingerprint(name).or_else(|| stems(file_name(name)).1.map(|(_, digits)| digits.to_owned()));
+    let Some(digits) = digits.filter(|digits| digits.len() >= DIGITS && near.is_empty()) else {
+        let near = if near.is_empty() { there.iter().map(|(path, _)| path.as_str()).collect() } else { near };
+        let near = near.into_iter().take(NEAR).map(str::to_owned).collect();
+        return Err(Error::Unknown { name: name.to_owned(), near }.into());
+    };
+    let trusted = trusted(session, layout)?.iter().any(|one| one.to_string().starts_with(&digits));
+    let is_written = layout != TrustLayout::Rhel || apply::updates_trust(&session.root);
+    if trusted && is_written { Err(Error::Packaged(name.to_owned()).into()) } else { Ok(()) }
 }
 
 fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
     let layout = layout(session)?;
     let there = anchors(session, layout)?;
-    let digits: String = name.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
-    let is_digits = digits.len() >= MIN_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let fits = |digest: &Digest| is_digits && digest.to_string().starts_with(&digits);
-    let named = |path: &str| {
-        let file = file_name(path);
-        path == name || file == name || file.strip_suffix(".crt") == Some(name)
+    let Some((path, file)) = named(&there, name)? else {
+        unknown(session, layout, &there, name)?;
+        return Ok(None);
     };
-    let chosen: Vec<&(String, File)> = there
-        .iter()
-        .filter(|(path, file)| named(path) || file.chain.certificates.iter().any(|one| fits(&one.sha256())))
-        .collect();
-    let [(path, file)] = chosen.as_slice() else {
-        return match chosen.is_empty() {
-            false => Err(Error::Ambiguous(name.to_owned()).into()),
-            true if trusted(session, layout)?.iter().any(fits) => {
-                Err(Error::Packaged(name.to_owned()).into())
-            }
-            true => Ok(None),
-        };
-    };
-    if !named(path) && file.chain.certificates.len() > 1 {
-        return Err(Error::Shared { path: path.clone(), count: file.chain.certificates.len() }.into());
-    }
     let mut plan = plan::authorities(&Authorities {
         root: &session.root,
         site: &session.site,
@@ -319,6 +400,26 @@ fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
     let gone = file.chain.certificates.iter().map(|one| format!("{}, SHA-256 {}", one.subject, one.sha256()));
     plan.notes.extend(gone);
     Ok(Some(plan))
+}
+
+/// What has to be run before programs notice, where it cannot be run from here: in another root of RHEL's
+/// layout. `None` where nothing waits for it.
+///
+/// # Errors
+/// When the host has no known place of authorities, or it cannot be read.
+pub fn pending(session: &Session, asked: &Asked) -> Result<Option<String>> {
+    let layout = layout(session)?;
+    if layout != TrustLayout::Rhel || apply::updates_trust(&session.root) {
+        return Ok(None);
+    }
+    let waits = match asked {
+        Asked::Remove(_) => true,
+        Asked::Add(files) => {
+            let trusted = trusted(session, layout)?;
+            given(session, files)?.0.iter().any(|one| !trusted.contains(&one.sha256()))
+        }
+    };
+    Ok(waits.then(|| format!("chroot {} {}", session.root.display(), layout.tool())))
 }
 
 /// Does it, if the plan is still the one that was shown. False when there was nothing to do.

@@ -194,11 +194,14 @@ fn store(root: &Root) -> Snapshot {
     root.snapshot().only(|path| path.starts_with("etc/") || path.starts_with("usr/"))
 }
 
-fn listed(root: &Root) -> Value {
-    let output = ca(root.path(), &["list", "--output", "json"]).output().unwrap();
-    succeeds(&output);
-    let text = String::from_utf8(output.stdout).unwrap();
+fn answer(output: &Output) -> Value {
+    succeeds(output);
+    let text = std::str::from_utf8(&output.stdout).unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn listed(root: &Root) -> Value {
+    answer(&ca(root.path(), &["list", "--output", "json"]).output().unwrap())
 }
 
 fn added(root: &Root) -> Vec<String> {
@@ -319,14 +322,27 @@ fn what_others_added_is_listed_and_goes_by_its_name() {
     assert_eq!(before.differences(&store(&root)), [""; 0]);
 }
 
-#[test]
-fn rhels_layout_gets_the_files_and_says_what_to_run() {
+/// A root with RHEL's directories and without its tool.
+fn rhel() -> Root {
     let root = Root::fresh();
     for dir in ["etc/pki/ca-trust/source/anchors", "usr/share/pki/ca-trust-source/anchors"] {
         fs::create_dir_all(root.at(dir)).unwrap();
     }
+    root
+}
+
+#[test]
+fn rhels_layout_gets_the_files_and_says_what_to_run() {
+    let root = rhel();
+    let tool = format!("`chroot {} update-ca-trust`", root.path().display());
     let told = succeeds(&add(root.path(), &["chain"]).output().unwrap());
-    assert!(told.contains("/usr/bin/update-ca-trust"), "{told}");
+    assert!(told.contains("put in place\nthey are not yet trusted") && told.contains(&tool), "{told}");
+    assert!(!told.contains("trust them;"), "{told}");
+    let now = root.snapshot();
+    let again = add(root.path(), &["chain"]).args(["--output", "json"]).output().unwrap();
+    let again = answer(&again);
+    assert_eq!((&again["changed"], &again["in_force"]), (&false.into(), &false.into()));
+    assert_eq!(now.differences(&root.snapshot()), [""; 0]);
     let entries = fs::read_dir(root.at("etc/pki/ca-trust/source/anchors")).unwrap();
     let names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
@@ -335,10 +351,80 @@ fn rhels_layout_gets_the_files_and_says_what_to_run() {
     let list = listed(&root);
     assert_eq!((&list["layout"], list["authorities"].as_array().unwrap().len()), (&"rhel".into(), 3));
     for name in names.iter().map(String::as_str).chain(["guide.pem"]) {
-        succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+        let told = succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+        assert!(told.contains("may still be trusted") && told.contains(&tool), "{told}");
     }
     assert!(!guide.exists());
     assert_eq!(listed(&root)["authorities"], serde_json::json!([]));
+}
+
+/// What p11-kit, with which RHEL's tool writes everything, takes for authorities of servers when this root's
+/// directory is the one that it reads. Debian's p11-kit reads `/etc/ssl/certs/ca-certificates.crt`, which
+/// may be a directory, too: in a mount namespace of its own that is where the root's directory is put.
+fn p11_kit_reads(root: &Root) -> Vec<String> {
+    let script = r#"mount -t tmpfs none /etc/ssl/certs && mkdir /etc/ssl/certs/ca-certificates.crt \
+        && mount --bind "$1" /etc/ssl/certs/ca-certificates.crt \
+        && trust extract --format=pem-bundle --filter=ca-anchors --overwrite --purpose=server-auth "$2""#;
+    let out = root.at("bundle.pem");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .args([root.at("etc/pki/ca-trust/source"), out.clone()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "install the package p11-kit: {}", said(&output));
+    let text = fs::read_to_string(out).unwrap();
+    let mut blocks: Vec<String> =
+        text.split("-----BEGIN").skip(1).map(|block| block.trim().to_owned()).collect();
+    blocks.sort();
+    blocks
+}
+
+#[test]
+fn the_real_p11_kit_reads_what_is_put_into_rhels_directory_as_root() {
+    let (root, all) = (rhel(), Authorities::get());
+    let block = |name: &str| {
+        let text = fs::read_to_string(all.file(name)).unwrap();
+        text.split("-----BEGIN").nth(1).unwrap().split("words").next().unwrap().trim().to_owned()
+    };
+    assert_eq!(p11_kit_reads(&root), [""; 0]);
+    succeeds(&add(root.path(), &["chain", "der"]).output().unwrap());
+    let mut wanted = ["root", "middle", "other"].map(block);
+    wanted.sort();
+    assert_eq!(p11_kit_reads(&root), wanted);
+    for name in ["Tests: Root & Co", "middle"] {
+        succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+    }
+    assert_eq!(p11_kit_reads(&root), [block("other")]);
+}
+
+#[test]
+fn an_authority_is_removed_by_any_name_that_means_one() {
+    let (root, all) = (debian(), Authorities::get());
+    let before = store(&root);
+    let digest = openssl(&["x509", "-noout", "-fingerprint", "-sha256", "-in", "middle.pem"], all.dir.path());
+    let digits = digest.trim().split('=').next_back().unwrap().replace(':', "");
+    for name in ["middle", "MIDDLE", "CN=Middle", &digits[..8], &digits.to_lowercase()] {
+        succeeds(&add(root.path(), &["middle"]).output().unwrap());
+        succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
+        assert_eq!(before.differences(&store(&root)), [""; 0], "{name}");
+    }
+    succeeds(&add(root.path(), &["chain"]).output().unwrap());
+    let wrong = format!("middle-{}.crt", "0".repeat(16));
+    for name in ["midle tests", "Middle Earth", &digits[..7], &wrong, "nothing-like-it"] {
+        let output = ca(root.path(), &["remove", "--yes", name]).output().unwrap();
+        refused(&output, 2, "no authority that was added here is called");
+        assert!(said(&output).contains("ca list") && said(&output).contains(".crt"), "{}", said(&output));
+    }
+    // two that have one name: the hint has both
+    let twin = tempfile::tempdir().unwrap();
+    let file = twin.path().join("twin.pem");
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null"];
+    let made = ["req", "-x509", "-subj", "/CN=Middle", "-addext", SIGNS, "-out", file.to_str().unwrap()];
+    openssl(&[&made[..], &key].concat(), twin.path());
+    succeeds(&ca(root.path(), &["add", "--yes"]).arg(&file).output().unwrap());
+    let output = ca(root.path(), &["remove", "--yes", "Middle"]).output().unwrap();
+    refused(&output, 2, "names several authorities");
+    assert_eq!(said(&output).matches("middle-").count(), 2, "{}", said(&output));
 }
 
 #[test]

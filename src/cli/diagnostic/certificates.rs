@@ -58,9 +58,17 @@ pub(super) fn of_ca(error: &ca::Error) -> Diagnosis {
             "on Debian `dpkg-reconfigure ca-certificates` deselects it; on RHEL a copy in /etc/pki/ca-trust/source/blocklist",
         ),
         E::Shared { .. } => diagnosis(Exit::Usage, "give the file's name: all that it holds goes"),
-        E::Ambiguous(_) => {
-            diagnosis(Exit::Usage, "give the whole path or fingerprint, as `ca list` shows it")
+        E::Ambiguous { files, .. } => diagnosis(
+            Exit::Usage,
+            format!("give the whole path or fingerprint, as `ca list` shows it: {}", files.join(", ")),
+        ),
+        E::Unknown { near, .. } if near.is_empty() => {
+            diagnosis(Exit::Usage, "none was added here; `demisto-install ca list`")
         }
+        E::Unknown { near, .. } => diagnosis(
+            Exit::Usage,
+            format!("`demisto-install ca list` shows those that there are: {}", near.join(", ")),
+        ),
     }
 }
 
