@@ -573,6 +573,7 @@ fn short(extension: &ParsedExtension<'_>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pem::blocks;
     use super::*;
 
     fn made() -> String {
@@ -625,6 +626,8 @@ mod tests {
         let text = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_owned() + &pem;
         let chain = Chain::parse(text.as_bytes());
         assert_eq!((chain.certificates.len(), chain.damaged.len()), (1, 1));
+        assert!(!chain.cut_off && !Chain::parse(pem.repeat(64).as_bytes()).cut_off);
+        assert!(Chain::parse(pem.repeat(65).as_bytes()).cut_off);
         assert!(chain.damaged[0].0 == 1 && chain.damaged[0].1.to_string().contains("base64"));
     }
 
