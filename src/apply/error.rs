@@ -65,6 +65,14 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
+    /// The place of the one-time configuration is somebody else's.
+    #[error("{}, which the configuration names, cannot be used: {why}", path.display())]
+    OneTimePlace {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
     /// The configuration cannot be used.
     #[error("the configuration cannot be used")]
     Config(#[from] config::Error),

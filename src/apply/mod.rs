@@ -37,7 +37,8 @@ pub use connection::engine_log;
 pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
 pub use one_time::{
-    OneTime, OneTimeKey, OneTimeUser, Waiting, one_time_file, one_time_waiting, waiting_keypass,
+    OneTime, OneTimeKey, OneTimeUser, Waiting, check_one_time_place, one_time_file, one_time_waiting,
+    waiting_keypass,
 };
 pub use package::rpm_manages;
 pub use repair::kept_content;

@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::files::{make_way, open_parent, put_back};
-use super::{Context, Error, Result, prepare, remove};
+use super::{Context, Error, Result, prepare};
 use crate::config;
+use crate::host::Accounts;
 use crate::journal::{Before, Journal};
 use crate::plan::Step;
 use crate::product::{self, Owner, Site};
 use crate::sys;
-use crate::sys::dir::{Dir, Ids};
+use crate::sys::dir::{Dir, Ids, Kind, Stat};
 use crate::types::{Mode, Secret, error_chain};
 
 const PRIVATE: u32 = 0o400;
@@ -216,13 +217,13 @@ pub struct Waiting {
 /// Looks at what waits for a server; `None` when nothing does.
 ///
 /// # Errors
-/// When it cannot be looked at.
-pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
+/// When it cannot be looked at, or the configuration names somebody else's.
+pub fn one_time_waiting(root: &Path, site: &Site, owners: bool) -> Result<Option<Waiting>> {
     let path = one_time_file(root, site);
     if !product::under(root, &path).parent().is_some_and(Path::is_dir) {
         return Ok(None);
     }
-    let (dir, name) = open_parent(root, &path)?;
+    let (dir, name) = open(root, &path, owners)?;
     let Some(stat) = dir.stat(&name)? else { return Ok(None) };
     let mut problems = Vec::new();
     let content = Content::read(&dir, &name);
@@ -233,7 +234,7 @@ pub fn one_time_waiting(root: &Path, site: &Site) -> Result<Option<Waiting>> {
     if stat.mode & 0o777 & !0o600 != 0 {
         problems.push("others than its owner may use it: chmod 0400".to_owned());
     }
-    let service = crate::host::Accounts::look_up(root, product::SERVICE_USER)?.ids();
+    let service = Accounts::look_up(root, product::SERVICE_USER)?.ids();
     if service.is_some_and(|service| service != stat.ids) {
         problems.push("it is not the service's: chown demisto:demisto".to_owned());
     }
@@ -257,15 +258,29 @@ pub fn waiting_keypass(root: &Path, site: &Site) -> Option<Secret> {
     content.slot("keypass").as_str().map(Secret::from)
 }
 
-/// Opens the directory of the file. One that the configuration names has to be the service's: it can write
-/// the configuration, too, and would else have us write elsewhere.
-fn open(context: &Context, path: &str) -> Result<(Dir, String)> {
-    let (dir, name) = open_parent(context.root, path)?;
-    if path != product::ONE_TIME_FILE
-        && let Some(service) = context.ids(Owner::Demisto)?
-        && dir.stat_self()?.ids.uid != service.uid
-    {
-        return Err(Error::OneTime { path: dir.path_of(&name), why: "its directory is not the service's" });
+/// Refuses a place that is somebody else's, before anything is planned there.
+///
+/// # Errors
+/// When it is, or it cannot be looked at.
+pub fn check_one_time_place(root: &Path, path: &str, owners: bool) -> Result<()> {
+    open(root, path, owners).map(drop)
+}
+
+/// Opens the directory of the file. Where files have `owners`, a directory that the configuration names, and
+/// the file in it, have to be the service's: it can write the configuration, too, and would else have us
+/// read, write or remove what it cannot.
+fn open(root: &Path, path: &str, owners: bool) -> Result<(Dir, String)> {
+    let (dir, name) = open_parent(root, path)?;
+    if owners && path != product::ONE_TIME_FILE {
+        let service = Accounts::look_up(root, product::SERVICE_USER)?.uid;
+        let is_its = |stat: &Stat| Some(stat.ids.uid) == service;
+        let refused = |why| Err(Error::OneTimePlace { path: dir.path_of(&name), why });
+        if !is_its(&dir.stat_self()?) {
+            return refused("its directory is not the service's");
+        }
+        if dir.stat(&name)?.is_some_and(|stat| !is_its(&stat)) {
+            return refused("it is not the service's");
+        }
     }
     Ok((dir, name))
 }
@@ -302,7 +317,7 @@ fn set(context: &Context, step: &Step) -> Result<()> {
 }
 
 fn write(context: &Context, path: &str, what: &OneTime) -> Result<()> {
-    let (dir, name) = open(context, path)?;
+    let (dir, name) = open(context.root, path, context.owners)?;
     let mut content = Content::read(&dir, &name)?;
     let unfit = |()| Error::OneTime { path: dir.path_of(&name), why: "its users or API keys are no list" };
     content.merge(what).map_err(unfit)?;
@@ -312,9 +327,9 @@ fn write(context: &Context, path: &str, what: &OneTime) -> Result<()> {
 /// Keeps a copy of the file, with the former passphrase in it if there is one: what is put back then opens
 /// the former key.
 pub(super) fn before(path: &str, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
-    let before = prepare::file(path, number, context, journal)?;
+    let (dir, name) = open(context.root, path, context.owners)?;
+    let before = prepare::file_in(&dir, &name, number, journal)?;
     let Some(former) = &context.secrets.previous_keypass else { return Ok(before) };
-    let (dir, name) = open(context, path)?;
     let mut content = Content::read(&dir, &name)?;
     content.set_keypass(former);
     let copy = number.to_string();
@@ -324,25 +339,73 @@ pub(super) fn before(path: &str, number: usize, context: &Context, journal: &Jou
     Ok(Before::File { copy, mode: Mode::new(PRIVATE), uid: ids.uid, gid: ids.gid })
 }
 
-/// Puts back what was there. A secret that was not consumed is overwritten.
+/// Keeps a copy of the file that is cleared. What is no file, or too large for one, is not the server's.
+pub(super) fn before_clearing(
+    path: &str,
+    number: usize,
+    context: &Context,
+    journal: &Journal,
+) -> Result<Before> {
+    if !context.at(path).parent().is_some_and(Path::is_dir) {
+        return Ok(Before::Absent);
+    }
+    let (dir, name) = open(context.root, path, context.owners)?;
+    match dir.stat(&name)? {
+        Some(stat) if prepare::is_odd(&stat) => Ok(Before::Kept),
+        _ => prepare::file_in(&dir, &name, number, journal),
+    }
+}
+
+/// Puts back what was there, unless it still is. A secret that was not consumed is overwritten.
 pub(super) fn undo(path: &str, before: &Before, context: &Context, journal: &Journal) -> Result<()> {
     if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(());
     }
-    let (dir, name) = open(context, path)?;
+    let (dir, name) = match open(context.root, path, context.owners) {
+        // it was not ours to touch, or is not any more
+        Err(error @ Error::OneTimePlace { .. }) => {
+            context.sink.warn(error_chain(&error));
+            return Ok(());
+        }
+        other => other?,
+    };
     dir.remove_leftover(&name)?;
+    let backups = journal.backup_dir()?;
+    if is_untouched(&dir, &name, before, &backups)? {
+        return Ok(());
+    }
     make_way(&dir, &name)?;
     if dir.stat(&name)?.is_some() {
-        context.sink.warn(format!("what was written into {path} was not consumed; it is overwritten"));
+        context.sink.warn(format!("{path} holds what this run wrote; it is overwritten"));
         scrub(context, &dir, &name);
     }
     match before {
         Before::File { copy, mode, uid, gid } => {
             let was = (mode.bits(), Ids { uid: *uid, gid: *gid });
-            put_back(&journal.backup_dir()?, copy, &dir, &name, was)
+            put_back(&backups, copy, &dir, &name, was)
         }
-        _ => remove::file(context, path),
+        _ => {
+            dir.remove_file(&name)?;
+            Ok(dir.sync()?)
+        }
     }
+}
+
+/// Whether the file is as it was before.
+fn is_untouched(dir: &Dir, name: &str, before: &Before, backups: &Dir) -> Result<bool> {
+    let Before::File { copy, mode, uid, gid } = before else { return Ok(false) };
+    let was = (mode.bits(), Ids { uid: *uid, gid: *gid });
+    if dir.stat(name)?.is_none_or(|stat| stat.kind != Kind::File || (stat.mode, stat.ids) != was) {
+        return Ok(false);
+    }
+    let read = |dir: &Dir, name: &str| {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+        let read = dir.open_file(name)?.take(LIMIT + 1).read_to_end(&mut bytes);
+        read.map_err(|e| sys::Error::new("read", &dir.path_of(name), e))?;
+        Ok::<_, sys::Error>(bytes)
+    };
+    let (now, then) = (read(dir, name)?, read(backups, copy)?);
+    Ok(now.len() as u64 <= LIMIT && now == then)
 }
 
 /// Removes the file, and with it what it says. Also where its directory or the service's account is gone.
@@ -350,9 +413,10 @@ pub(super) fn clear(context: &Context, path: &str) -> Result<()> {
     if !context.at(path).parent().is_some_and(Path::is_dir) {
         return Ok(());
     }
-    let (dir, name) = open(context, path)?;
+    let (dir, name) = open(context.root, path, context.owners)?;
     scrub(context, &dir, &name);
-    remove::file(context, path)
+    dir.remove_file(&name)?;
+    Ok(dir.sync()?)
 }
 
 /// That the old bytes cannot be overwritten must not keep the file from going.

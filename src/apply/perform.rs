@@ -78,13 +78,11 @@ pub(super) fn perform(step: &Step, before: &Before, context: &Context) -> Result
             await_connection(context, unit, (*seconds, *fips), version.as_deref())
         }
         Step::WriteReceipt { path } => write_receipt(context, path),
-        Step::RemoveFile { path } if *before == Before::Kept => {
+        Step::RemoveFile { path } | Step::ClearOneTime { path } if *before == Before::Kept => {
             context.sink.warn(format!("{path} is not what this program writes there; it stays"));
             Ok(())
         }
-        Step::RemoveFile { path } if *path == one_time::one_time_file(context.root, context.site) => {
-            one_time::clear(context, path)
-        }
+        Step::ClearOneTime { path } => one_time::clear(context, path),
         Step::RemoveFile { path } => {
             remove::file(context, path)?;
             reload_if_unit(context, path)

@@ -9,7 +9,7 @@ use crate::journal::{Before, Journal};
 use crate::plan::{Old, Step};
 use crate::service;
 use crate::sys;
-use crate::sys::dir::{Dir, Kind};
+use crate::sys::dir::{Dir, Kind, Stat};
 
 pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Journal) -> Result<Before> {
     match step {
@@ -30,6 +30,7 @@ pub(super) fn before(step: &Step, number: usize, context: &Context, journal: &Jo
             one_time::before(path, number, context, journal)
         }
         Step::WriteReceipt { path } => receipt(path, number, context, journal),
+        Step::ClearOneTime { path } => one_time::before_clearing(path, number, context, journal),
         Step::RemoveFile { path } => match odd(path, context)? {
             true => Ok(Before::Kept),
             false => file(path, number, context, journal),
@@ -88,7 +89,11 @@ fn number_of(id: Option<u32>) -> Before {
 /// name. It is not ours to remove, and must not keep the rest from being removed.
 fn odd(path: &str, context: &Context) -> Result<bool> {
     let stat = sys::fs::stat(&context.at(path))?;
-    Ok(stat.is_some_and(|stat| stat.kind != Kind::File || stat.size > ODD_SIZE))
+    Ok(stat.is_some_and(|stat| is_odd(&stat)))
+}
+
+pub(super) fn is_odd(stat: &Stat) -> bool {
+    stat.kind != Kind::File || stat.size > ODD_SIZE
 }
 
 /// No file that is removed one by one is larger.
@@ -100,13 +105,18 @@ pub(super) fn file(path: &str, copy: impl ToString, context: &Context, journal: 
         return Ok(Before::Absent);
     }
     let (dir, name) = open_parent(context.root, path)?;
-    let Some(stat) = dir.stat(&name)? else { return Ok(Before::Absent) };
+    file_in(&dir, &name, copy, journal)
+}
+
+/// As [`file`], in a directory that is open.
+pub(super) fn file_in(dir: &Dir, name: &str, copy: impl ToString, journal: &Journal) -> Result<Before> {
+    let Some(stat) = dir.stat(name)? else { return Ok(Before::Absent) };
     if stat.kind != Kind::File {
-        return Err(Error::Sys(sys::Error::rule("replace", &dir.path_of(&name), "it is not a regular file")));
+        return Err(Error::Sys(sys::Error::rule("replace", &dir.path_of(name), "it is not a regular file")));
     }
     let copy = copy.to_string();
-    let source = dir.open_file(&name)?;
-    let stat = sys::dir::stat_file(&source, &dir.path_of(&name))?; // of the very file that is copied
+    let source = dir.open_file(name)?;
+    let stat = sys::dir::stat_file(&source, &dir.path_of(name))?; // of the very file that is copied
     files::copy(source, &journal.backup_dir()?, &copy, None)?;
     let mode = crate::types::Mode::new(stat.mode);
     Ok(Before::File { copy, mode, uid: stat.ids.uid, gid: stat.ids.gid })

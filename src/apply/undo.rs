@@ -44,9 +44,13 @@ pub(super) fn undo(step: &Step, before: &Before, context: &Context, journal: &Jo
             | Step::RemoveFile { path },
             before,
         ) => file(path, before, context, journal),
-        (Step::WriteOneTimeConfig { path, .. } | Step::SetOneTime { path, .. }, before) => {
-            one_time::undo(path, before, context, journal)
-        }
+        (Step::ClearOneTime { .. }, Before::Absent) => Ok(()),
+        (
+            Step::WriteOneTimeConfig { path, .. }
+            | Step::SetOneTime { path, .. }
+            | Step::ClearOneTime { path },
+            before,
+        ) => one_time::undo(path, before, context, journal),
         (Step::UpdateTrustStore { layout, .. }, _) => authorities::update(context, *layout, true),
         (Step::TakeDir { path, .. }, Before::File { mode, uid, gid, .. }) => {
             let dir = open(context.root, path)?;

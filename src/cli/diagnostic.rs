@@ -365,6 +365,10 @@ fn of_apply(error: &apply::Error) -> Diagnosis {
                 Exit::Blocked,
                 "nothing was changed; `demisto-install otc show` looks at it, `demisto-install otc clear` removes it",
             ),
+            E::OneTimePlace { .. } => diagnosis(
+                Exit::Blocked,
+                "nothing was changed; correct Server.OneTimeConfPath in /etc/demisto.conf, or give the service that directory",
+            ),
             E::Unhealthy { .. } => diagnosis(
                 Exit::Failed,
                 "the whole log of the run is in /tmp/demisto_install.log; if there was something installed before, in /var/log/demisto/install.log, too",

@@ -94,6 +94,10 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         apikeys: Vec<String>,
     },
+    /// Overwrites and removes the one-time configuration.
+    ClearOneTime {
+        path: String,
+    },
     /// `was` is the file that the plan saw; none when there was none.
     SetConfig {
         path: String,
@@ -326,6 +330,7 @@ impl Step {
             | Self::MergeConfig { .. }
             | Self::WriteOneTimeConfig { .. }
             | Self::SetOneTime { .. }
+            | Self::ClearOneTime { .. }
             | Self::UpdateTrustStore { .. } => self.describe_setting(),
             Self::StageFiles { path, paths } => {
                 format!("lay out {} of the release in {path}", counted(paths))
@@ -355,6 +360,7 @@ impl Step {
                 let what = one_time(*keypass, users, apikeys);
                 format!("write {what} into {path} (demisto:demisto, 0400)")
             }
+            Self::ClearOneTime { path } => format!("overwrite and remove {path}"),
             Self::SetConfig { path, set, .. } => {
                 let set: Vec<String> = set.iter().map(ToString::to_string).collect();
                 format!("in {path}: {}", set.join(", "))

@@ -128,7 +128,7 @@ fn removal(input: &Uninstall, plan: &mut Plan) {
     plan.push(step, "the release's files");
     retained(input, plan);
     if input.survey.site.is_server() {
-        plan.push(Step::RemoveFile { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
+        plan.push(Step::ClearOneTime { path: product::ONE_TIME_FILE.to_owned() }, "it may hold a password");
     }
     if input.survey.site.name().is_some() && !input.shared {
         let path = product::INSTALL_DIR.to_owned();

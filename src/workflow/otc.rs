@@ -57,18 +57,18 @@ pub enum Asked {
 /// # Errors
 /// When no server is installed, or the file cannot be looked at.
 pub fn show(session: &Session) -> Result<(String, Option<Waiting>)> {
-    let path = place(session)?;
-    let waiting = apply::one_time_waiting(&session.root, &session.site)?;
+    let (path, owners) = place(session)?;
+    let waiting = apply::one_time_waiting(&session.root, &session.site, owners)?;
     Ok((path, waiting))
 }
 
-/// Where the file lies, or will.
-fn place(session: &Session) -> Result<String> {
-    installed(session)?;
+/// Where the file lies, or will, and whether files have owners.
+fn place(session: &Session) -> Result<(String, bool)> {
+    let (receipt, _) = installed(session)?;
     if !session.site.is_server() {
         return Err(Error::NoServer.into());
     }
-    Ok(apply::one_time_file(&session.root, &session.site))
+    Ok((apply::one_time_file(&session.root, &session.site), receipt.owners))
 }
 
 /// Checks that a passphrase opens the installed key, and that this belongs to the installed certificate.
@@ -100,14 +100,15 @@ pub fn check_passphrase(session: &Session, passphrase: &Secret) -> Result<()> {
 /// # Errors
 /// When no server is installed, or there is no place for the file.
 pub fn plan(session: &Session, asked: &Asked, (restart, seconds): (bool, u64)) -> Result<Option<Plan>> {
-    let path = place(session)?;
+    let (path, owners) = place(session)?;
     if !under(&session.root, &path).parent().is_some_and(Path::is_dir) {
         return Err(Error::NoDirectory(path).into());
     }
+    apply::check_one_time_place(&session.root, &path, owners)?;
     let step = match asked {
         Asked::Add(what) => (set(path, what), "the server takes it over at its next start and deletes it"),
         Asked::Clear if !sys::fs::exists(&under(&session.root, &path)) => return Ok(None),
-        Asked::Clear => (Step::RemoveFile { path }, "overwritten, then removed"),
+        Asked::Clear => (Step::ClearOneTime { path }, "you said so"),
     };
     let how = if restart { Restart::Always } else { Restart::Never };
     let mut plan = plan_small(session, Action::OneTime, vec![step], (how, seconds))?;

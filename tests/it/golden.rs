@@ -356,6 +356,7 @@ fn steps_of_changes() -> Vec<Step> {
             users: vec![text("admin")],
             apikeys: vec![text("key")],
         },
+        Step::ClearOneTime { path: text(product::ONE_TIME_FILE) },
         Step::SetConfig {
             path: conf.clone(),
             was: Some(Digest::of(b"{}")),

@@ -5,6 +5,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use demisto_install::apply::{self, Context, Secrets};
+use demisto_install::event::Silent;
+use demisto_install::plan;
+use demisto_install::product::Site;
 use serde_json::{Value, json};
 
 use crate::crash::{Change, EIO, ENOSPC, Sweep};
@@ -146,8 +150,10 @@ fn what_is_unfit_is_refused_and_nothing_changes() {
         [("{\"users\": [", "not valid JSON"), ("[]", "no JSON object"), ("{\"users\": 1}", "no list")]
     {
         root.put(FILE, text.as_bytes(), 0o400);
+        let inode = root.at(FILE).metadata().unwrap().ino();
         refused(&add_admin(&root, "chief", "Kq7-marker-Vw").output().unwrap(), 4, why);
         assert_eq!(fs::read_to_string(root.at(FILE)).unwrap(), text);
+        assert_eq!(root.at(FILE).metadata().unwrap().ino(), inode, "it was not touched, and is not put back");
     }
     succeeds(&otc(root.path(), &["clear", "--yes"]).output().unwrap());
     let told = succeeds(&otc(root.path(), &["clear", "--yes"]).output().unwrap());
@@ -189,6 +195,95 @@ fn the_configuration_may_name_another_place() {
     assert_eq!(found["users"][0]["username"], json!("chief"));
     assert!(!root.at(FILE).exists());
     assert_eq!(shown(&root)["path"], json!("/DATA/otc.json"));
+}
+
+/// A server whose files have owners.
+fn owned_server() -> Root {
+    let (root, vendor) = (Root::with_accounts(), Vendor::get());
+    let call = vendor.install(root.path());
+    let mut command = run("install", root.path());
+    command.args(call.get_args().skip(3).filter(|argument| *argument != "--no-owner"));
+    succeeds(&command.output().unwrap());
+    fs::remove_file(root.at(FILE)).unwrap();
+    root
+}
+
+fn name_place(root: &Root, path: &str) {
+    let conf = root.at("etc/demisto.conf");
+    let mut value: Value = serde_json::from_slice(&fs::read(&conf).unwrap()).unwrap();
+    value["server.onetimeconfpath"] = json!(path);
+    fs::write(&conf, value.to_string()).unwrap();
+}
+
+/// The service can write the configuration: it must not choose what root reads, changes or removes.
+#[test]
+fn what_is_not_the_services_is_neither_read_nor_removed() {
+    let root = owned_server();
+    let service = root.at("var/lib/demisto").metadata().unwrap();
+    let ids = (Some(service.uid()), Some(service.gid()));
+    assert_ne!(service.uid(), 0);
+    let text = r#"{"marker": "x", "users": [{"username": "marker"}]}"#;
+    let victim = root.at("srv/victim.json");
+    fs::create_dir_all(root.at("srv")).unwrap();
+    let password = secret(&root, "password", "Kq7-password-Vw");
+    let all = |why: &str| {
+        let mut adds = otc(root.path(), &["add-admin", "--yes", "--user", "chief", "--admin-password-file"]);
+        adds.arg(&password);
+        let before = victim.symlink_metadata().unwrap();
+        for command in
+            [&mut otc(root.path(), &["show"]), &mut otc(root.path(), &["clear", "--yes"]), &mut adds]
+        {
+            let output = command.output().unwrap();
+            refused(&output, 4, why);
+            assert!(said(&output).contains("OneTimeConfPath") && !said(&output).contains("marker"));
+        }
+        let after = victim.symlink_metadata().unwrap();
+        assert_eq!(
+            (after.ino(), after.ctime_nsec(), after.ctime()),
+            (before.ino(), before.ctime_nsec(), before.ctime())
+        );
+        assert_eq!(fs::read_to_string(&victim).unwrap(), text);
+    };
+    fs::write(&victim, text).unwrap();
+    name_place(&root, "/srv/victim.json");
+    all("its directory is not the service's");
+    std::os::unix::fs::chown(root.at("srv"), ids.0, ids.1).unwrap();
+    all("it is not the service's");
+
+    // that the configuration says something else by the time of the step changes nothing
+    std::os::unix::fs::chown(&victim, ids.0, ids.1).unwrap();
+    let shown = answer(&otc(root.path(), &["clear", "--dry-run", "--output", "json"]).output().unwrap());
+    assert_eq!(
+        shown["plan"]["steps"][0]["step"],
+        json!({"do": "clear-one-time", "path": "/srv/victim.json"})
+    );
+    let plan: plan::Plan = serde_json::from_value(shown["plan"].clone()).unwrap();
+    for owner in [root.at("srv"), victim.clone()] {
+        std::os::unix::fs::chown(owner, Some(0), Some(0)).unwrap();
+    }
+    let (site, secrets) = (Site::default(), Secrets::default());
+    let before = victim.symlink_metadata().unwrap();
+    for place in ["/srv/victim.json", "/var/lib/demisto/other.json"] {
+        name_place(&root, place);
+        let context = Context::new((root.path(), &site), true, &secrets, &Silent);
+        let error = apply::run(&plan, &context).unwrap_err();
+        assert!(matches!(error.root_cause(), apply::Error::OneTimePlace { .. }), "{error:?}");
+    }
+    let after = victim.symlink_metadata().unwrap();
+    assert_eq!(
+        (after.ino(), after.ctime(), after.ctime_nsec()),
+        (before.ino(), before.ctime(), before.ctime_nsec())
+    );
+    assert_eq!(fs::read_to_string(&victim).unwrap(), text);
+
+    // the service's own goes
+    for owner in [root.at("srv"), victim.clone()] {
+        std::os::unix::fs::chown(owner, ids.0, ids.1).unwrap();
+    }
+    name_place(&root, "/srv/victim.json");
+    assert!(succeeds(&otc(root.path(), &["show"]).output().unwrap()).contains("marker"));
+    succeeds(&otc(root.path(), &["clear", "--yes"]).output().unwrap());
+    assert!(!victim.exists());
 }
 
 /// The installed pair becomes one with an encrypted key.

@@ -367,6 +367,10 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
     let installed = receipt.as_ref().zip(manifest.as_ref().map(|manifest| manifest.get()));
     let port = install::configured_port(session);
     let port = port.or(receipt.as_ref().map(|receipt| receipt.port)).unwrap_or(prompt::DEFAULT_PORT);
+    let one_time = change.gives_passphrase().then(|| apply::one_time_file(&session.root, &session.site));
+    if let Some(path) = &one_time {
+        apply::check_one_time_place(&session.root, path, owners(session)?)?;
+    }
     let is_file = |path: &str| sys::fs::stat(&under(&session.root, path)).map(|stat| stat.is_some());
     let old = is_file(&now.chain)? || is_file(&now.key)?;
     let input = PairChange {
@@ -383,7 +387,7 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         start,
         port,
         seconds: options.seconds,
-        one_time: change.gives_passphrase().then(|| apply::one_time_file(&session.root, &session.site)),
+        one_time,
         settings: settings(session, change, &now, &text),
         config: config_digest(session)?,
         selinux: session.is_live() && facts.selinux,
