@@ -18,7 +18,6 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Where Debian's certificates are that packages bring.
 const DEBIAN_PACKAGED: &str = "/usr/share/ca-certificates";
 const DEBIAN_STORE: &str = "/etc/ssl/certs";
-const RHEL_TOOL: &str = "/usr/bin/update-ca-trust";
 
 /// Runs the host's tool.
 pub(super) fn update(context: &Context, layout: TrustLayout, fresh: bool) -> Result<()> {
@@ -45,10 +44,11 @@ pub(super) fn check(context: &Context, layout: TrustLayout, trusts: &[Digest]) -
     }
 }
 
-/// Whether RHEL's tool can be run: on the running system, or inside of a root that has it.
+/// Whether RHEL's tool can be run: on the running system only. p11-kit knows one place, so another root's own
+/// tool would have to run in it, and whoever made that root would have us run what they please.
 #[must_use]
 pub fn updates_trust(root: &Path) -> bool {
-    root == Path::new("/") || (sys::env::is_root() && sys::fs::is_file(&under(root, RHEL_TOOL)))
+    root == Path::new("/")
 }
 
 /// Below another root the tool is told all its places; the root's own hooks are for the root's own programs.
@@ -101,19 +101,12 @@ fn relink(context: &Context, tops: &[&str], below: bool) -> Result<()> {
     Ok(dir.sync()?)
 }
 
-/// p11-kit knows one place only, so another root's own tool has to run in it.
 fn rhel(context: &Context) -> Result<()> {
-    if context.is_live() {
+    if updates_trust(context.root) {
         Tool::system(TrustLayout::Rhel.tool())?.timeout(LIMIT).check()?;
         return Ok(());
     }
-    if updates_trust(context.root) {
-        Tool::system("chroot")?.arg(context.root).arg(RHEL_TOOL).timeout(LIMIT).check()?;
-        return Ok(());
-    }
-    let root = context.root.display();
-    context
-        .sink
-        .warn(format!("{root} has no {RHEL_TOOL} that could be run; run it there, or nothing changes"));
+    let (root, tool) = (context.root.display(), TrustLayout::Rhel.tool());
+    context.sink.warn(format!("{tool} of {root} is not run from here; run it there, or nothing changes"));
     Ok(())
 }

@@ -102,9 +102,8 @@ pub fn pair_change(input: PairChange) -> Option<Plan> {
     take(&input, &mut plan);
     configure(&input, &mut plan);
     if input.selinux {
-        let dir = |path: &str| path.rsplit_once('/').map_or("/", |(dir, _)| dir).to_owned();
-        let mut paths = vec![dir(&input.to.chain), dir(&input.to.key)];
-        paths.dedup();
+        // no directory: where the configuration chose it, what else is in there is somebody else's
+        let paths = vec![input.to.chain.clone(), input.to.key.clone()];
         plan.push(Step::RestoreLabels { paths }, "SELinux is on");
     }
     if start {

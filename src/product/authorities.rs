@@ -14,7 +14,8 @@ pub enum TrustLayout {
 
 impl TrustLayout {
     /// Directories of authorities that the administrator added; the first takes new ones. For RHEL the
-    /// second is the one that the guide names (table "X509v3 certificates settings"); packages use it, too.
+    /// second is the one that the guide names (table "X509v3 certificates settings"); packages use it, too,
+    /// so what is in there is not all the administrator's.
     #[must_use]
     pub fn anchors(self) -> &'static [&'static str] {
         match self {

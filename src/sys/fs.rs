@@ -245,23 +245,22 @@ pub fn read_link(path: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When one cannot be created.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
 pub fn create_dir_all(path: &Path, mode: u32) -> Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-
     if path.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        create_dir_all(parent, mode)?;
+    let Some(name) = path.file_name() else {
+        return Err(Error::rule("create the directory", path, "it has no name"));
+    };
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dir_all(parent, mode)?;
+    // all by descriptor: whoever can write the parent could put something else under the name
+    let parent = Dir::open(parent)?;
+    match parent.create_dir(name, mode, None) {
+        Err(e) if e.source.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?.sync()?,
     }
-    match std::fs::DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other.context("create the directory", path)?,
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).context("set the mode of", path)?;
-    Dir::open(path)?.sync()?;
-    Dir::open(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync()
+    parent.sync()
 }
 
 /// Removes a file; an absent one is fine.

@@ -381,11 +381,23 @@ fn unknown(session: &Session, layout: TrustLayout, there: &[(String, File)], nam
     if trusted && is_written { Err(Error::Packaged(name.to_owned()).into()) } else { Ok(()) }
 }
 
+/// Whether a file is the administrator's: it lies where packages put nothing, or has the name that this
+/// program gives.
+fn is_ours(layout: TrustLayout, path: &str, file: &File) -> bool {
+    let own = layout.anchors().first().and_then(|dir| path.strip_prefix(dir)).is_some();
+    own || matches!(file.chain.certificates.as_slice(), [one] if file_name(path) == name_of(one))
+}
+
 fn plan_remove(session: &Session, name: &str) -> Result<Option<Plan>> {
     let layout = layout(session)?;
     let there = anchors(session, layout)?;
-    let Some((path, file)) = named(&there, name)? else {
-        unknown(session, layout, &there, name)?;
+    let (ours, others): (Vec<_>, Vec<_>) =
+        there.into_iter().partition(|(path, file)| is_ours(layout, path, file));
+    let Some((path, file)) = named(&ours, name)? else {
+        if named(&others, name)?.is_some() {
+            return Err(Error::Packaged(name.to_owned()).into());
+        }
+        unknown(session, layout, &ours, name)?;
         return Ok(None);
     };
     let mut plan = plan::authorities(&Authorities {

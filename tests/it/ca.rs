@@ -350,12 +350,46 @@ fn rhels_layout_gets_the_files_and_says_what_to_run() {
     fs::copy(Authorities::get().file("other"), &guide).unwrap();
     let list = listed(&root);
     assert_eq!((&list["layout"], list["authorities"].as_array().unwrap().len()), (&"rhel".into(), 3));
-    for name in names.iter().map(String::as_str).chain(["guide.pem"]) {
+    // packages put theirs there, too
+    let refused_one = ca(root.path(), &["remove", "--yes", "guide.pem"]).output().unwrap();
+    refused(&refused_one, 3, "came with this host's packages");
+    assert!(guide.exists());
+    fs::remove_file(&guide).unwrap();
+    let moved = root.at("usr/share/pki/ca-trust-source/anchors").join(&names[0]);
+    fs::rename(root.at("etc/pki/ca-trust/source/anchors").join(&names[0]), moved).unwrap();
+    for name in &names {
         let told = succeeds(&ca(root.path(), &["remove", "--yes", name]).output().unwrap());
         assert!(told.contains("may still be trusted") && told.contains(&tool), "{told}");
     }
-    assert!(!guide.exists());
     assert_eq!(listed(&root)["authorities"], serde_json::json!([]));
+}
+
+/// Who made another root shall not have us run its programs.
+#[test]
+fn nothing_of_another_root_is_run() {
+    let root = rhel();
+    fs::create_dir_all(root.at("usr/bin")).unwrap();
+    root.put("usr/bin/update-ca-trust", b"#!/bin/sh\necho > /ran\n", 0o755);
+    // a shell and what it needs, so that it could run
+    for dir in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{dir}"), root.at(dir)).unwrap();
+    }
+    let found = Command::new("/usr/bin/ldd").arg("/bin/sh").output().unwrap();
+    let text = String::from_utf8(found.stdout).unwrap();
+    let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in libraries.chain(["/bin/sh"]) {
+        let real = format!("usr{file}").replace("usr/usr", "usr");
+        fs::create_dir_all(root.at(&real).parent().unwrap()).unwrap();
+        fs::copy(file, root.at(&real)).unwrap();
+    }
+    if nix::unistd::geteuid().is_root() {
+        let call = Command::new("/usr/sbin/chroot").arg(root.path()).arg("/usr/bin/update-ca-trust").status();
+        assert!(call.unwrap().success() && root.at("ran").exists());
+        fs::remove_file(root.at("ran")).unwrap();
+    }
+    let told = succeeds(&add(root.path(), &["chain"]).output().unwrap());
+    assert!(told.contains(&format!("chroot {} update-ca-trust", root.path().display())), "{told}");
+    assert!(!root.at("ran").exists());
 }
 
 /// What p11-kit, with which RHEL's tool writes everything, takes for authorities of servers when this root's
