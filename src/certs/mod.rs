@@ -15,6 +15,7 @@ mod openssh;
 pub mod p12;
 mod pem;
 pub mod request;
+mod work;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -188,6 +189,12 @@ pub fn are_exchanged(chain: &[u8], key: &[u8]) -> bool {
 #[must_use]
 pub fn is_encrypted(key: &str) -> bool {
     key::form(key.as_bytes()).is_ok_and(|form| form.encrypted)
+}
+
+/// Whether a key is in a form that the product reads, as far as that is seen without opening it.
+#[must_use]
+pub fn is_readable(key: &str) -> bool {
+    key::form(key.as_bytes()).is_ok_and(|form| form.is_readable())
 }
 
 /// Whether a passphrase opens a key.

@@ -550,3 +550,21 @@ fn a_server_of_another_installer_gets_a_certificate_as_root() {
     succeeds(&install(root.path(), &pair).output().unwrap());
     assert_eq!(root.at(KEY).metadata().unwrap().uid(), 993);
 }
+
+#[test]
+fn an_old_key_that_the_product_cannot_read_is_not_opened() {
+    let (root, pki) = (server(), Pki::new());
+    let locked = pki.locked("locked", "Right-1-passphrase");
+    pki.openssl(
+        "pkcs8 -topk8 -v2 aes256 -iter 9999999 -in locked.pkcs8 -passout pass:Other-1-passphrase -out slow.key",
+    );
+    fs::set_permissions(root.at(KEY), Permissions::from_mode(0o600)).unwrap();
+    fs::copy(pki.path("slow.key"), root.at(KEY)).unwrap();
+    let mut command = install(root.path(), &locked);
+    command.args(["--passphrase-file"]).arg(pki.path("locked.passphrase")).args(["--dry-run"]);
+    let start = std::time::Instant::now();
+    let said = said(&command.output().unwrap());
+    assert!(start.elapsed() < std::time::Duration::from_secs(3), "{:?}: {said}", start.elapsed());
+    assert!(!said.contains("nobody knows the passphrase"), "{said}");
+    assert!(said.contains("cert.key"), "{said}");
+}

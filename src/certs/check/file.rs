@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::rules::{FOREIGN_BLOCK, NOT_PEM, NOTHING_INSIDE, SEVERAL_FILES, TOO_MANY, UNREADABLE};
+use super::rules::{FOREIGN_BLOCK, NOT_PEM, NOTHING_INSIDE, SEVERAL_FILES, UNREADABLE};
 use super::{Findings, key};
 use crate::certs::forms;
 use crate::certs::key::{self as private, Form, Key};
@@ -79,9 +79,6 @@ pub(super) fn check(files: &[File], found: &mut Findings) {
         let at = (file.name.as_str(), "the file");
         for (number, why) in &file.chain.damaged {
             found.add(&UNREADABLE, (at.0, &format!("block {number}")), why.to_string());
-        }
-        if file.chain.cut_off {
-            found.add(&TOO_MANY, at, "it has more than 64 blocks");
         }
         if !file.odd.is_empty() {
             found.add(&NOT_PEM, at, file.odd.join("; "));

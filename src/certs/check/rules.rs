@@ -67,8 +67,6 @@ rules! {
     // what is in the files
     NOTHING_INSIDE Error "nothing-inside", ADMIN,
         "the product needs PEM: the text from BEGIN to END, and that text whole", "give the certificate or key itself; a request has to be sent to a CA, which answers with the certificate";
-    TOO_MANY Error "too-many-blocks", ADMIN,
-        "only the first 64 blocks are looked at; a chain and its key are a handful", "leave only the chain in the file, or take it apart";
     NOT_PEM Error "not-pem", ADMIN,
         "the product reads PEM only", CONVERT;
     UNREADABLE Error "certificate-unreadable", ADMIN,

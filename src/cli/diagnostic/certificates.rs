@@ -87,6 +87,9 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
             "`demisto-install cert csr` makes a key that the product takes"
         }
         E::WrongPassphrase => "give the passphrase that was set when the key was made",
+        E::TooMuchWork(_) => {
+            "have it written anew by whoever made it, with a usual number of rounds, such as 600000"
+        }
         E::Several => "split it: one key, and the certificates that belong to it",
         _ => "",
     };

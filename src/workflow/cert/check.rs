@@ -28,7 +28,7 @@ use super::make;
 /// Largest file that is read: a chain, a key, a configuration.
 const LIMIT: u64 = 1 << 20;
 /// Largest file of all that a host trusts.
-pub(super) const BUNDLE_LIMIT: u64 = 16 << 20;
+const BUNDLE_LIMIT: u64 = 16 << 20;
 /// What names of certificates and keys end in.
 const ENDINGS: [&str; 9] = ["pem", "crt", "cer", "der", "key", "p12", "pfx", "p7b", "p8"];
 
@@ -463,13 +463,8 @@ pub(super) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
         false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),
     };
     let layouts = [TrustLayout::Debian, TrustLayout::Rhel];
-    let text = layouts.iter().find_map(|layout| read(layout.bundle()).ok())?;
-    bundle(&text)
-}
-
-/// The certificates of a PEM file, however many there are; nothing where one of them is damaged.
-pub(super) fn bundle(pem: &[u8]) -> Option<Vec<Certificate>> {
-    let trusted = X509::stack_from_pem(pem).ok()?;
+    let bundle = layouts.iter().find_map(|layout| read(layout.bundle()).ok())?;
+    let trusted = X509::stack_from_pem(&bundle).ok()?;
     let read = |anchor: X509| Certificate::from_der(&anchor.to_der().ok()?).ok();
     Some(trusted.into_iter().filter_map(read).collect())
 }

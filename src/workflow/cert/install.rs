@@ -277,7 +277,9 @@ impl Change {
     /// # Errors
     /// When the configuration cannot be read.
     pub fn locked_old_key(&mut self, session: &Session) -> Result<Option<PathBuf>> {
-        let Some(old) = self.old.as_ref().filter(|old| old.is_encrypted()) else { return Ok(None) };
+        // one that the product cannot read is no way back, with or without its passphrase
+        let old = self.old.as_ref().filter(|old| old.is_encrypted() && certs::is_readable(&old.key));
+        let Some(old) = old else { return Ok(None) };
         if !self.gives_passphrase() || self.old_passphrase.is_some() {
             return Ok(None);
         }
@@ -293,7 +295,8 @@ impl Change {
     /// When it does not open that key.
     pub fn unlock_old(&mut self, session: &Session, passphrase: Secret) -> Result<()> {
         let is_same = |old: &&Content| self.new.as_ref().is_some_and(|new| new.key == old.key);
-        let Some(old) = self.old.as_ref().filter(|old| !is_same(old)) else { return Ok(()) };
+        let old = self.old.as_ref().filter(|old| !is_same(old) && certs::is_readable(&old.key));
+        let Some(old) = old else { return Ok(()) };
         if !certs::opens(&old.key, &passphrase) {
             return Err(Error::WrongOldPassphrase(under(&session.root, &old.from.key)).into());
         }

@@ -158,8 +158,12 @@ fn installed(session: &Session) -> Result<Own> {
 }
 
 fn authorities(file: &Path) -> Result<Vec<Certificate>> {
-    let bytes = sys::fs::read_limited(file, check::BUNDLE_LIMIT)?;
-    let mut found = check::bundle(&bytes).unwrap_or_default();
+    let bytes = sys::fs::read_limited(file, LIMIT)?;
+    let chain = look::Chain::parse(&bytes);
+    if let Some(why) = chain.cut() {
+        return Err(anyhow::Error::new(why.clone()).context(format!("cannot use {}", file.display())));
+    }
+    let mut found = chain.certificates;
     found.extend(Certificate::from_der(&bytes));
     if found.is_empty() { Err(NoCertificate(file.to_owned()).into()) } else { Ok(found) }
 }
