@@ -109,6 +109,17 @@ fn an_encrypted_key_and_its_passphrase_survive_at_every_point() {
     summary("crash-cert-encrypted", &told.join("\n"));
 }
 
+/// The passphrase that waits for the server goes with the key that it opens, and comes back with it.
+#[test]
+fn a_waiting_passphrase_survives_at_every_point() {
+    let (root, pki) = (server(), Pki::new());
+    let (locked, plain) = (pki.locked("locked", "Old-1-passphrase"), pki.leaf("plain", "serverAuth", 365));
+    let mut first = install(root.path(), &locked);
+    succeeds(&first.arg("--passphrase-file").arg(pki.path("locked.passphrase")).output().unwrap());
+    assert!(root.at(ONE_TIME).exists());
+    sweep("cert install, passphrase taken out", &root, &|root| install(root, &plain));
+}
+
 #[test]
 fn a_rollback_of_a_pair_survives_at_every_point() {
     let (root, pki) = (server(), Pki::new());

@@ -122,6 +122,14 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             Exit::Blocked,
             "choose the place with --to-chain and --to-key: in a directory that only root can change",
         ),
+        E::Closed { .. } => diagnosis(
+            Exit::Blocked,
+            "choose another place, or let the service enter the directory: `chmod o+x`, or its group with g+x",
+        ),
+        E::NoServer => {
+            diagnosis(Exit::Usage, "say which of its pairs: --engine --client, or --engine --listener")
+        }
+        E::NoKeypass => diagnosis(Exit::Usage, "leave --encrypt-keypass out"),
         E::Unnamed { .. } => diagnosis(
             Exit::Blocked,
             "correct the configuration; or choose the place with --to-chain and --to-key of `cert install`",
