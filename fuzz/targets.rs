@@ -197,8 +197,9 @@ pub(crate) fn certificates(bytes: &[u8]) {
             files: &files,
             passphrase: Passphrase::Unknown,
             names: &["soar.example.test".to_owned()],
+            known: &[],
             now: jiff::Timestamp::UNIX_EPOCH,
-            revocation: Revocation::Required,
+            revocation: Revocation::Require,
             anchors: None,
         });
         for finding in &found {

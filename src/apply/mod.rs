@@ -38,7 +38,7 @@ pub use error::{Error, Result};
 pub use finish::{epoch_floor, installed, kept_bytes, retained};
 pub use one_time::{
     OneTime, OneTimeKey, OneTimeUser, Waiting, check_one_time_place, one_time_file, one_time_holds,
-    one_time_waiting,
+    one_time_waiting, waiting_keypass,
 };
 pub use package::rpm_manages;
 pub use repair::kept_content;

@@ -274,6 +274,14 @@ pub fn one_time_holds(root: &Path, (site, owners): (&Site, bool), what: &OneTime
     Ok(content.merge(what).is_ok() && content.to_bytes()? == before)
 }
 
+/// The passphrase that waits for a server, if one does and can be read.
+#[must_use]
+pub fn waiting_keypass(root: &Path, (site, owners): (&Site, bool)) -> Option<Secret> {
+    let (dir, name) = open(root, &one_time_file(root, site), owners).ok()?;
+    let mut content = Content::read(&dir, &name).ok()?;
+    content.slot("keypass").as_str().map(Secret::from)
+}
+
 /// Refuses a place that is somebody else's, before anything is planned there.
 ///
 /// # Errors

@@ -20,7 +20,8 @@ const NOT_PEM: &str = "not-pem";
 #[must_use]
 pub fn problems(files: &[File], now: Timestamp) -> Vec<Finding> {
     let (passphrase, revocation) = (Passphrase::Unknown, Revocation::Off);
-    let input = Input { role: Role::Ca, files, passphrase, names: &[], now, revocation, anchors: None };
+    let (names, known) = (&[], &[]);
+    let input = Input { role: Role::Ca, files, passphrase, names, known, now, revocation, anchors: None };
     let mut found = check::check(&input);
     found.retain(|finding| finding.severity == Severity::Error && finding.id != NOT_PEM);
     found

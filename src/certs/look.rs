@@ -260,6 +260,18 @@ impl Chain {
         chain
     }
 
+    /// What it holds where a certificate was expected, if that can be told.
+    #[must_use]
+    pub fn instead(&self) -> Option<&'static str> {
+        match self.others.first()?.as_str() {
+            label if label.ends_with("CERTIFICATE REQUEST") => {
+                Some("it holds a request for a certificate (CSR), which a CA has to answer")
+            }
+            label if label.ends_with("PRIVATE KEY") => Some("it holds a private key, and no certificate"),
+            _ => None,
+        }
+    }
+
     /// Why the file was not read to its end, if it was not.
     #[must_use]
     pub fn cut(&self) -> Option<&Unreadable> {

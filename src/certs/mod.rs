@@ -55,6 +55,12 @@ pub enum Error {
     /// The certificate file is unusable.
     #[error("the certificate is unusable: {0}")]
     Chain(&'static str),
+    /// The certificate file is in a form that the product cannot read.
+    #[error("the certificate is unusable: {0}; the product reads PEM")]
+    ChainForm(&'static str),
+    /// Each file holds what the other should.
+    #[error("the file of the certificates holds a private key, and that of the key a certificate")]
+    Exchanged,
     /// The key file is unusable.
     #[error("the private key is unusable")]
     Key(#[from] key::Error),
@@ -153,6 +159,32 @@ pub fn check_pair(chain: &str, key: &str, passphrase: Option<&Secret>) -> Result
     }
     found.key.check()?;
     if found.key.fits(leaf) { Ok(()) } else { Err(Error::Mismatch) }
+}
+
+/// The text of a file that has to hold a certificate chain.
+///
+/// # Errors
+/// With what it holds instead.
+pub fn chain_text(bytes: Vec<u8>) -> Result<String> {
+    if pem::text(&bytes).is_none() {
+        return Err(match key::shape(&bytes) {
+            key::Shape::Pkcs12 => Error::ChainForm("it is PKCS#12"),
+            _ if X509::from_der(&bytes).is_ok() => Error::ChainForm("it is binary (DER)"),
+            _ => Error::Chain("it is not PEM"),
+        });
+    }
+    let chain = look::Chain::parse(&bytes);
+    if chain.is_empty() {
+        return Err(Error::Chain(chain.instead().unwrap_or("the file holds no certificate")));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::Chain("it is not PEM"))
+}
+
+/// Whether a file that should hold a chain holds a key, and one that should hold a key a certificate.
+#[must_use]
+pub fn are_exchanged(chain: &[u8], key: &[u8]) -> bool {
+    let is_key = |bytes: &[u8]| look::Chain::parse(bytes).is_empty() && key::form(bytes).is_ok();
+    is_key(chain) && key::form(key).is_err() && !look::Chain::parse(key).is_empty()
 }
 
 /// Whether a key needs a passphrase.
@@ -256,6 +288,24 @@ mod tests {
             key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_256_cbc(), b"open").unwrap();
         let pkcs8 = String::from_utf8(pkcs8).unwrap();
         assert!(why(&one.chain, &pkcs8, Some(&Secret::from("open"))).contains("PKCS#8"));
+    }
+
+    #[test]
+    fn what_is_given_instead_of_a_chain_is_named() {
+        let pair = self_signed(&names(), 30).unwrap();
+        let why = |bytes: &[u8]| error_chain(&chain_text(bytes.to_vec()).unwrap_err());
+        let request = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n";
+        assert!(why(request.as_bytes()).contains("a request for a certificate (CSR)"));
+        assert!(why(pair.key.as_bytes()).contains("a private key"));
+        assert!(why(b"junk").contains("not PEM"));
+        let x509 = X509::from_pem(pair.chain.as_bytes()).unwrap();
+        assert!(why(&x509.to_der().unwrap()).contains("binary"));
+        let key = PKey::private_key_from_pem(pair.key.as_bytes()).unwrap();
+        let p12 = openssl::pkcs12::Pkcs12::builder().pkey(&key).cert(&x509).build2("open").unwrap();
+        assert!(why(&p12.to_der().unwrap()).contains("PKCS#12"));
+        assert_eq!(chain_text(pair.chain.clone().into_bytes()).unwrap(), pair.chain);
+        let (chain, key) = (pair.chain.as_bytes(), pair.key.as_bytes());
+        assert!(are_exchanged(key, chain) && !are_exchanged(chain, key) && !are_exchanged(key, key));
     }
 
     #[test]

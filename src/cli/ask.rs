@@ -34,6 +34,9 @@ pub enum Error {
     /// Nobody can be asked.
     #[error("cannot ask questions: standard input and standard error are not both a terminal")]
     NotATerminal,
+    /// Nobody can be asked, and this option takes the answer from a file.
+    #[error("cannot ask questions: standard input and standard error are not both a terminal")]
+    Unasked(&'static str),
     /// The licence agreement was declined.
     #[error("the End User License Agreement was not accepted")]
     Declined,
@@ -78,6 +81,13 @@ pub enum Error {
     /// The terminal failed.
     #[error("cannot use the terminal")]
     Terminal(#[source] io::Error),
+}
+
+impl Error {
+    /// Names the option that does without the question, if nobody could be asked.
+    pub fn or_by(self, option: &'static str) -> Self {
+        if matches!(self, Self::NotATerminal) { Self::Unasked(option) } else { self }
+    }
 }
 
 /// A result of a question.

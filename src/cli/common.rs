@@ -49,6 +49,13 @@ pub(super) enum Place {
     Engine(Option<EngineName>),
 }
 
+impl Place {
+    /// What `--engine` and `--name` say: a name is an engine's.
+    pub(super) fn of(engine: bool, name: Option<&EngineName>) -> Self {
+        if engine || name.is_some() { Self::Engine(name.cloned()) } else { Self::Unnamed }
+    }
+}
+
 /// Tells what a plan says besides, where nobody was shown it.
 pub(super) fn tell_notes(unattended: bool, sink: &dyn EventSink, plan: &plan::Plan) {
     if unattended {

@@ -257,9 +257,7 @@ fn of_workflow(error: &workflow::Error) -> Diagnosis {
     use workflow::Error as E;
     match error {
         E::Busy(_) => diagnosis(Exit::Busy, "wait for it to end and try again"),
-        E::NotRoot => {
-            diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR --no-owner")
-        }
+        E::NotRoot => diagnosis(Exit::Usage, "run it with sudo, or try it in a directory: --root DIR"),
         E::NoRoot(_) => diagnosis(Exit::Usage, "create the directory, or correct --root"),
         E::NotVerified => refused(None),
         E::Unfinished => diagnosis(Exit::NotRestored, "run `demisto-install recover`"),
@@ -416,6 +414,9 @@ fn of_ask(error: &ask::Error) -> Diagnosis {
     use ask::Error as E;
     match error {
         E::NotATerminal => diagnosis(Exit::Usage, UNATTENDED),
+        E::Unasked(option) => {
+            diagnosis(Exit::Usage, format!("without a terminal give it in a private file: {option} FILE"))
+        }
         E::Interrupted { signal } => diagnosis(Exit::Signal(*signal), ""),
         E::PortInUse { .. } => diagnosis(Exit::Blocked, "choose another port, or stop what uses this one"),
         E::Answer(inner) => of_prompt(inner),

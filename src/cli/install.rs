@@ -42,7 +42,7 @@ pub(super) struct Target {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) cert_key: Option<PathBuf>,
     /// Read the passphrase of --cert-key from FILE
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, alias = "passphrase-file", value_name = "FILE", requires = "cert")]
     pub(super) cert_passphrase_file: Option<PathBuf>,
     /// Name or address that the self-signed certificate gets besides the host's own
     #[arg(long, value_name = "NAME")]

@@ -117,7 +117,8 @@ pub(super) fn run(common: &Common, args: &OtcArgs) -> Result<ExitCode> {
             let key = otc::encrypted_key(&session)?;
             let passphrase = match args.passphrase.given()? {
                 Some(passphrase) => passphrase,
-                None => ask::secret("Enter the passphrase of the server's private key")?,
+                None => ask::secret("Enter the passphrase of the server's private key")
+                    .map_err(|e| e.or_by("--passphrase-file"))?,
             };
             key.check(&passphrase)?;
             let what = OneTime { keypass: Some(passphrase), ..OneTime::default() };
@@ -146,7 +147,7 @@ fn add_admin(common: &Common, session: &Session, args: &AddAdmin) -> Result<Exit
     }
     let password = match password::from_sources(&args.password)? {
         Some(password) => password,
-        None => ask::password(&name)?,
+        None => ask::password(&name).map_err(|e| e.or_by("--admin-password-file"))?,
     };
     prompt::password::check(&password, &name)?;
     let mut user = OneTimeUser::new(&name, password);

@@ -71,7 +71,7 @@ impl NewArgs {
     /// The passphrase for the new key, if it is to have one.
     pub(super) fn get(&self) -> Result<Option<Secret>> {
         if self.passphrase {
-            return ask_new("Passphrase for the new key").map(Some);
+            return ask_new("Passphrase for the new key", "--passphrase-file").map(Some);
         }
         let given = self.from.given()?;
         if let Some(given) = &given {
@@ -101,8 +101,9 @@ pub(super) fn new_from_file(path: &Path) -> Result<Secret> {
     Ok(given)
 }
 
-/// Asks twice for a passphrase for something new.
-pub(super) fn ask_new(question: &str) -> Result<Secret> {
+/// Asks twice for a passphrase for something new, which `option` takes from a file.
+pub(super) fn ask_new(question: &str, option: &'static str) -> Result<Secret> {
     let check = |secret: &Secret| check_passphrase(secret).map_err(|e| format!("error: {e}\n"));
-    Ok(ask::new_secret((question, "Verify passphrase", "passphrases"), check)?.0)
+    let asked = ask::new_secret((question, "Verify passphrase", "passphrases"), check);
+    Ok(asked.map_err(|e| e.or_by(option))?.0)
 }

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer as _, X509Name};
 
 use super::{Client, Host, Protocol, Request, View};
 use crate::certs::look;
+use crate::sys::alert;
 use crate::sys::tcp::{self, Bounded, Unreachable};
 
 /// Most bytes of the server's that are kept while a handshake lasts. OpenSSL takes a chain of at most 100 KiB.
@@ -20,10 +21,6 @@ const HEARD: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Most names of authorities that are told.
 const AUTHORITIES: usize = 200;
-/// How OpenSSL numbers an alert of the other side: 1000 and the alert.
-const ALERT: i32 = 1000;
-/// OpenSSL's own number (`ERR_LIB_SSL`).
-const LIBRARY: i32 = 20;
 /// The peer's signature does not fit: to its key (`SSL_R_BAD_SIGNATURE`), or even to the kind of its key
 /// (`SSL_R_WRONG_SIGNATURE_TYPE`).
 const SIGNATURE: [i32; 2] = [123, 370];
@@ -208,7 +205,7 @@ fn nothing(error: &ssl::Error) -> Outcome {
         return Outcome::Silent;
     }
     Outcome::Nothing(match (alert_of(error), error.io_error()) {
-        (Some(number), _) => format!("the server says: {}", alert(number)),
+        (Some(number), _) => format!("the server says: {}", alert::name(number)),
         (None, Some(error)) => in_words(error),
         (None, None) if error.ssl_error().is_none() => "the server closes the connection".to_owned(),
         (None, None) => reason(error),
@@ -229,11 +226,13 @@ pub(super) fn in_words(error: &io::Error) -> String {
 
 fn failed(error: &ssl::Error, asked: bool) -> End {
     let reasons = error.ssl_error().map(ErrorStack::errors).unwrap_or_default();
-    let bad = |e: &openssl::error::Error| e.library_code() == LIBRARY && SIGNATURE.contains(&e.reason_code());
+    let bad = |e: &openssl::error::Error| {
+        e.library_code() == alert::LIBRARY && SIGNATURE.contains(&e.reason_code())
+    };
     match alert_of(error) {
         _ if reasons.iter().any(bad) => End::WrongKey,
         Some(alert) if asked => End::Refused(Some(alert)),
-        Some(number) => End::Failed(format!("the server says: {}", alert(number))),
+        Some(number) => End::Failed(format!("the server says: {}", alert::name(number))),
         None => match error.io_error() {
             Some(error) => End::Failed(in_words(error)),
             None if reasons.is_empty() => End::Failed("the server closes the connection".to_owned()),
@@ -248,38 +247,7 @@ fn reason(error: &ssl::Error) -> String {
 }
 
 fn alert_of(error: &ssl::Error) -> Option<i32> {
-    let errors = error.ssl_error()?.errors();
-    let of_ssl = errors.iter().filter(|e| e.library_code() == LIBRARY);
-    of_ssl.map(|e| e.reason_code() - ALERT).find(|alert| (0..=255).contains(alert))
-}
-
-/// The name of an alert (RFC 8446, 6; RFC 5246, 7.2).
-pub(super) fn alert(number: i32) -> String {
-    let name = match number {
-        10 => "unexpected message",
-        20 => "bad record mac",
-        40 => "handshake failure",
-        42 => "bad certificate",
-        43 => "unsupported certificate",
-        44 => "certificate revoked",
-        45 => "certificate expired",
-        46 => "certificate unknown",
-        47 => "illegal parameter",
-        48 => "unknown ca",
-        49 => "access denied",
-        50 => "decode error",
-        51 => "decrypt error",
-        70 => "protocol version",
-        71 => "insufficient security",
-        80 => "internal error",
-        86 => "inappropriate fallback",
-        109 => "missing extension",
-        112 => "unrecognized name",
-        116 => "certificate required",
-        120 => "no application protocol",
-        _ => return format!("alert {number}"),
-    };
-    name.to_owned()
+    alert::of(error.ssl_error()?)
 }
 
 fn chain(tls: &SslRef) -> Vec<Vec<u8>> {

@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 
 use super::Protocol;
-use super::handshake::alert;
+use crate::sys::alert;
 use crate::sys::tcp::Bounded;
 
 /// Cipher suites of those times: ECDHE, DHE and RSA with AES, 3DES and RC4, and the sign that renegotiation is
@@ -48,7 +48,9 @@ pub(super) fn ask(tcp: &mut Bounded, version: Protocol, name: Option<&str>) -> R
 
 fn judge(answer: &[u8], wanted: u16) -> Result<(), String> {
     match answer {
-        [ALERT, _, _, _, _, _, what, ..] => Err(format!("the server says: {}", alert(i32::from(*what)))),
+        [ALERT, _, _, _, _, _, what, ..] => {
+            Err(format!("the server says: {}", alert::name(i32::from(*what))))
+        }
         [HANDSHAKE, _, _, _, _, SERVER_HELLO, _, _, _, major, minor, ..] => {
             match u16::from_be_bytes([*major, *minor]) {
                 version if version == wanted => Ok(()),

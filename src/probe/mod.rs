@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::certs::check::Severity;
 use crate::certs::key::Key;
 use crate::certs::look::{Certificate, Purpose};
+use crate::sys::alert as alerts;
 use crate::sys::clock;
 use crate::sys::tcp::{self, Unreachable};
 use handshake::{End, Outcome, Shake};
@@ -526,12 +527,12 @@ fn turned_away(alert: Option<i32>, subject: &str) -> Finding {
         Some(43) => Some(Row::IncompatibleUsage),
         _ => None,
     };
-    let said = alert.map_or_else(|| "it closes the connection".to_owned(), handshake::alert);
+    let said = alert.map_or_else(|| "it closes the connection".to_owned(), alerts::name);
     let cause = format!("the server does not accept the client's certificate: {said}");
     match row {
         Some(row) => Finding::row(row, Severity::Error, subject, row.text().message).because(cause),
         None => {
-            let fix = "look at the server's log, and at `demisto-install cert check --role client`";
+            let fix = "look at the server's log, and at `demisto-install cert check CHAIN KEY --role client`";
             let texts = ["the server turns the client's certificate away", &cause, fix];
             Finding::other("client-certificate-refused", Severity::Error, subject, texts)
         }

@@ -102,7 +102,7 @@ impl Row {
                 message: "Failed load client certificate",
                 seen: "the client's own certificate or key cannot be read, is damaged, has a form that the product cannot read, or a mode or owner that it must not have",
                 cause: "the client's certificate or key is unusable",
-                fix: "`demisto-install cert convert FILE` writes the form that the product reads; the files need mode 0400 and the owner demisto:demisto, which `demisto-install cert install` and `demisto-install engine configure` see to",
+                fix: "`demisto-install cert convert FILE --out-dir DIR` writes the form that the product reads; the files need mode 0400 and the owner demisto:demisto, which `demisto-install cert install` and `demisto-install engine configure` see to",
             },
             _ => Text {
                 key: "unknown-authority",
@@ -128,7 +128,7 @@ impl Row {
                 message: "Could not check OCSP revocation [error 'ExtKeyUsageOCSPSigning not found on the OCSP responder']",
                 seen: "the OCSP response is signed by a certificate of the same authority without OCSPSigning in its extendedKeyUsage",
                 cause: "the OCSP responder's certificate is not made for signing OCSP responses",
-                fix: "have the responder's certificate issued anew with extendedKeyUsage OCSPSigning; `demisto-install cert probe --revocation off` leaves revocation out",
+                fix: "have the responder's certificate issued anew with extendedKeyUsage OCSPSigning; `demisto-install cert probe HOST:PORT --revocation off` leaves revocation out",
             },
             _ => Text {
                 key: "ocsp-not-working",
@@ -147,28 +147,28 @@ impl Row {
                 message: "certificate specifies an incompatible key usage",
                 seen: "extendedKeyUsage: no serverAuth in a server's certificate, no clientAuth in a client's, neither in an authority's that has the extension, or OCSPSigning in an authority's",
                 cause: "the certificate, or one of its authorities', is not made for this use",
-                fix: "`demisto-install cert csr --role server` (or client) asks for the right usage; an authority must not be an OCSP responder",
+                fix: "`demisto-install cert csr --role server --out-dir DIR` (or client) asks for the right usage; an authority must not be an OCSP responder",
             },
             Self::NoNames => Text {
                 key: "no-names",
                 message: "certificate is not valid for any names, but wanted to match <expected>",
                 seen: "the subjectAltName has no name of the kind that was asked for",
                 cause: "the certificate does not name the host, or not by that kind of name",
-                fix: "`demisto-install cert csr --name NAME` asks for a certificate with the name, `--ip` for one with the address; or connect by a name that is in it",
+                fix: "`demisto-install cert csr --name NAME --out-dir DIR` asks for a certificate with the name, `--ip` for one with the address; or connect by a name that is in it",
             },
             Self::LegacyCommonName => Text {
                 key: "legacy-common-name",
                 message: "certificate relies on legacy Common Name field, use SANs or temporarily enable Common Name matching with GODEBUG=x509ignoreCN=0",
                 seen: "no subjectAltName at all, and the common name would match",
                 cause: "the host's name is in the subject only, where it does not count",
-                fix: "`demisto-install cert csr --name NAME` asks for a certificate with a subjectAltName",
+                fix: "`demisto-install cert csr --name NAME --out-dir DIR` asks for a certificate with a subjectAltName",
             },
             _ => Text {
                 key: "other-names",
                 message: "certificate is valid for <names>, not <expected>",
                 seen: "the subjectAltName has names, but not that one; a wildcard does not count in FIPS-CC mode",
                 cause: "the server is reached by a name that its certificate does not have",
-                fix: "connect by a name that is in it, or get a certificate with that name: `demisto-install cert csr --name NAME`",
+                fix: "connect by a name that is in it, or get a certificate with that name: `demisto-install cert csr --name NAME --out-dir DIR`",
             },
         }
     }
@@ -213,6 +213,13 @@ impl Finding {
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = cause.into();
+        self
+    }
+
+    /// The same with what helps in this case.
+    #[must_use]
+    pub fn mended_by(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
         self
     }
 

@@ -16,7 +16,7 @@ use super::systemd;
 use crate::productlog::{Facts, Fips, SelfTests};
 use crate::sys::clock::{self, Watch};
 use crate::sys::tcp::Bounded;
-use crate::sys::{self, http, signal};
+use crate::sys::{self, alert, http, signal};
 use crate::types::Digest;
 
 /// How long one look may take, from the connection to the answer.
@@ -128,16 +128,10 @@ fn certificate(tls: &SslRef) -> Option<Digest> {
     tls.peer_certificate().and_then(|c| c.to_der().ok()).map(|der| Digest::of(&der))
 }
 
-/// How OpenSSL numbers an alert of the other side: 1000 and the alert.
-const ALERT: i32 = 1000;
-/// What servers say to a client that shows no certificate: handshake_failure and bad_certificate before
-/// TLS 1.3 (RFC 5246, 7.2.2 and 7.4.6), certificate_required since (RFC 8446, 6.2).
-const REFUSALS: [i32; 3] = [ALERT + 40, ALERT + 42, ALERT + 116];
-
 /// Whether a server that has shown its own certificate turned us away for want of ours.
 fn is_refusal(error: &ssl::Error, tls: &SslRef) -> bool {
-    let reason = error.ssl_error().and_then(|stack| stack.errors().first());
-    tls.peer_certificate().is_some() && reason.is_some_and(|e| REFUSALS.contains(&e.reason_code()))
+    let said = error.ssl_error().and_then(alert::of);
+    tls.peer_certificate().is_some() && said.is_some_and(|said| alert::NO_CERTIFICATE.contains(&said))
 }
 
 fn is_refusal_in(error: &io::Error, tls: &SslRef) -> bool {

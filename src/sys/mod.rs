@@ -4,6 +4,7 @@
 //! All `unsafe`, all file, process and environment calls of the program are here. Must never
 //! follow a symbolic link in a directory that somebody else can write.
 
+pub mod alert;
 pub mod attributes;
 pub mod clock;
 pub mod clone;

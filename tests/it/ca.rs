@@ -129,6 +129,23 @@ fn add(root: &Path, names: &[&str]) -> Command {
     command
 }
 
+#[test]
+fn a_file_that_is_not_read_to_its_end_is_refused() {
+    let (root, work) = (debian(), tempfile::tempdir().unwrap());
+    let bundle = work.path().join("bundle.pem");
+    let one = fs::read_to_string(Authorities::get().file("root")).unwrap();
+    fs::write(&bundle, one.repeat(65)).unwrap();
+    let bundle = bundle.to_str().unwrap();
+    refused(
+        &ca(root.path(), &["add", "--yes", bundle]).output().unwrap(),
+        3,
+        "has more than 64 blocks, and no more are read",
+    );
+    assert!(!root.at(ANCHORS).exists() || added(&root).is_empty());
+    fs::write(bundle, one.repeat(64)).unwrap();
+    succeeds(&ca(root.path(), &["add", "--yes", bundle]).output().unwrap());
+}
+
 /// A root with a store of three of Debian's authorities, as Debian's tool makes it where it runs.
 fn debian() -> Root {
     let root = Root::fresh();

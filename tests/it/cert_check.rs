@@ -97,6 +97,7 @@ fn judge(set: &Set) -> Outcome {
         files: &files,
         passphrase: secret.as_ref().map_or(Passphrase::Unknown, Passphrase::Given),
         names: &set.names,
+        known: &set.known,
         now,
         revocation: set.revocation,
         anchors: anchors.as_deref(),
@@ -338,6 +339,14 @@ fn the_passphrase_that_only_the_product_has_is_no_error_as_root() {
     place(&root, KEY, &locked);
     let at_key = |id: &str| vec![format!("/usr/local/demisto/cert.key: {id}")];
     assert_eq!(installed(&root, &[]), (at_key("key-not-opened"), 0));
+    // one that waits for the server is used, too
+    let waiting = "var/lib/demisto/otc.conf.json";
+    fs::create_dir_all(root.at("var/lib/demisto")).unwrap();
+    place(&root, waiting, format!(r#"{{"keypass": "{PASSPHRASE}"}}"#).as_bytes());
+    assert_eq!(installed(&root, &[]), (Vec::new(), 0));
+    place(&root, waiting, br#"{"keypass": "shut"}"#);
+    assert_eq!(installed(&root, &[]), (at_key("key-passphrase-wrong"), 4));
+    fs::remove_file(root.at(waiting)).unwrap();
     root.put("etc/demisto.conf", format!(r#"{{"security.keypass": "{PASSPHRASE}"}}"#).as_bytes(), 0o600);
     let output = call(root.path(), &["--installed"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -366,7 +375,7 @@ fn what_an_installation_makes_passes() {
         .args(["--external-address", "soar.example.test"]);
     let output = install.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    let named = installed(&root, &["--host", "soar.example.test", "--revocation", "required"]);
+    let named = installed(&root, &["--host", "soar.example.test", "--revocation", "require"]);
     assert_eq!(named, (vec!["/usr/local/demisto/cert.pem: self-signed".to_owned()], 0));
 }
 
@@ -375,7 +384,7 @@ fn an_engine_has_two_pairs_as_root() {
     let root = with_service();
     let tree = "usr/local/demisto/d1_x";
     fs::create_dir_all(root.at(tree)).unwrap();
-    let engine = |root: &Root| installed(root, &["--name", "x"]);
+    let engine = |root: &Root| installed(root, &["--engine", "--name", "x"]);
     assert_eq!(engine(&root), (Vec::new(), 0), "an engine need not have any");
     let output = call(root.path(), &["--installed", "--name", "x"]).output().unwrap();
     assert!(said(&output).contains("There is no certificate"), "{}", said(&output));
@@ -447,6 +456,31 @@ fn files_come_in_any_order_and_the_chain_is_written_in_its_own() {
     }
 }
 
+/// Without a name in the configuration, the host's own count: a pair for another host is no good one in silence.
+#[test]
+fn a_certificate_for_another_host_is_warned_about() {
+    let root = Root::fresh();
+    let chain = put_chain(&root);
+    let found = |more: &[&str]| findings(call(root.path(), &[&chain]).args(more));
+    assert_eq!(found(&[]), (Vec::new(), 0), "nothing is known of the host");
+    fs::create_dir_all(root.at("etc")).unwrap();
+    root.put("etc/hostname", b"unrelated.example\n", 0o644);
+    assert_eq!(found(&[]), (vec![format!("{chain}: name-elsewhere")], 0));
+    assert_eq!(found(&["--host", "soar.example.test"]), (Vec::new(), 0));
+    assert_eq!(found(&["--role", "client"]).0, [format!("{chain}: eku-client")], "a client is no host");
+    root.put("etc/hostname", b"soar\n", 0o644);
+    root.put("etc/hosts", b"192.0.2.7 soar.example.test soar\n", 0o644);
+    assert_eq!(found(&[]), (Vec::new(), 0));
+    let text = said(&call(root.path(), &[&chain]).output().unwrap());
+    assert!(text.contains("Nothing is wrong"), "{text}");
+}
+
+/// A good chain for `soar.example.test` in a file of the root.
+fn put_chain(root: &Root) -> String {
+    root.put("chain.pem", table::good_pair(0).0.concat().as_bytes(), 0o644);
+    root.at("chain.pem").display().to_string()
+}
+
 #[test]
 fn wrong_use_is_told() {
     let root = Root::fresh();
@@ -500,8 +534,9 @@ fn survives(bytes: Vec<u8>) {
             files: &files,
             passphrase: Passphrase::Unknown,
             names: &["soar.example.test".to_owned()],
+            known: &[],
             now: Timestamp::now(),
-            revocation: demisto_install::certs::check::Revocation::Required,
+            revocation: demisto_install::certs::check::Revocation::Require,
             anchors: None,
         });
         let known = |finding: &Finding| RULES.iter().any(|rule| rule.id == finding.id);

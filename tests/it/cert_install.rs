@@ -261,6 +261,13 @@ fn what_is_unfit_is_refused_before_anything_is_changed() {
     let mut command = install(root.path(), &Pair { chain: one.chain.clone(), key: pki.path("locked8.key") });
     command.arg("--passphrase-file").arg(pki.passphrase("right", "Right-1-passphrase"));
     refused(&mut command, &root, 2, &["PKCS#8", "cert convert"]);
+    let turned = Pair { chain: two.key.clone(), key: two.chain.clone() };
+    refused(&mut install(root.path(), &turned), &root, 2, &["holds a private key", "the other way round"]);
+    let request = Pair { chain: pki.path("two.csr"), key: two.key.clone() };
+    refused(&mut install(root.path(), &request), &root, 2, &["a request for a certificate (CSR)"]);
+    let mut elsewhere = install(root.path(), &two);
+    elsewhere.args(["--host", "soar.example.test"]);
+    refused(&mut elsewhere, &root, 4, &["name-mismatch", "not soar.example.test"]);
     fs::set_permissions(&two.key, Permissions::from_mode(0o644)).unwrap();
     refused(&mut install(root.path(), &two), &root, 1, &["others than its owner can read it"]);
     refused(&mut rollback(root.path()), &root, 4, &["no server pair was kept"]);

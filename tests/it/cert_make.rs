@@ -932,7 +932,12 @@ fn an_engine_gets_a_pair_under_its_own_names() {
     desk.tool("openssl rsa -aes256 -in ca.key -out locked.key -passout pass:Marker.pass-1");
     let line =
         "client --out-dir d --name engine.test.local1 --for engine --ca-cert ca.pem --ca-key locked.key";
-    assert!(desk.refused(2, line).contains("no passphrase was given"));
+    let text = desk.refused(2, line);
+    assert!(text.contains("cannot ask") && text.contains("--ca-passphrase-file FILE"), "{text}");
+    let p12 = desk.refused(2, "client --out-dir d --name x.test --ca-cert ca.pem --ca-key ca.key --p12");
+    assert!(p12.contains("--p12-passphrase-file FILE") && !p12.contains("--answers"), "{p12}");
+    let new = desk.refused(2, "csr --out-dir d --name x.test --passphrase");
+    assert!(new.contains("--passphrase-file FILE") && !new.contains("--answers"), "{new}");
     let made = desk.cert(&format!("{line} --ca-passphrase-file pass --days 3000"));
     assert_eq!(
         (&made["made"]["key"], &made["made"]["certificate"]),

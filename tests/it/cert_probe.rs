@@ -775,14 +775,16 @@ fn the_row_of_a_client_certificate_that_cannot_be_loaded() {
         fs::set_permissions(pki.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
     fs::set_permissions(pki.path("client-open.key"), fs::Permissions::from_mode(0o644)).unwrap();
-    for (cert, key, why) in [
-        ("missing.pem", "client.key", "No such file"),
-        ("client-damaged.pem", "client.key", "certificate"),
-        ("client.pem", "client-cut.key", "key"),
-        ("client.pem", "client-locked.key", "PKCS#8"),
-        ("client.pem", "client-explicit.key", "key"),
-        ("client.pem", "good.key", "does not belong"),
-        ("client.pem", "client-open.key", "others than its owner can read it"),
+    for (cert, key, why, fix) in [
+        ("missing.pem", "client.key", "No such file", "a file that is there"),
+        ("client-damaged.pem", "client.key", "certificate", ""),
+        ("client.pem", "client-cut.key", "key", ""),
+        ("client.pem", "client-locked.key", "PKCS#8", "cert convert FILE --out-dir DIR"),
+        ("client.pem", "client-explicit.key", "key", ""),
+        ("client.pem", "good.key", "does not belong", "give the key that belongs to the certificate"),
+        ("client.pem", "client-open.key", "others than its owner can read it", "chmod 600"),
+        ("client.csr", "client.key", "a request for a certificate (CSR)", ""),
+        ("client.key", "client.pem", "a private key, and that of the key a certificate", "other way round"),
     ] {
         let more = ["--client-cert", &pki.file(cert), "--client-key", &pki.file(key)];
         let (code, found) = probe(&["root"], &local(server.1), &more);
@@ -790,6 +792,7 @@ fn the_row_of_a_client_certificate_that_cannot_be_loaded() {
         assert_eq!((code, ids(&found, "error")), (4, vec!["client-certificate"]), "{of}");
         assert_eq!(found["findings"][0]["message"], "Failed load client certificate", "{of}");
         assert!(found["findings"][0]["cause"].as_str().unwrap().contains(why), "{of}");
+        assert!(found["findings"][0]["fix"].as_str().unwrap().contains(fix), "{of}");
         assert_eq!(found["client"]["accepted"], Value::Null, "{of}");
     }
 }
@@ -809,7 +812,8 @@ fn probe_as_east(target: &str, conf: &Value, key: &str, more: &[&str]) -> (i32, 
         "cert",
         "probe",
         target,
-        "--installed-conf",
+        "--installed",
+        "--engine",
         "--name",
         "east",
         "--output",

@@ -232,6 +232,47 @@ fn commands_that_are_marked_as_tried_work() {
     }
 }
 
+/// What fixes and hints tell to run is understood by the program; those that name a verb alone name one that is there.
+#[test]
+fn commands_in_fixes_and_hints_are_understood() {
+    let mut files: Vec<PathBuf> =
+        ["src/cli/diagnostic.rs", "src/certs/check/rules.rs"].map(Into::into).into();
+    for dir in ["src/cli/diagnostic", "src/probe", "src/workflow/cert"] {
+        collect(&root().join(dir), &mut |path| files.push(path.to_owned()));
+    }
+    let mut commands = BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let lines: Vec<&str> = text.split("\\\n").collect();
+        let text = lines.iter().map(|line| line.trim_start()).collect::<String>();
+        for rest in text.split("`demisto-install ").skip(1) {
+            commands.insert(rest.split('`').next().unwrap().to_owned());
+        }
+    }
+    assert!(commands.len() > 25, "{commands:?}");
+    let work = tempfile::tempdir().unwrap();
+    let mut wrong = Vec::new();
+    for command in &commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let is_verb = words.iter().all(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+            && !command.contains("--");
+        let mut run = Command::new(PROGRAM);
+        run.current_dir(work.path()).stdin(std::process::Stdio::null());
+        run.args(words.iter().map(|word| if *word == "HOST:PORT" { "127.0.0.1:1" } else { word }));
+        run.args(if is_verb { vec!["--help"] } else { vec!["--root", "."] });
+        let output = run.output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let fine = match is_verb {
+            true => output.status.success() && said.contains(&format!("Usage: demisto-install {command}")),
+            false => !said.contains("For more information, try"),
+        };
+        if !fine {
+            wrong.push(format!("{command}: {said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 // --- Reading pages -----------------------------------------------------------------------------------------
 
 fn root() -> &'static Path {

@@ -139,9 +139,10 @@ fn end<'a>(input: &Input<'a>, last: &Item<'_>, found: &mut Findings) -> Option<&
     if certificate.self_issued {
         if !certificate.self_signed {
             found.add(&CHAIN_SIGNATURE, last.at(), "its own key did not sign it");
-        } else if input
-            .anchors
-            .is_some_and(|anchors| anchors.iter().all(|anchor| anchor.der() != certificate.der()))
+        } else if certificate.is_ca()
+            && input
+                .anchors
+                .is_some_and(|anchors| anchors.iter().all(|anchor| anchor.der() != certificate.der()))
         {
             found.add(&ANCHOR_MISSING, last.at(), "this host does not trust it");
         }

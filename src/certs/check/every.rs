@@ -91,7 +91,7 @@ pub(super) fn check_revocation(item: &Item<'_>, revocation: Revocation, found: &
     let severity = match revocation {
         Revocation::Off => return,
         Revocation::Soft => Severity::Warning,
-        Revocation::Required => Severity::Error,
+        Revocation::Require => Severity::Error,
     };
     let certificate = item.certificate;
     if certificate.ocsp.is_empty() {

@@ -84,7 +84,8 @@ pub(super) fn check(files: &[File], found: &mut Findings) {
             found.add(&NOT_PEM, at, file.odd.join("; "));
         }
         if file.chain.is_empty() && file.key.is_none() {
-            found.add(&NOTHING_INSIDE, at, "it holds neither a certificate nor a private key");
+            let nothing = "it holds neither a certificate nor a private key";
+            found.add(&NOTHING_INSIDE, at, file.chain.instead().unwrap_or(nothing));
         }
         let foreign: Vec<&str> = file.chain.others.iter().map(String::as_str).collect();
         if file.odd.is_empty() && !file.chain.certificates.is_empty() && !foreign.is_empty() {

@@ -8,7 +8,7 @@ use super::rules::{
     KEY_UNREADABLE, Rule,
 };
 use super::{Findings, Input, Passphrase};
-use crate::certs::key::{self as private, Error, Found, Key, Problem};
+use crate::certs::key::{self as private, Error, Form, Found, Key, Problem, Syntax};
 
 const SUBJECT: &str = "the key";
 
@@ -38,7 +38,9 @@ pub(super) fn check_number(files: &[File], found: &mut Findings) {
 /// Opens the key, if there is one and it can be opened, and tells what is wrong with its form.
 pub(super) fn open<'a>(input: &Input<'a>, found: &mut Findings) -> Option<Opened<'a>> {
     let file = keys(input.files).next()?;
-    let at = (file.name.as_str(), SUBJECT);
+    let is_p12 = |form: &Form| form.syntax == Syntax::Pkcs12;
+    let both = file.key.as_ref().and_then(|form| form.as_ref().ok()).is_some_and(is_p12);
+    let at = (file.name.as_str(), if both { "the file" } else { SUBJECT });
     let form = match file.key.as_ref()? {
         Ok(form) => form,
         Err(error) => {

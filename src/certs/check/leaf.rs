@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::chain::Item;
 use super::rules::{
     CA_OCSP_SIGNING, COMMON_NAME_ONLY, EKU_ABSENT, EKU_ANY, EKU_CLIENT, EKU_OCSP, EKU_SERVER, KEY_USAGE,
-    LEAF_IS_CA, NAME_MISMATCH, NAME_UNTRUSTED, SAN_INVALID, SAN_MISSING, SAN_WILDCARD, SELF_SIGNED,
+    LEAF_IS_CA, NAME_ELSEWHERE, NAME_MISMATCH, NAME_UNTRUSTED, SAN_INVALID, SAN_MISSING, SAN_WILDCARD,
+    SELF_SIGNED,
 };
 use super::{Findings, Input, Role};
 use crate::certs::look::{Name, Purpose, Usage};
@@ -40,8 +41,9 @@ pub(super) fn check(input: &Input<'_>, leaf: &Item<'_>, found: &mut Findings) {
 fn names(leaf: &Item<'_>, found: &mut Findings) {
     let certificate = leaf.certificate;
     if !certificate.names.iter().any(|name| matches!(name, Name::Dns(_) | Name::Ip(_))) {
+        // who has a subjectAltName of another kind is told so, whatever the common name says (Go's crypto/x509)
         let common = certificate.common_name.as_deref().filter(|name| is_host(name));
-        match common {
+        match common.filter(|_| certificate.names.is_empty()) {
             Some(name) => {
                 found.add(&COMMON_NAME_ONLY, leaf.at(), format!("{name} is in its common name only"));
             }
@@ -87,10 +89,22 @@ fn is_host(text: &str) -> bool {
 fn expected(input: &Input<'_>, leaf: &Item<'_>, found: &mut Findings) {
     let names = &leaf.certificate.names;
     let has_hosts = names.iter().any(|name| matches!(name, Name::Dns(_) | Name::Ip(_)));
-    if input.names.is_empty() || !has_hosts {
-        return; // without any name it is said already
+    if !has_hosts {
+        return; // it is said already
     }
     let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+    if input.names.is_empty() {
+        let elsewhere = !input.known.iter().any(|name| names.iter().any(|own| covers(own, name)));
+        if input.role == Role::Server && elsewhere && !input.known.is_empty() {
+            let what = format!(
+                "it is valid for {}, and for no name of this host ({})",
+                shown.join(", "),
+                input.known.join(", ")
+            );
+            found.add(&NAME_ELSEWHERE, leaf.at(), what);
+        }
+        return;
+    }
     let covers = |wanted: &&String| names.iter().any(|name| covers(name, wanted));
     if input.role == Role::Client {
         if !input.names.iter().any(|name| covers(&name)) {

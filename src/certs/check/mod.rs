@@ -47,7 +47,7 @@ pub enum Revocation {
     /// It does, and takes unknown for good (`failonunknownrevocationstatus` is false).
     Soft,
     /// It does, and refuses what it cannot find out.
-    Required,
+    Require,
 }
 
 /// What is known of a key's passphrase.
@@ -82,6 +82,8 @@ pub struct Input<'a> {
     pub passphrase: Passphrase<'a>,
     /// Names: a server's must cover all of them, of a client one must be among them. None: not compared.
     pub names: &'a [String],
+    /// What this host is known by: a server's should have one of them where there are no other names.
+    pub known: &'a [String],
     /// The time by which validity is judged.
     pub now: Timestamp,
     /// Whether revocation is checked.

@@ -57,16 +57,16 @@ const RFC: &str = "RFC 5280, 4.1";
 const EXTENSIONS: &str = "RFC 5280, 4.2";
 
 const ANEW: &str = "have it issued anew by a CA that follows RFC 5280";
-const ANEW_NAMES: &str = "have it issued anew with the host names in subjectAltName: `demisto-install cert csr --name NAME` writes such a request";
-const CONVERT: &str = "demisto-install cert convert FILE";
-const REORDER: &str =
-    "`demisto-install cert check --reorder OUT` with the same files writes leaf, intermediate, root";
+const ANEW_NAMES: &str = "have it issued anew with the host names in subjectAltName: `demisto-install cert csr --name NAME --out-dir DIR` writes such a request";
+const CONVERT: &str =
+    "`demisto-install cert convert FILE --out-dir DIR` writes the form that the product reads";
+const REORDER: &str = "`demisto-install cert check FILE --reorder OUT`, with the other files if there are more, writes leaf, intermediate, root";
 const RIGHTS: &str = "chown demisto:demisto FILE && chmod 400 FILE";
 
 rules! {
     // what is in the files
     NOTHING_INSIDE Error "nothing-inside", ADMIN,
-        "the product needs PEM: the text from BEGIN to END, and that text whole", "give the certificate or key itself";
+        "the product needs PEM: the text from BEGIN to END, and that text whole", "give the certificate or key itself; a request has to be sent to a CA, which answers with the certificate";
     NOT_PEM Error "not-pem", ADMIN,
         "the product reads PEM only", CONVERT;
     UNREADABLE Error "certificate-unreadable", ADMIN,
@@ -108,10 +108,10 @@ rules! {
         "make a longer key (`demisto-install cert csr`) and have a certificate issued for it";
     CURVE_REFUSED Error "curve-refused", TRICKS,
         "the product knows the curves P-256, P-384 and P-521 only",
-        "make a key on one of those (`demisto-install cert csr --key-type ec:p256`) and have a certificate issued for it";
+        "make a key on one of those (`demisto-install cert csr --key-type ec:p256 --out-dir DIR`) and have a certificate issued for it";
     CURVE_EXPLICIT Error "curve-explicit", TRICKS,
         "the product reads the names of curves, not curves that are spelt out",
-        "make a key with a named curve (`demisto-install cert csr --key-type ec:p256`) and have a certificate issued for it";
+        "make a key with a named curve (`demisto-install cert csr --key-type ec:p256 --out-dir DIR`) and have a certificate issued for it";
     // the leaf
     SAN_MISSING Error "san-missing", TRICKS,
         "without a name in subjectAltName every TLS connection is terminated", ANEW_NAMES;
@@ -123,15 +123,18 @@ rules! {
         "no peer ever finds a host under that name", ANEW_NAMES;
     NAME_MISMATCH Error "name-mismatch", TROUBLE,
         "who connects by that name refuses the certificate: certificate is valid for others, not for it", ANEW_NAMES;
+    NAME_ELSEWHERE Warning "name-elsewhere", TRICKS,
+        "who connects to this host by one of its names refuses the certificate; no other name was given to compare with",
+        "give the name by which it is reached: --host NAME, or Server.ExternalHostName in the configuration";
     NAME_UNTRUSTED Error "name-untrusted", SETTINGS,
         "the server accepts clients only that have a name of security.certificate.santrustlist",
         "put one of its names on the list in /etc/demisto.conf, or have it issued anew with one from there";
     EKU_SERVER Error "eku-server", TRICKS,
         "peers refuse it: certificate specifies an incompatible key usage",
-        "have it issued anew with serverAuth in extendedKeyUsage: `demisto-install cert csr --role server` asks for it";
+        "have it issued anew with serverAuth in extendedKeyUsage: `demisto-install cert csr --role server --out-dir DIR` asks for it";
     EKU_CLIENT Error "eku-client", TRICKS,
         "the server refuses it: certificate specifies an incompatible key usage",
-        "have it issued anew with clientAuth in extendedKeyUsage: `demisto-install cert csr --role client` asks for it";
+        "have it issued anew with clientAuth in extendedKeyUsage: `demisto-install cert csr --role client --name NAME --out-dir DIR` asks for it";
     EKU_OCSP Error "eku-ocsp", TRICKS,
         "answers are refused: ExtKeyUsageOCSPSigning not found on the OCSP responder",
         "have it issued anew with OCSPSigning in extendedKeyUsage";
@@ -197,7 +200,7 @@ rules! {
         "OpenSSL refuses the chain, so peers will", "show the CA what OpenSSL says";
     ANCHOR_MISSING Note "anchor-missing", TROUBLE,
         "whoever does not trust the root says: certificate signed by unknown authority; on this host that is the server or an engine, too",
-        "demisto-install ca add FILE, and on the hosts of the peers";
+        "write the root's certificate, the last one, into a file of its own, and `demisto-install ca add ROOT` here and on the hosts of the peers";
     // revocation
     AIA_OCSP Error "aia-ocsp", TRICKS,
         "revocation is checked, and only by OCSP: without a responder's address its status stays unknown",

@@ -30,7 +30,10 @@ pub(super) struct Args {
     /// Check what is installed: the files, their modes and owners, and what lies beside them
     #[arg(long, conflicts_with_all = ["files", "key", "role", "reorder"])]
     installed: bool,
-    /// The engine whose certificates are checked; whatever has no name unless given
+    /// Those of an engine
+    #[arg(long, requires = "installed")]
+    engine: bool,
+    /// The engine's name; the one without a name unless given
     #[arg(long, value_name = "ENGINE", requires = "installed")]
     name: Option<EngineName>,
     /// What the certificate is for
@@ -78,7 +81,8 @@ enum RevocationArg {
     /// It is, and what cannot be found out counts as good
     Soft,
     /// It is, and what cannot be found out is refused
-    Required,
+    #[value(alias = "required")]
+    Require,
 }
 
 impl From<RoleArg> for Role {
@@ -97,7 +101,7 @@ impl From<RevocationArg> for Revocation {
         match how {
             RevocationArg::Off => Self::Off,
             RevocationArg::Soft => Self::Soft,
-            RevocationArg::Required => Self::Required,
+            RevocationArg::Require => Self::Require,
         }
     }
 }
@@ -108,7 +112,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         return Ok(Exit::Done.into());
     }
     let sink = common.sink();
-    let place = args.name.clone().map_or(Place::Unnamed, |name| Place::Engine(Some(name)));
+    let place = Place::of(args.engine, args.name.as_ref());
     let mut session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     session.now = args.at.unwrap_or(session.now);
     let sets = sets(&session, args)?;

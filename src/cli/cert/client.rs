@@ -6,14 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::certs;
-use crate::certs::key;
 use crate::certs::request::{KeyType, Role, Subject};
 use crate::cli::ask;
 use crate::cli::common::{Common, KeyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase::{self, NewArgs};
-use crate::sys;
 use crate::types::Secret;
 use crate::workflow::cert::make::{self, Made, Order, Signing, Source};
 
@@ -105,16 +102,16 @@ fn ca_passphrase(args: &Args, source: &Source) -> Result<Option<Secret>> {
     if !source.is_encrypted() {
         return Ok(None);
     }
-    if !sys::tty::is_interactive() {
-        return Err(certs::Error::Key(key::Error::Encrypted).into());
-    }
-    Ok(Some(ask::secret(&format!("Passphrase of {}", source.path.display()))?))
+    let asked = ask::secret(&format!("Passphrase of {}", source.path.display()));
+    Ok(Some(asked.map_err(|e| e.or_by("--ca-passphrase-file"))?))
 }
 
 fn p12_passphrase(args: &Args) -> Result<Option<Secret>> {
     match &args.p12_passphrase_file {
         Some(path) => passphrase::new_from_file(path).map(Some),
-        None if args.p12 => passphrase::ask_new("Passphrase for the PKCS#12 file").map(Some),
+        None if args.p12 => {
+            passphrase::ask_new("Passphrase for the PKCS#12 file", "--p12-passphrase-file").map(Some)
+        }
         None => Ok(None),
     }
 }

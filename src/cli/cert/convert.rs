@@ -22,8 +22,8 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Another file, with the key
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    #[arg(long, alias = "key-file", value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Directory for cert.key and cert.pem, as far as there is something for them; made if it is not there
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out_key", "out_chain"])]
     out_dir: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if args.out_dir.is_none() && args.out_key.is_none() && args.out_chain.is_none() {
         return Err(Error::NoPlace.into());
     }
-    let sources = args.files.iter().chain(&args.key_file).map(|path| Source::read(path));
+    let sources = args.files.iter().chain(&args.key).map(|path| Source::read(path));
     let sources = sources.collect::<Result<Vec<_>>>()?;
     for source in sources.iter().filter(|source| source.is_exposed()) {
         sink.warn(format!(

@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Its private key (PEM); mode 0600
     #[arg(long, value_name = "FILE", visible_alias = "cert-key")]
     key: PathBuf,
+    /// A name that a server's certificate has to be valid for; a client's has to have one of them
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// Put the chain here instead of its usual place, and say so in the configuration
     #[arg(long, value_name = "PATH", requires = "to_key")]
     to_chain: Option<String>,
@@ -64,7 +67,7 @@ pub(super) struct Which {
 
 impl Which {
     pub(super) fn session<'a>(&self, common: &Common, sink: &'a dyn EventSink) -> Result<Session<'a>> {
-        let place = if self.engine { Place::Engine(self.name.clone()) } else { Place::Unnamed };
+        let place = Place::of(self.engine, self.name.as_ref());
         let session = common.session_in(&KeyArgs::default(), sink, place)?;
         // what an engine shows is not what a server shows: which one is meant has to be said
         if self.engine || session.site.is_server() { Ok(session) } else { Err(Error::NoServer.into()) }
@@ -133,7 +136,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let session = args.which.session(common, &*sink)?;
     args.approval.begin(&session)?;
     let options = options(&session, args.source(), (&args.which, &args.secrets, &args.start));
-    carry_out(common, &session, Options { to, ..options }, &args.secrets, &args.approval)
+    carry_out(
+        common,
+        &session,
+        Options { to, names: args.hosts.clone(), ..options },
+        &args.secrets,
+        &args.approval,
+    )
 }
 
 pub(super) fn options(
@@ -145,6 +154,7 @@ pub(super) fn options(
         kind: which.kind(session),
         source,
         to: None,
+        names: Vec::new(),
         start: !start.no_start && session.is_live(),
         seconds: start.health_timeout,
         encrypt_keypass: secrets.encrypt_keypass,

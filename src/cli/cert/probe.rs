@@ -43,10 +43,13 @@ pub(super) struct Args {
     client_passphrase_file: Option<PathBuf>,
     /// Take the client's certificate and what to do about revocation from the configuration of what is
     /// installed here, and check that its files can be loaded
-    #[arg(long)]
-    installed_conf: bool,
-    /// The engine whose configuration is taken; what has no name unless given
-    #[arg(long, value_name = "ENGINE", requires = "installed_conf")]
+    #[arg(long, alias = "installed-conf")]
+    installed: bool,
+    /// That of an engine
+    #[arg(long, requires = "installed")]
+    engine: bool,
+    /// The engine's name; the one without a name unless given
+    #[arg(long, value_name = "ENGINE", requires = "installed")]
     name: Option<EngineName>,
     /// What to do about revocation (OCSP); soft unless given here or in the configuration
     #[arg(long, value_enum, value_name = "HOW")]
@@ -72,12 +75,13 @@ enum How {
     /// Warn when the status cannot be determined
     Soft,
     /// Fail when the status cannot be determined
+    #[value(alias = "required")]
     Require,
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
-    let place = args.name.clone().map_or(Place::Unnamed, |name| Place::Engine(Some(name)));
+    let place = Place::of(args.engine, args.name.as_ref());
     let session = common.session_in(&KeyArgs::default(), &*sink, place)?;
     let passphrase = match &args.client_passphrase_file {
         Some(file) => Some(passphrase::from_file(file)?),
@@ -98,7 +102,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
             How::Soft => Policy::Soft,
             How::Require => Policy::Require,
         }),
-        installed: args.installed_conf,
+        installed: args.installed,
         limit: Duration::from_secs(args.timeout),
     };
     let found = probe::probe(&session, &options)?;

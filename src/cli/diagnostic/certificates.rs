@@ -11,11 +11,12 @@ const CONVERT: &str = "`demisto-install cert convert FILE --out-dir DIR` writes 
 pub(super) fn of_certs(error: &certs::Error) -> Diagnosis {
     match error {
         certs::Error::Key(error) => of_key(error),
-        certs::Error::Form(_) => diagnosis(Exit::Usage, CONVERT),
+        certs::Error::Form(_) | certs::Error::ChainForm(_) => diagnosis(Exit::Usage, CONVERT),
         certs::Error::NoLeaf => diagnosis(
             Exit::Usage,
-            "give the leaf's key, too: --key-file FILE; or give only certificates of one chain",
+            "give the leaf's key, too: --key FILE; or give only certificates of one chain",
         ),
+        certs::Error::Exchanged => diagnosis(Exit::Usage, "give them the other way round"),
         certs::Error::Mismatch => {
             diagnosis(Exit::Usage, "find the key that the request for this certificate was made with")
         }
@@ -85,7 +86,7 @@ pub(super) fn of_ca(error: &ca::Error) -> Diagnosis {
 pub(super) fn of_key(error: &key::Error) -> Diagnosis {
     use key::Error as E;
     let hint = match error {
-        E::Encrypted => "give its passphrase: --passphrase-file FILE (--cert-passphrase-file of `install`)",
+        E::Encrypted => "give its passphrase: --passphrase-file FILE",
         E::OpenSshEncrypted => {
             "write a copy of it as PEM, with `ssh-keygen -p -m PEM -f COPY`, and give that one"
         }
@@ -96,6 +97,7 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
         E::Unsupported(_) | E::UnknownCurve => {
             "`demisto-install cert csr` makes a key that the product takes"
         }
+        E::WrongPassphrase => "give the passphrase that was set when the key was made",
         E::TooMuchWork(_) => {
             "have it written anew by whoever made it, with a usual number of rounds, such as 600000"
         }

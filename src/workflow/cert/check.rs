@@ -53,6 +53,8 @@ pub struct Set {
     pub files: Vec<File>,
     /// Names to compare with.
     pub names: Vec<String>,
+    /// What this host is known by, for where there are no such names.
+    known: Vec<String>,
     /// Whether revocation is checked.
     pub revocation: Revocation,
     passphrase: Option<Secret>,
@@ -132,7 +134,7 @@ pub fn given(session: &Session, role: Role, files: Vec<File>, asked: &Asked) -> 
         return Err(Error::Name(bad.clone()).into());
     }
     let settings = Settings::read(session)?;
-    Ok(Set { files, ..settings.set(role, role_title(role), asked) })
+    Ok(Set { files, known: make::known_names(session), ..settings.set(role, role_title(role), asked) })
 }
 
 fn role_title(role: Role) -> &'static str {
@@ -162,10 +164,15 @@ pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
             continue;
         }
         let mut set = settings.set(pair.role, pair.title, asked);
+        set.known = make::known_names(session);
         if pair.foreign_names && asked.names.is_empty() {
             set.names.clear();
         }
         set.passphrase = settings.text(pair.kind.passphrase_key()).map(Secret::from);
+        if pair.kept && set.passphrase.is_none() {
+            let owners = super::pair::owners(session)?;
+            set.passphrase = apply::waiting_keypass(&session.root, (site, owners));
+        }
         set.kept = pair.kept && set.passphrase.is_none();
         for (file, place) in [chain, key] {
             set.files.extend(file);
@@ -193,6 +200,7 @@ pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checke
         files: &set.files,
         passphrase,
         names: &set.names,
+        known: &set.known,
         now: session.now,
         revocation: set.revocation,
         anchors: anchors.as_deref(),
@@ -267,7 +275,7 @@ impl Settings {
         let fails = self.is_set("security.certificate.failonunknownrevocationstatus").unwrap_or(true);
         match self.is_set("security.certificate.verifyrevocation").unwrap_or(false) {
             false => Revocation::Off,
-            true if fails => Revocation::Required,
+            true if fails => Revocation::Require,
             true => Revocation::Soft,
         }
     }
@@ -287,6 +295,7 @@ impl Settings {
             role,
             files: Vec::new(),
             names,
+            known: Vec::new(),
             revocation: asked.revocation.unwrap_or_else(|| self.revocation()),
             passphrase: None,
             kept: false,

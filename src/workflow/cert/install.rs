@@ -158,6 +158,8 @@ pub struct Options {
     pub source: Source,
     /// Where it goes, if not to its usual place.
     pub to: Option<PairPaths>,
+    /// Names that the certificate has to be valid for; those of the configuration unless given.
+    pub names: Vec<String>,
     /// Whether the service is started.
     pub start: bool,
     /// How long it may take to answer or connect, in seconds.
@@ -279,8 +281,9 @@ impl Change {
         let role = if kind == PairKind::Client { Role::Client } else { Role::Server };
         let file = |name: &str, text: &str| File::read(name, Zeroizing::new(text.as_bytes().to_vec()));
         let files = vec![file(&new.from.chain, &new.chain), file(&new.from.key, &new.key)];
-        let mut set = check::given(session, role, files, &check::Asked::default())?;
-        if kind == PairKind::Listener {
+        let asked = check::Asked { names: self.options.names.clone(), ..check::Asked::default() };
+        let mut set = check::given(session, role, files, &asked)?;
+        if kind == PairKind::Listener && asked.names.is_empty() {
             set.names.clear(); // those of the configuration are the server's
         }
         let findings = check::judge(session, set, self.passphrase.as_ref()).findings;

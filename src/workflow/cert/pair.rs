@@ -83,8 +83,11 @@ pub(in crate::workflow) fn places(session: &Session, kind: PairKind, text: &str)
 
 /// Reads a chain and its key as they are given.
 pub(in crate::workflow) fn read_pair(chain: &Path, key: &Path) -> Result<(String, Zeroizing<String>)> {
-    let chain = String::from_utf8(sys::fs::read_limited(chain, LIMIT)?);
-    Ok((chain.map_err(|_| certs::Error::Chain("it is not PEM"))?, install::read_key(key)?))
+    let bytes = Zeroizing::new(sys::fs::read_limited(chain, LIMIT)?);
+    if sys::fs::read_limited(key, LIMIT).is_ok_and(|key| certs::are_exchanged(&bytes, &Zeroizing::new(key))) {
+        return Err(certs::Error::Exchanged.into());
+    }
+    Ok((certs::chain_text(bytes.to_vec())?, install::read_key(key)?))
 }
 
 pub(super) fn read_given(chain: &Path, key: &Path) -> Result<Content> {

@@ -118,7 +118,7 @@ fn installed(session: &Session) -> Result<Own> {
     let revocation = match settings.revocation() {
         Revocation::Off => Policy::Off,
         Revocation::Soft => Policy::Soft,
-        Revocation::Required => Policy::Require,
+        Revocation::Require => Policy::Require,
     };
     let mut own = Own { revocation: Some(revocation), ..Own::default() };
     let any = "engine.connection.trust_any_certificate";
@@ -129,7 +129,7 @@ fn installed(session: &Session) -> Result<Own> {
     if let Some(key) = open {
         let message = "servers' certificates are not verified: it would connect in spite of errors in them";
         let cause = format!("{key} is not false");
-        let fix = format!("set {key} to false, and `demisto-install ca add` the authorities");
+        let fix = format!("set {key} to false, and `demisto-install ca add FILE` with the authorities");
         let texts = [message, &cause, &fix];
         own.findings.push(Finding::other(
             "not-verified",
@@ -149,7 +149,8 @@ fn installed(session: &Session) -> Result<Own> {
         Some(found) => {
             let message = Row::ClientCertificate.text().message;
             let finding = Finding::row(Row::ClientCertificate, Severity::Error, &found.file, message);
-            own.findings.push(finding.because(format!("{}: {}", found.what, found.why)));
+            own.findings
+                .push(finding.because(format!("{}: {}", found.what, found.why)).mended_by(&found.fix));
         }
         None => own.client = opened.map(|(chain, key)| Client { chain, key }),
     }
@@ -169,21 +170,58 @@ fn authorities(file: &Path) -> Result<Vec<Certificate>> {
 
 /// Reads what is shown when a client's certificate is asked for, or says in the product's words why it cannot be.
 fn load(chain: &Path, key: &Path, passphrase: Option<&Secret>) -> Result<Client, Finding> {
-    let unusable = |file: &Path, why: &dyn std::error::Error| {
-        let message = Row::ClientCertificate.text().message;
-        let finding =
-            Finding::row(Row::ClientCertificate, Severity::Error, file.display().to_string(), message);
-        finding.because(error_chain(why))
+    let unreadable = |file: &Path, why: &sys::Error| {
+        let fix = if why.is_not_found() {
+            "give the path of a file that is there".to_owned()
+        } else {
+            format!(
+                "the key must be yours or root's, and nobody else may read it: chmod 600 {}",
+                file.display()
+            )
+        };
+        unusable(file, error_chain(why)).mended_by(fix)
     };
-    let pem = sys::fs::read_limited(chain, LIMIT).map_err(|e| unusable(chain, &e))?;
-    let text = String::from_utf8(pem).map_err(|_| unusable(chain, &certs::Error::Chain("it is not PEM")))?;
-    let secret = sys::fs::read_secret(key, LIMIT).map(Zeroizing::new).map_err(|e| unusable(key, &e))?;
-    let no_key = certs::Error::Key(certs::key::Error::NoKey);
-    let secret = std::str::from_utf8(&secret).map_err(|_| unusable(key, &no_key))?;
-    certs::check_pair(&text, secret, passphrase).map_err(|e| {
-        let file = if matches!(e, certs::Error::Chain(_)) { chain } else { key };
-        unusable(file, &e)
-    })?;
-    let found = certs::key::read(secret.as_bytes(), passphrase).map_err(|e| unusable(key, &e))?;
+    let unfit = |error: certs::Error| {
+        let of_chain = matches!(error, certs::Error::Chain(_) | certs::Error::ChainForm(_));
+        let finding = unusable(if of_chain { chain } else { key }, error_chain(&error));
+        match fix(&error) {
+            Some(fix) => finding.mended_by(fix),
+            None => finding,
+        }
+    };
+    let pem = Zeroizing::new(sys::fs::read_limited(chain, LIMIT).map_err(|e| unreadable(chain, &e))?);
+    if sys::fs::read_limited(key, LIMIT).is_ok_and(|key| certs::are_exchanged(&pem, &Zeroizing::new(key))) {
+        return Err(unfit(certs::Error::Exchanged));
+    }
+    let text = certs::chain_text(pem.to_vec()).map_err(unfit)?;
+    let secret = sys::fs::read_secret(key, LIMIT).map(Zeroizing::new).map_err(|e| unreadable(key, &e))?;
+    let no_key = |_| unfit(certs::Error::Key(certs::key::Error::NoKey));
+    let secret = std::str::from_utf8(&secret).map_err(no_key)?;
+    certs::check_pair(&text, secret, passphrase).map_err(unfit)?;
+    let found = certs::key::read(secret.as_bytes(), passphrase).map_err(|e| unfit(e.into()))?;
     Ok(Client { chain: look::Chain::parse(text.as_bytes()).certificates, key: found.key })
+}
+
+fn unusable(file: &Path, why: String) -> Finding {
+    let message = Row::ClientCertificate.text().message;
+    Finding::row(Row::ClientCertificate, Severity::Error, file.display().to_string(), message).because(why)
+}
+
+/// What helps a pair that cannot be shown, where that is more than the row says.
+fn fix(error: &certs::Error) -> Option<&'static str> {
+    use certs::key::Error as E;
+    match error {
+        certs::Error::Exchanged => Some("give --client-cert and --client-key the other way round"),
+        certs::Error::Form(_) | certs::Error::ChainForm(_) => {
+            Some("`demisto-install cert convert FILE --out-dir DIR` writes the form that the product reads")
+        }
+        certs::Error::Mismatch => {
+            Some("give the key that belongs to the certificate, or have one issued for this key")
+        }
+        certs::Error::Key(E::Encrypted | E::WrongPassphrase | E::Passphrase(_)) => {
+            Some("give the passphrase that was set when the key was made: --client-passphrase-file FILE")
+        }
+        certs::Error::Key(E::NoKey) => Some("give the file with the certificate's private key"),
+        _ => None,
+    }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Set {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) passphrase: Option<&'static str>,
     pub(crate) names: Vec<String>,
+    /// What the host is known by.
+    pub(crate) known: Vec<String>,
     pub(crate) revocation: Revocation,
     /// The day of the judgement, from today on.
     pub(crate) day: i64,
@@ -142,6 +144,7 @@ fn good(name: &str, role: Role, specs: Vec<Spec>) -> Set {
         key,
         passphrase: None,
         names,
+        known: Vec::new(),
         revocation: Revocation::Off,
         day: 0,
         anchors: None,
@@ -254,6 +257,20 @@ fn leaves(table: &mut Table<'_>) {
     table.row("mail in the SAN only", BOTH, named(&["san-missing"]), |set| {
         set.leaf().set("subjectAltName", "email:admin@example.test");
     });
+    table.row("mail in the SAN, the host in the CN", BOTH, named(&["san-missing"]), |set| {
+        set.leaf().set("subjectAltName", "email:admin@example.test");
+        set.leaf().subject = "/O=Example/CN=soar.example.test".to_owned();
+    });
+    for (what, known, broken) in [
+        ("no name of the host", &["host.example.test", "192.0.2.9"][..], &["name-elsewhere"][..]),
+        ("one name of the host", &["host.example.test", "192.0.2.1"], &[]),
+        ("the host's names are unknown", &[], &[]),
+    ] {
+        table.row(what, &[0], (broken, None), |set| {
+            set.names.clear();
+            set.known = known.iter().map(|name| (*name).to_owned()).collect();
+        });
+    }
     table.row("wildcard beside a name", BOTH, named(&["san-wildcard"]), |set| {
         set.leaf().set("subjectAltName", &format!("{SAN},DNS:*.example.test"));
     });
@@ -516,12 +533,12 @@ fn revocation(table: &mut Table<'_>) {
             spec.unset("authorityInfoAccess");
         }
     };
-    table.row("revocation is on", BOTH, (&[], None), |set| set.revocation = Revocation::Required);
+    table.row("revocation is on", BOTH, (&[], None), |set| set.revocation = Revocation::Require);
     table.row("nothing to ask, and nobody asks", BOTH, (&[], None), without);
     let both = &["aia-ca-issuers", "aia-ocsp"];
     table.row("nothing to ask", BOTH, (both, Some(REVOKED)), |set| {
         set.leaf().unset("authorityInfoAccess");
-        set.revocation = Revocation::Required;
+        set.revocation = Revocation::Require;
     });
     table.row("nothing to ask, which is fine", BOTH, (both, None), |set| {
         set.leaf().unset("authorityInfoAccess");
@@ -529,19 +546,19 @@ fn revocation(table: &mut Table<'_>) {
     });
     table.row("the CA names nobody", DEEP, (both, Some(REVOKED)), |set| {
         set.inter().unset("authorityInfoAccess");
-        set.revocation = Revocation::Required;
+        set.revocation = Revocation::Require;
     });
     table.row("no OCSP", BOTH, (&["aia-ocsp"], Some(REVOKED)), |set| {
         set.leaf().set("authorityInfoAccess", "caIssuers;URI:http://ca.example.test/ca.pem");
-        set.revocation = Revocation::Required;
+        set.revocation = Revocation::Require;
     });
     table.row("no issuer", BOTH, (&["aia-ca-issuers"], Some(REVOKED)), |set| {
         set.leaf().set("authorityInfoAccess", "OCSP;URI:http://ca.example.test:8888");
-        set.revocation = Revocation::Required;
+        set.revocation = Revocation::Require;
     });
     table.row("OCSP over TLS", BOTH, (&["aia-not-http"], None), |set| {
         set.leaf().set("authorityInfoAccess", &AIA.replacen("http:", "https:", 1));
-        set.revocation = Revocation::Required;
+        set.revocation = Revocation::Require;
     });
 }
 
@@ -655,6 +672,16 @@ fn files(table: &mut Table<'_>) {
         set.arrange = Box::new(move |chain, key| {
             usual(chain, key).into_iter().chain([one("notes.txt", b"see the wiki".to_vec())]).collect()
         });
+    });
+    table.row("a request instead of the certificate", &[0], (&["nothing-inside"], None), |set| {
+        set.arrange = Box::new(move |_, key| {
+            let request = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n";
+            vec![one("cert.csr", request.into()), one("cert.key", key.unwrap().to_vec())]
+        });
+    });
+    let many = &["certificate-unreadable", "chain-duplicate"];
+    table.row("a bundle", &[0], (many, Some(FILES)), |set| {
+        arranged(set, |chain| chain.iter().cloned().chain(vec![chain[2].clone(); 62]).collect());
     });
     table.row("binary", &[0], (&["not-pem", "self-signed"], Some(FILES)), |set| {
         set.specs.truncate(1);
