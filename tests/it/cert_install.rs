@@ -423,7 +423,10 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     succeeds(&install(root.path(), &pair).output().unwrap());
     let before = everything(&root);
     let mut command = cert("renew", root.path());
-    let told = succeeds(&command.arg("--out-dir").arg(pki.path("next")).output().unwrap());
+    command.arg("--out-dir").arg(pki.path("next"));
+    refused(&mut command, &root, 2, &["is not known by: one.example.test", "--san NAME"]);
+    assert!(!pki.path("next").exists());
+    let told = succeeds(&command.args(["--san", "one.example.test"]).output().unwrap());
     assert!(told.contains("cert install --chain") && told.contains("next/cert.csr"), "{told}");
     assert_eq!(everything(&root), before);
     pki.openssl("req -verify -in next/cert.csr -noout");
@@ -444,7 +447,7 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     let next = Pair { chain, key: pki.path("next/cert.key") };
     succeeds(&install(root.path(), &next).output().unwrap());
     is_in_place(&root, &next);
-    // nothing is written over
+    // nothing is written over, and that is told first
     let mut command = cert("renew", root.path());
     let again = command.arg("--out-dir").arg(pki.path("next")).output().unwrap();
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
