@@ -148,6 +148,16 @@ impl Content {
         *slot = Value::from(passphrase.expose_secret());
     }
 
+    fn drop_keypass(&mut self) {
+        self.0.retain(|key, value| {
+            let stays = !key.eq_ignore_ascii_case("keypass");
+            if !stays {
+                wipe(value);
+            }
+            stays
+        });
+    }
+
     /// Adds an item to a list, in the place of the one of that name.
     fn put(&mut self, list: &str, (key, name): (&str, &str), item: Value) -> std::result::Result<(), ()> {
         let slot = self.slot(list);
@@ -297,7 +307,10 @@ fn first(context: &Context, path: &str, user: &str, keypass: bool) -> Result<()>
 
 /// Adds what a plan says, of which the secrets have to be there.
 fn set(context: &Context, step: &Step) -> Result<()> {
-    let Step::SetOneTime { path, keypass, users, apikeys } = step else { return Ok(()) };
+    let Step::SetOneTime { path, keypass, drop_keypass, users, apikeys } = step else { return Ok(()) };
+    if *drop_keypass {
+        return without_keypass(context, path);
+    }
     let what = context.secrets.one_time.as_ref().ok_or(Error::Lacks("the one-time configuration"))?;
     let same = what.keypass.is_some() == *keypass
         && what.users.iter().map(|user| &user.username).eq(users)
@@ -306,6 +319,22 @@ fn set(context: &Context, step: &Step) -> Result<()> {
         return Err(Error::Lacks("the one-time configuration that the plan showed"));
     }
     write(context, path, what)
+}
+
+/// Takes a passphrase out that nobody has taken over yet, and the file if nothing else is in it.
+fn without_keypass(context: &Context, path: &str) -> Result<()> {
+    let (dir, name) = open(context.root, path, context.owners)?;
+    if dir.stat(&name)?.is_none() {
+        return Ok(());
+    }
+    let mut content = Content::read(&dir, &name)?;
+    content.drop_keypass();
+    scrub(context, &dir, &name);
+    if content.0.is_empty() {
+        dir.remove_file(&name)?;
+        return Ok(dir.sync()?);
+    }
+    Ok(dir.replace_file(&name, &content.to_bytes()?, PRIVATE, context.ids(Owner::Demisto)?)?)
 }
 
 fn write(context: &Context, path: &str, what: &OneTime) -> Result<()> {

@@ -97,7 +97,10 @@ pub fn read(bytes: &[u8], passphrase: Option<&Secret>) -> Result<Contents> {
 impl Contents {
     fn add_pem(&mut self, text: &str) -> Result<()> {
         const UNREAD: Error = Error::Chain("a certificate in it is damaged");
-        let blocks = pem::blocks(text);
+        let (blocks, is_all) = pem::blocks(text);
+        if !is_all {
+            return Err(Error::Chain("it has more than 64 blocks"));
+        }
         for block in &blocks {
             let content = || block.content.as_deref().ok_or(UNREAD);
             match block.label {

@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 pub use super::form::{Form, Problem, Syntax};
 use super::pem::{self, Block};
-use super::{cipher, openssh, p12};
-use crate::types::Secret;
+use super::{cipher, openssh, p12, work};
+use crate::types::{Secret, printable_line};
 
 /// Largest file with a key and its certificates, in bytes.
 pub const LIMIT: u64 = 1 << 20;
@@ -71,6 +71,9 @@ pub enum Error {
     /// Encrypted with something that is too old to be opened here.
     #[error("it is encrypted with {0}, which is no longer supported")]
     OldCipher(String),
+    /// Whoever wrote it made it slow to open, by far more than keeps guesses off.
+    #[error("opening it would take too much work: {0}")]
+    TooMuchWork(String),
     /// A passphrase that cannot be one.
     #[error("the passphrase {0}")]
     Passphrase(&'static str),
@@ -184,7 +187,10 @@ fn locate<'a>(bytes: &[u8], text: Option<&'a str>) -> Result<(Form, Place<'a>)> 
 }
 
 fn in_pem(text: &str) -> Result<(Form, Place<'_>)> {
-    let blocks = pem::blocks(text);
+    let (blocks, is_all) = pem::blocks(text);
+    if !is_all && text.contains("PRIVATE KEY-----") {
+        return Err(Error::Damaged("it has too many blocks"));
+    }
     let parameters_block = blocks.iter().any(|block| block.label == "EC PARAMETERS");
     let mut keys = blocks.into_iter().filter(|block| block.label.ends_with("PRIVATE KEY"));
     let block = match (keys.next(), keys.next()) {
@@ -199,13 +205,17 @@ fn in_pem(text: &str) -> Result<(Form, Place<'_>)> {
     let (syntax, encrypted, place) = match block.label {
         "RSA PRIVATE KEY" | "EC PRIVATE KEY" if block.encrypted => {
             content()?;
-            let cipher = block.cipher.map(str::to_owned);
+            let cipher = block.cipher.map(printable_line);
             let form = Form { cipher, ..new_form(Syntax::Traditional, true, true) };
             return Ok((Form { parameters_block, ..form }, Place::Sealed(block)));
         }
         "RSA PRIVATE KEY" | "EC PRIVATE KEY" => (Syntax::Traditional, false, Place::Plain(content()?)),
         "PRIVATE KEY" => (Syntax::Pkcs8, false, Place::Plain(content()?)),
-        "ENCRYPTED PRIVATE KEY" => (Syntax::Pkcs8, true, Place::Pkcs8(content()?)),
+        "ENCRYPTED PRIVATE KEY" => {
+            let content = content()?;
+            work::check(&content)?;
+            (Syntax::Pkcs8, true, Place::Pkcs8(content))
+        }
         "OPENSSH PRIVATE KEY" => {
             let content = content()?;
             (Syntax::OpenSsh, openssh::is_encrypted(&content), Place::OpenSsh(content))
@@ -218,7 +228,11 @@ fn in_pem(text: &str) -> Result<(Form, Place<'_>)> {
 
 fn in_der<'a>(bytes: &[u8]) -> Result<(Form, Place<'a>)> {
     let der = Zeroizing::new(bytes.to_vec());
-    Ok(match shape(bytes) {
+    let shape = shape(bytes);
+    if matches!(shape, Shape::EncryptedPkcs8 | Shape::Pkcs12) {
+        work::check(bytes)?;
+    }
+    Ok(match shape {
         Shape::Traditional => (new_form(Syntax::Traditional, false, false), Place::Plain(der)),
         Shape::Pkcs8 => (new_form(Syntax::Pkcs8, false, false), Place::Plain(der)),
         Shape::EncryptedPkcs8 => (new_form(Syntax::Pkcs8, false, true), Place::Pkcs8(der)),
@@ -289,7 +303,7 @@ fn traditional(block: &Block, passphrase: Option<&Secret>) -> Result<PKey<Privat
     }
     let given = |buffer: &mut [u8]| Ok(lend(passphrase, buffer));
     PKey::private_key_from_pem_callback(block.text.as_bytes(), given)
-        .map_err(|errors| cipher::refusal(&errors, cipher::is_modern(cipher), cipher))
+        .map_err(|errors| cipher::refusal(&errors, cipher::is_modern(cipher), &printable_line(cipher)))
 }
 
 fn pkcs8(der: &[u8], passphrase: Option<&Secret>) -> Result<PKey<Private>> {

@@ -16,15 +16,16 @@ use x509_parser::extensions::{AuthorityInfoAccess, ExtendedKeyUsage, GeneralName
 use x509_parser::prelude::FromDer as _;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::time::ASN1Time;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::pem::{Block, blocks};
-use crate::types::{Digest, hex};
+use super::pem::{self, Block, MAX_BLOCKS};
+use crate::types::{Digest, hex, printable_line};
 
 /// The one label of certificates that the product looks for.
 const CERTIFICATE: &str = "CERTIFICATE";
 
-/// A certificate that was read.
+/// A certificate that was read. Texts in it have their control characters escaped: whoever wrote them
+/// vouches for nothing, and they must not add lines to what is shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct Certificate {
     /// Whom it is about, as `C=.., O=.., CN=..`.
@@ -230,7 +231,8 @@ pub struct Chain {
     pub certificates: Vec<Certificate>,
     /// Labels of blocks that hold something else, such as `EC PRIVATE KEY`.
     pub others: Vec<String>,
-    /// Why blocks that claim to hold a certificate do not, each with its number from 1 on.
+    /// Why blocks that claim to hold a certificate do not, each with its number from 1 on; also that blocks
+    /// were left out.
     pub damaged: Vec<(usize, Unreadable)>,
 }
 
@@ -240,9 +242,10 @@ impl Chain {
     pub fn parse(pem: &[u8]) -> Self {
         let text = String::from_utf8_lossy(pem);
         let mut chain = Self::default();
-        for (number, block) in (1..).zip(blocks(&text)) {
+        let (blocks, is_all) = pem::blocks(&text);
+        for (number, block) in (1..).zip(blocks) {
             if block.label != CERTIFICATE {
-                chain.others.push(block.label.to_owned());
+                chain.others.push(printable_line(block.label));
                 continue;
             }
             match Certificate::from_block(&block) {
@@ -250,7 +253,17 @@ impl Chain {
                 Err(why) => chain.damaged.push((number, why)),
             }
         }
+        if !is_all {
+            let why = format!("the file has more than {MAX_BLOCKS} blocks, and no more are read");
+            chain.damaged.push((MAX_BLOCKS.saturating_add(1), Unreadable(why)));
+        }
         chain
+    }
+
+    /// Why the file was not read to its end, if it was not.
+    #[must_use]
+    pub fn cut(&self) -> Option<&Unreadable> {
+        self.damaged.iter().find(|(number, _)| *number > MAX_BLOCKS).map(|(_, why)| why)
     }
 
     /// Whether nothing in it is a certificate or claims to be one.
@@ -295,11 +308,11 @@ impl Certificate {
             self_issued && x509.public_key().is_ok_and(|key| x509.verify(&key).unwrap_or(false));
         openssl::error::ErrorStack::get(); // what a failed check left is nobody's error later
         Ok(Self {
-            subject: parsed.subject().to_string(),
-            issuer: parsed.issuer().to_string(),
+            subject: words(parsed.subject()),
+            issuer: words(parsed.issuer()),
             serial: hex(parsed.raw_serial()),
             version: parsed.version().0.saturating_add(1),
-            common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+            common_name: common_name.and_then(|name| name.as_str().ok()).map(printable_line),
             names: Vec::new(),
             not_before: timestamp(parsed.validity().not_before)?,
             not_after: timestamp(parsed.validity().not_after)?,
@@ -351,8 +364,8 @@ impl Certificate {
         for description in &access.accessdescs {
             let GeneralName::URI(uri) = &description.access_location else { continue };
             match description.access_method.to_id_string().as_str() {
-                "1.3.6.1.5.5.7.48.1" => self.ocsp.push((*uri).to_owned()),
-                "1.3.6.1.5.5.7.48.2" => self.ca_issuers.push((*uri).to_owned()),
+                "1.3.6.1.5.5.7.48.1" => self.ocsp.push(printable_line(uri)),
+                "1.3.6.1.5.5.7.48.2" => self.ca_issuers.push(printable_line(uri)),
                 _ => {}
             }
         }
@@ -495,13 +508,19 @@ fn digest_of(oid: &str) -> Hash {
     }
 }
 
+/// A name of somebody as `C=.., O=.., CN=..`, fit to be shown in one line.
+#[must_use]
+pub fn words(name: &X509Name<'_>) -> String {
+    printable_line(&name.to_string())
+}
+
 fn name(name: &GeneralName<'_>) -> Name {
     match name {
-        GeneralName::DNSName(text) => Name::Dns((*text).to_owned()),
-        GeneralName::RFC822Name(text) => Name::Email((*text).to_owned()),
-        GeneralName::URI(text) => Name::Uri((*text).to_owned()),
+        GeneralName::DNSName(text) => Name::Dns(printable_line(text)),
+        GeneralName::RFC822Name(text) => Name::Email(printable_line(text)),
+        GeneralName::URI(text) => Name::Uri(printable_line(text)),
         GeneralName::IPAddress(bytes) => address(bytes).map_or_else(|| Name::Other(hex(bytes)), Name::Ip),
-        other => Name::Other(other.to_string()),
+        other => Name::Other(printable_line(&other.to_string())),
     }
 }
 
@@ -600,14 +619,14 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_told() {
-        let pem = made();
-        let der = blocks(&pem)[0].content.clone().unwrap();
+        let text = made();
+        let der = pem::blocks(&text).0[0].content.clone().unwrap();
         assert!(Certificate::from_der(&der).is_ok());
         assert!(
             Certificate::from_der(&[&der[..], &[0]].concat()).unwrap_err().to_string().contains("behind it")
         );
         assert!(Certificate::from_der(&der[..der.len() - 1]).is_err());
-        let text = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_owned() + &pem;
+        let text = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_owned() + &text;
         let chain = Chain::parse(text.as_bytes());
         assert_eq!((chain.certificates.len(), chain.damaged.len()), (1, 1));
         assert!(chain.damaged[0].0 == 1 && chain.damaged[0].1.to_string().contains("base64"));
@@ -615,7 +634,7 @@ mod tests {
 
     #[test]
     fn changed_bytes_never_panic() {
-        let der = blocks(&made())[0].content.clone().unwrap();
+        let der = pem::blocks(&made()).0[0].content.clone().unwrap();
         for at in 0..der.len() {
             for value in [0, 0x7f, 0x80, 0xff, der[at] ^ 1, der[at].wrapping_add(1)] {
                 let mut changed = der.clone();

@@ -15,6 +15,7 @@ mod openssh;
 pub mod p12;
 mod pem;
 pub mod request;
+mod work;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -124,12 +125,14 @@ fn certificate(key: &PKey<Private>, names: &[String], days: u32) -> Result<X509>
     Ok(builder.build())
 }
 
-/// Whether a certificate is one that [`self_signed`] made.
+/// Whether a certificate is one that [`self_signed`] made. Its organization alone says nothing: a CA may
+/// have signed a request with the same.
 #[must_use]
 pub fn is_self_made(chain: &str) -> bool {
-    let Ok(leaf) = X509::from_pem(chain.as_bytes()) else { return false };
-    let entry = leaf.subject_name().entries_by_nid(Nid::ORGANIZATIONNAME).next();
-    entry.is_some_and(|entry| entry.data().as_slice() == ORGANIZATION.as_bytes())
+    let chain = look::Chain::parse(chain.as_bytes());
+    let Some(leaf) = chain.certificates.first() else { return false };
+    let mut entries = leaf.x509().subject_name().entries_by_nid(Nid::ORGANIZATIONNAME);
+    leaf.self_signed && entries.any(|entry| entry.data().as_slice() == ORGANIZATION.as_bytes())
 }
 
 /// Checks that chain and key are PEM, belong together and have the form that the product reads.
@@ -158,10 +161,22 @@ pub fn is_encrypted(key: &str) -> bool {
     key::form(key.as_bytes()).is_ok_and(|form| form.encrypted)
 }
 
+/// Whether a key is in a form that the product reads, as far as that is seen without opening it.
+#[must_use]
+pub fn is_readable(key: &str) -> bool {
+    key::form(key.as_bytes()).is_ok_and(|form| form.is_readable())
+}
+
 /// Whether a passphrase opens a key.
 #[must_use]
 pub fn opens(key: &str, passphrase: &Secret) -> bool {
     key::read(key.as_bytes(), Some(passphrase)).is_ok()
+}
+
+/// Whether a passphrase is another one's: the key is whole, and it does not open it.
+#[must_use]
+pub fn is_wrong(key: &str, passphrase: &Secret) -> bool {
+    matches!(key::read(key.as_bytes(), Some(passphrase)), Err(key::Error::WrongPassphrase))
 }
 
 /// Host names and addresses of a chain's leaf.

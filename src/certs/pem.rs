@@ -5,8 +5,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use zeroize::Zeroizing;
 
-/// Most blocks that a file may have. A chain and its key are a handful.
-const MAX_BLOCKS: usize = 64;
+/// How a block begins.
+const BEGIN: &str = "-----BEGIN ";
+/// Most blocks of a file that are read. A chain and its key are a handful.
+pub(super) const MAX_BLOCKS: usize = 64;
 
 /// One block.
 pub(super) struct Block<'a> {
@@ -24,27 +26,25 @@ pub(super) struct Block<'a> {
 
 /// A PEM file as text, in whatever encoding the words around the blocks are; none for other files.
 pub(super) fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
-    const BEGIN: &[u8] = b"-----BEGIN ";
-    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN);
+    let is_pem = bytes.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes());
     is_pem.then(|| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
 }
 
-/// The blocks of a file. One that has no end is left out.
-pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
+/// The blocks of a file, and whether these are all. One that has no end is left out.
+pub(super) fn blocks(text: &str) -> (Vec<Block<'_>>, bool) {
     let mut found = Vec::new();
     let mut rest = text;
     // each beginning is searched for its end: without a limit a file of beginnings would take minutes
     for _ in 0..MAX_BLOCKS {
-        let Some((block, after)) = next(rest) else { break };
+        let Some((block, after)) = next(rest) else { return (found, true) };
         rest = after;
         found.extend(block);
     }
-    found
+    (found, !rest.contains(BEGIN))
 }
 
 /// The next block, if it has an end, and what follows its beginning.
 fn next(text: &str) -> Option<(Option<Block<'_>>, &str)> {
-    const BEGIN: &str = "-----BEGIN ";
     let start = text.find(BEGIN)?;
     let from = text.get(start..)?;
     let after = from.get(BEGIN.len()..)?;
@@ -80,7 +80,8 @@ mod tests {
     fn blocks_are_found_among_text() {
         let text = "Bag Attributes\r\n-----BEGIN A-----\r\nAAEC\r\n-----END A-----\r\nnoise\n-----BEGIN B B-----\n\
                     Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00FF\n\nAAEC\nAw==\n-----END B B-----";
-        let found = blocks(text);
+        let (found, is_all) = blocks(text);
+        assert!(is_all);
         let labels: Vec<&str> = found.iter().map(|block| block.label).collect();
         assert_eq!(labels, ["A", "B B"]);
         assert_eq!(found[0].content.as_deref().unwrap(), &[0, 1, 2]);
@@ -99,12 +100,15 @@ mod tests {
             "-----BEGIN A-----\nAAEC\n-----END B-----",
             "-----BEGIN A\n-----",
         ] {
-            assert!(blocks(text).is_empty(), "{text}");
+            assert!(blocks(text).0.is_empty(), "{text}");
         }
-        assert!(blocks("-----BEGIN A-----\n*\n-----END A-----")[0].content.is_none());
-        let many = "-----BEGIN A-----\n-----END A-----\n".repeat(1000);
-        assert_eq!(blocks(&many).len(), MAX_BLOCKS);
+        assert!(blocks("-----BEGIN A-----\n*\n-----END A-----").0[0].content.is_none());
+        for (count, is_all) in [(MAX_BLOCKS, true), (MAX_BLOCKS + 1, false), (1000, false)] {
+            let many = "-----BEGIN A-----\n-----END A-----\n".repeat(count);
+            let found = blocks(&many);
+            assert_eq!((found.0.len(), found.1), (MAX_BLOCKS, is_all));
+        }
         let open = "-----BEGIN ".repeat(50_000);
-        assert!(blocks(&open).is_empty());
+        assert!(blocks(&open).0.is_empty());
     }
 }

@@ -26,7 +26,7 @@ use openssl::x509::{
 
 use super::key::{CURVES, Key, Kind, MIN_RSA_BITS};
 use super::look::{Certificate, KeyKind, Purpose, Usage};
-use super::{Error, Result};
+use super::{Error, ORGANIZATION, Result};
 
 /// Most bits of an RSA key that is made.
 pub const MAX_RSA_BITS: u32 = 8192;
@@ -183,14 +183,16 @@ const PARTS: [(&str, Nid); 8] = [
 ];
 
 impl Subject {
-    /// The one of a certificate; parts that have no name here are left out.
+    /// The one of a certificate for the next one; parts that have no name here are left out, and what says
+    /// that this program signed it, since now a CA will.
     #[must_use]
     pub fn of(certificate: &Certificate) -> Self {
         let entries = certificate.x509().subject_name().entries();
         let part = |entry: &X509NameEntryRef| {
             let nid = entry.object().nid();
             let known = PARTS.iter().any(|(_, part)| *part == nid);
-            entry.data().to_string().ok().filter(|_| known).map(|text| (nid, text))
+            let text = entry.data().to_string().ok().filter(|_| known)?;
+            (nid != Nid::ORGANIZATIONNAME || text != ORGANIZATION).then_some((nid, text))
         };
         Self(entries.filter_map(part).collect())
     }

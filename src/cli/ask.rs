@@ -21,6 +21,9 @@ use crate::types::Secret;
 /// How often a password may be refused or mistyped: a script that sends the same one would go on for ever.
 const PASSWORD_TRIES: usize = 5;
 
+/// How often a passphrase is asked for that has to open something.
+const OPENING_TRIES: usize = 3;
+
 /// How often something else than yes or no may be said.
 const WORD_TRIES: usize = 10;
 
@@ -158,6 +161,26 @@ pub fn secret(question: &str) -> Result<Secret> {
         return Err(Error::NotATerminal);
     }
     read_hidden(&tty::Hidden::begin().map_err(Error::Terminal)?, question)
+}
+
+/// As [`secret`], for something that is there: asked for again when `opens` says that it is another one's. The
+/// last one is given back as it is.
+///
+/// # Errors
+/// When nobody can be asked or the input ends.
+pub fn secret_opening(question: &str, opens: impl Fn(&Secret) -> bool) -> Result<Secret> {
+    if !tty::is_interactive() {
+        return Err(Error::NotATerminal);
+    }
+    let hidden = tty::Hidden::begin().map_err(Error::Terminal)?;
+    for _ in 1..OPENING_TRIES {
+        let secret = read_hidden(&hidden, question)?;
+        if opens(&secret) {
+            return Ok(secret);
+        }
+        print_error("error: the passphrase does not open the key; again\n");
+    }
+    read_hidden(&hidden, question)
 }
 
 /// Asks for a new secret twice until both are the same and `check` takes it; gives what `check` found, too.

@@ -38,10 +38,23 @@ pub(super) struct NewArgs {
 impl OpenArgs {
     /// The passphrase that was given; asked for when `needed` and somebody can be asked.
     pub(super) fn get(&self, question: &str, needed: bool) -> Result<Option<Secret>> {
+        self.get_opening(question, needed, |_| true)
+    }
+
+    /// As [`get`](Self::get); asked for again when what was typed does not open the key.
+    pub(super) fn get_opening(
+        &self,
+        question: &str,
+        needed: bool,
+        opens: impl Fn(&Secret) -> bool,
+    ) -> Result<Option<Secret>> {
         if let Some(given) = self.given()? {
             return Ok(Some(given));
         }
-        if needed && tty::is_interactive() { Ok(Some(ask::secret(question)?)) } else { Ok(None) }
+        if !needed || !tty::is_interactive() {
+            return Ok(None);
+        }
+        Ok(Some(ask::secret_opening(question, opens)?))
     }
 
     fn given(&self) -> Result<Option<Secret>> {

@@ -28,6 +28,15 @@ pub enum NewPair {
     },
 }
 
+/// What becomes of the passphrase in the one-time configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keypass {
+    /// That of the new key is written.
+    Given,
+    /// The new key needs none: one that waits there belongs to another key.
+    Dropped,
+}
+
 /// All that the plan depends on.
 #[derive(Debug)]
 pub struct PairChange<'a> {
@@ -57,8 +66,10 @@ pub struct PairChange<'a> {
     pub port: u16,
     /// How long it may take to answer or connect, in seconds.
     pub seconds: u64,
-    /// Where the one-time configuration lies, if the passphrase of the new key goes there.
-    pub one_time: Option<String>,
+    /// Where the one-time configuration lies, and what is done there; `None` leaves it alone.
+    pub one_time: Option<(String, Keypass)>,
+    /// Whether the directory of kept pairs is there already.
+    pub keeps: bool,
     /// Keys of the configuration that are set.
     pub settings: Vec<Setting>,
     /// SHA-256 of the configuration, if there is one.
@@ -136,9 +147,11 @@ fn keep(input: &PairChange, plan: &mut Plan) {
         plan.notes.push("there is no pair yet that could be kept".to_owned());
         return;
     }
-    let path = input.site.kept_pairs();
-    let step = Step::CreateDir { path, owner: Owner::Root, mode: PRIVATE };
-    plan.push(step, "for pairs that were replaced; nobody else may look there");
+    if !input.keeps {
+        let path = input.site.kept_pairs();
+        let step = Step::CreateDir { path, owner: Owner::Root, mode: PRIVATE };
+        plan.push(step, "for pairs that were replaced; nobody else may look there");
+    }
     let Some(pair) = input.old else { return };
     let (from, to) = (input.site.kept_pair_new(input.kind), input.site.kept_pair(input.kind));
     let step = Step::KeepPair { path: from.clone(), pair: pair.clone() };
@@ -177,9 +190,15 @@ fn take(input: &PairChange, plan: &mut Plan) {
 /// The passphrase, and what the configuration has to say. A pair that is in its place already had its
 /// passphrase given with it.
 fn configure(input: &PairChange, plan: &mut Plan) {
-    if let Some(path) = input.one_time.clone().filter(|_| input.brings_files()) {
-        let step = Step::SetOneTime { path, keypass: true, users: Vec::new(), apikeys: Vec::new() };
-        plan.push(step, "the key is encrypted; the server takes its passphrase over at its next start");
+    if let Some((path, what)) = input.one_time.clone().filter(|_| input.brings_files()) {
+        let given = what == Keypass::Given;
+        let (users, apikeys) = (Vec::new(), Vec::new());
+        let step = Step::SetOneTime { path, keypass: given, drop_keypass: !given, users, apikeys };
+        let why = match what {
+            Keypass::Given => "the key is encrypted; the server takes its passphrase over at its next start",
+            Keypass::Dropped => "it is another key's: the new one is not encrypted",
+        };
+        plan.push(step, why);
     }
     if !input.settings.is_empty() {
         let (path, was, set) = (input.site.config_file(), input.config, input.settings.clone());

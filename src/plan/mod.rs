@@ -19,7 +19,7 @@ mod step;
 mod uninstall;
 mod upgrade;
 
-pub use certificate::{NewPair, PairChange, pair_change};
+pub use certificate::{Keypass, NewPair, PairChange, pair_change};
 pub use changes::Changes;
 pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};

@@ -83,12 +83,14 @@ pub enum Step {
         user: String,
         keypass: bool,
     },
-    /// Adds to the one-time configuration: these users and API keys, and the passphrase. The secrets are
-    /// no part of the plan.
+    /// Adds to the one-time configuration: these users and API keys, and the passphrase; or takes the
+    /// passphrase out. The secrets are no part of the plan.
     SetOneTime {
         path: String,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         keypass: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        drop_keypass: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         users: Vec<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -356,7 +358,10 @@ impl Step {
                 let with = if *keypass { " and the passphrase of the certificate's key" } else { "" };
                 format!("write {path} with the administrator {user}{with} (demisto:demisto, 0400)")
             }
-            Self::SetOneTime { path, keypass, users, apikeys } => {
+            Self::SetOneTime { path, drop_keypass: true, .. } => {
+                format!("take the waiting passphrase out of {path}")
+            }
+            Self::SetOneTime { path, keypass, users, apikeys, .. } => {
                 let what = one_time(*keypass, users, apikeys);
                 format!("write {what} into {path} (demisto:demisto, 0400)")
             }

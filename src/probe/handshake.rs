@@ -11,6 +11,7 @@ use openssl::ssl::{
 use x509_parser::prelude::{FromDer as _, X509Name};
 
 use super::{Client, Host, Protocol, Request, View};
+use crate::certs::look;
 use crate::sys::tcp::{self, Bounded, Unreachable};
 
 /// Most bytes of the server's that are kept while a handshake lasts. OpenSSL takes a chain of at most 100 KiB.
@@ -337,7 +338,7 @@ fn authorities(body: &[u8]) -> Option<Vec<String>> {
     while found.len() < AUTHORITIES
         && let Some((der, behind)) = counted(names)
     {
-        found.push(X509Name::from_der(der).ok()?.1.to_string());
+        found.push(look::words(&X509Name::from_der(der).ok()?.1));
         names = behind;
     }
     Some(found)

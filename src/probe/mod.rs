@@ -236,9 +236,11 @@ pub struct Report {
     pub view: View,
     /// The versions, the oldest first.
     pub versions: Vec<Offer>,
-    /// The certificates in the order in which they were served.
+    /// The certificates in the order in which they were served, in the newest version.
     pub chain: Vec<Served>,
-    /// The trusted certificate at the end of the way.
+    /// Those of TLS 1.2, when TLS 1.3 shows others.
+    pub chain_tls12: Vec<Served>,
+    /// The trusted certificate at the end of the way from `chain`.
     pub anchor: Option<String>,
     /// What is known of revocation.
     pub revocation: Vec<Revocation>,
@@ -327,14 +329,19 @@ pub fn probe(request: &Request) -> Result<Report, Error> {
         view: request.view,
         versions,
         chain: Vec::new(),
+        chain_tls12: Vec::new(),
         anchor: None,
         revocation: Vec::new(),
         client: None,
         findings: Vec::new(),
     };
-    if let Some(best) = shakes.first() {
+    if let Some((best, others)) = shakes.split_first() {
         // Go looks at the certificates before it looks at the signature
-        certificates(request, best, &mut report);
+        let seen = certificates(request, best, &mut report);
+        (report.chain, report.anchor) = (seen.served, seen.anchor);
+        for other in others.iter().filter(|other| other.chain != best.chain) {
+            report.chain_tls12 = certificates(request, other, &mut report).served;
+        }
         report.findings.extend(ended(&shakes, &report.server_name));
         report.client = Some(client_side(request, &shakes, &mut report.findings));
     }
@@ -404,9 +411,16 @@ fn ended(shakes: &[Shake], server: &str) -> Vec<Finding> {
     found
 }
 
-/// Judges what was served: the order is that in which Go looks, with revocation at the end.
-fn certificates(request: &Request, shake: &Shake, report: &mut Report) {
-    let mut served = Vec::new();
+/// What was served in one version, and what it leads to.
+struct Seen {
+    served: Vec<Served>,
+    anchor: Option<String>,
+}
+
+/// Judges what was served: the order is that in which Go looks, with revocation at the end. What is known already
+/// is not told again.
+fn certificates(request: &Request, shake: &Shake, report: &mut Report) -> Seen {
+    let (mut served, mut anchor, mut found) = (Vec::new(), None, Vec::new());
     for (number, der) in (1..).zip(shake.chain.iter().take(CERTIFICATES)) {
         match Certificate::from_der(der) {
             Ok(certificate) => served.push(certificate),
@@ -414,7 +428,7 @@ fn certificates(request: &Request, shake: &Shake, report: &mut Report) {
                 let subject = format!("certificate {number} of the chain");
                 let fix = "have it issued anew";
                 let texts = ["tls: failed to parse certificate from server", &why.to_string(), fix];
-                report.findings.push(Finding::other("unreadable", Severity::Error, subject, texts));
+                found.push(Finding::other("unreadable", Severity::Error, subject, texts));
             }
         }
     }
@@ -425,34 +439,41 @@ fn certificates(request: &Request, shake: &Shake, report: &mut Report) {
         let (time, rest): (Vec<_>, Vec<_>) = way
             .into_iter()
             .partition(|found| found.row == Some(Row::Expired) && found.subject == leaf.title());
-        report.findings.extend(time);
-        report.findings.extend(names::judge(leaf, request.wanted(), request.view));
-        report.findings.extend(rest);
+        found.extend(time);
+        found.extend(names::judge(leaf, request.wanted(), request.view));
+        found.extend(rest);
         if path.anchored {
-            report.anchor = path.certificates.last().map(|anchor| anchor.subject.clone());
-            revocations(request, shake, &path.certificates, report);
+            anchor = path.certificates.last().map(|anchor| anchor.subject.clone());
+            found.extend(revocations(request, shake, &path.certificates, report));
         }
     }
     let shown = |certificate: Certificate| Served { sha256: certificate.sha256(), certificate };
-    report.chain = served.into_iter().map(shown).collect();
+    found.retain(|finding| !report.findings.contains(finding));
+    report.findings.append(&mut found);
+    Seen { served: served.into_iter().map(shown).collect(), anchor }
 }
 
 /// Only those on a way to a trusted authority are asked about: an address in a certificate for which nobody
 /// vouches is not gone to.
-fn revocations(request: &Request, shake: &Shake, way: &[Certificate], report: &mut Report) {
+fn revocations(request: &Request, shake: &Shake, way: &[Certificate], report: &mut Report) -> Vec<Finding> {
+    let mut found = Vec::new();
     if request.revocation == Policy::Off {
-        return;
+        return found;
     }
+    let near = report.addresses.iter().all(|address| revocation::is_near(address.ip()));
     for (depth, pair) in way.windows(2).take(ASKED).enumerate() {
         let [certificate, issuer] = pair else { continue };
         if depth > 0 && certificate.ocsp.is_empty() {
             continue; // many authorities' own certificates name no responder
         }
         let staple = shake.staple.as_deref().filter(|_| depth == 0);
-        let revocation = revocation::look(certificate, issuer, staple, request.limit);
-        report.findings.extend(revocation::finding(&revocation, request.revocation));
-        report.revocation.push(revocation);
+        let revocation = revocation::look(certificate, issuer, staple, request.limit, near);
+        found.extend(revocation::finding(&revocation, request.revocation));
+        if !report.revocation.contains(&revocation) {
+            report.revocation.push(revocation);
+        }
     }
+    found
 }
 
 fn client_side(request: &Request, shakes: &[Shake], findings: &mut Vec<Finding>) -> ClientSide {

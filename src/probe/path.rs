@@ -94,7 +94,7 @@ impl Search<'_> {
                 continue;
             }
             let mut problems = path.problems.clone();
-            problems.extend(may_not_sign(&issuer));
+            problems.extend(may_not_sign(&issuer, anchored));
             problems.extend(time(&issuer, self.now));
             let mut certificates = path.certificates.clone();
             certificates.push(issuer);
@@ -132,9 +132,10 @@ fn time(certificate: &Certificate, now: Timestamp) -> Option<Problem> {
     Some(Problem::Time { subject: certificate.title(), message })
 }
 
-/// Why Go does not let `issuer` sign (RFC 5280, 4.2.1.9 and 4.2.1.3).
-fn may_not_sign(issuer: &Certificate) -> Option<Problem> {
-    let fine = issuer.is_ca() || issuer.version < 3 && issuer.basic.is_none();
+/// Why Go does not let `issuer` sign (RFC 5280, 4.2.1.9 and 4.2.1.3). Certificates older than version 3 say
+/// nothing of it: those that are trusted by themselves may sign, others may not.
+fn may_not_sign(issuer: &Certificate, anchored: bool) -> Option<Problem> {
+    let fine = issuer.is_ca() || anchored && issuer.version < 3 && issuer.basic.is_none();
     let fine = fine && issuer.allows(Usage::KeyCertSign);
     (!fine).then(|| Problem::Flag { subject: issuer.title() })
 }
@@ -197,20 +198,20 @@ fn unknown(path: &Path, hint: &str) -> Finding {
     Finding::row(Row::UnknownAuthority, Severity::Error, title, message).because(cause)
 }
 
-/// What OpenSSL says of the limits that authorities set (RFC 5280, 4.2.1.9 and 4.2.1.10) and of critical extensions
-/// that nobody knows.
+/// What OpenSSL says of the whole way: the limits that authorities set (RFC 5280, 4.2.1.9 and 4.2.1.10), critical
+/// extensions that nobody knows, and whatever else it does not accept.
 fn limits(path: &[Certificate]) -> Option<Finding> {
-    /// `X509_V_ERR_PATH_LENGTH_EXCEEDED`, `..._UNHANDLED_CRITICAL_EXTENSION`, and those of name constraints.
-    const LIMITS: [i32; 8] = [25, 34, 47, 48, 49, 51, 52, 53];
-    let result = verify(path).unwrap_or(X509VerifyResult::OK);
-    let leaf = path.first()?;
+    let why = match verify(path) {
+        Ok(result) if result == X509VerifyResult::OK => return None,
+        Ok(result) => result.error_string().to_owned(),
+        Err(error) => format!("it could not be checked ({error})"),
+    };
     let texts = [
-        &format!("the way to a trusted authority is not allowed: {}", result.error_string())[..],
-        "an authority on the way limits what those below it may be, or has an extension that nobody knows",
+        &format!("the way to a trusted authority is not allowed: {why}")[..],
+        "an authority on the way limits what those below it may be, or something in a certificate does not fit the others or is known to nobody",
         "get a certificate that keeps to the limits of its authorities",
     ];
-    let is_limit = LIMITS.contains(&result.as_raw());
-    is_limit.then(|| Finding::other("path", Severity::Error, leaf.title(), texts))
+    Some(Finding::other("path", Severity::Error, path.first()?.title(), texts))
 }
 
 fn verify(path: &[Certificate]) -> Result<X509VerifyResult, ErrorStack> {

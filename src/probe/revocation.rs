@@ -1,6 +1,7 @@
 //! OCSP (RFC 6960): what a response says, stapled or asked for over plain HTTP.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
@@ -22,6 +23,9 @@ use crate::types::error_chain;
 
 /// How far clocks may differ, in seconds.
 const SKEW: u32 = 300;
+/// How old a response may be that does not say how long it counts, in seconds: a week, as authorities have to
+/// give new ones within ten days at most (CA/Browser Forum, Baseline Requirements, 4.9.10).
+const AGE: u32 = 7 * 86_400;
 /// OpenSSL's own numbers: `ERR_LIB_OCSP` and `OCSP_R_MISSING_OCSPSIGNING_USAGE`.
 const LIBRARY: i32 = 39;
 const MISSING_USAGE: i32 = 103;
@@ -86,12 +90,14 @@ impl From<ErrorStack> for Why {
     }
 }
 
-/// Finds out about `certificate`: from the stapled response if it counts, else from the responders that it names.
+/// Finds out about `certificate`: from the stapled response if it counts, else from the responders that it names,
+/// on this host or its own network only if the server is, too (`near`).
 pub(super) fn look(
     certificate: &Certificate,
     issuer: &Certificate,
     staple: Option<&[u8]>,
     limit: Duration,
+    near: bool,
 ) -> Revocation {
     let of = |source: &str, judged: Result<Revocation, Why>| {
         let mut revocation = judged.unwrap_or_else(|Why(status, detail)| none(status, Some(detail)));
@@ -107,7 +113,7 @@ pub(super) fn look(
     }
     let mut last = stapled;
     for url in certificate.ocsp.iter().take(2) {
-        let asked = ask(url, certificate, issuer, limit);
+        let asked = ask(url, certificate, issuer, limit, near);
         let asked = of(url, asked.and_then(|response| judge(&response, certificate, issuer)));
         if matches!(asked.status, Status::Good | Status::Revoked) {
             return asked;
@@ -142,7 +148,9 @@ fn judge(response: &[u8], certificate: &Certificate, issuer: &Certificate) -> Re
         }
     }
     let basic = response.basic().map_err(|_| invalid("it is of an unknown kind"))?;
-    let (trusted, helpers) = (trusting(issuer)?, Stack::<X509>::new()?);
+    // one that the issuer itself signed may come without its certificate
+    let (trusted, mut helpers) = (trusting(issuer)?, Stack::<X509>::new()?);
+    helpers.push(issuer.x509().clone())?;
     if let Err(error) = basic.verify(&helpers, &trusted, OcspFlag::empty()) {
         let missing =
             |e: &openssl::error::Error| e.library_code() == LIBRARY && e.reason_code() == MISSING_USAGE;
@@ -154,7 +162,9 @@ fn judge(response: &[u8], certificate: &Certificate, issuer: &Certificate) -> Re
     }
     let id = certificate_id(certificate, issuer)?;
     let found = basic.find_status(&id).ok_or_else(|| invalid("it is about another certificate"))?;
-    if found.check_validity(SKEW, None).is_err() {
+    // a revocation does not grow old
+    let ages = found.next_update().is_none() && found.status != OcspCertStatus::REVOKED;
+    if found.check_validity(SKEW, ages.then_some(AGE)).is_err() {
         ErrorStack::get();
         let until = found.next_update().map_or_else(String::new, |next| format!(" until {next}"));
         return Err(Why(Status::Stale, format!("it is from {}{until}", found.this_update)));
@@ -199,14 +209,26 @@ fn certificate_id(certificate: &Certificate, issuer: &Certificate) -> Result<Ocs
 }
 
 /// Asks a responder with POST (RFC 6960, A.1). It is not followed to anywhere else.
-fn ask(url: &str, certificate: &Certificate, issuer: &Certificate, limit: Duration) -> Result<Vec<u8>, Why> {
+fn ask(
+    url: &str,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    limit: Duration,
+    near: bool,
+) -> Result<Vec<u8>, Why> {
     let silent = |why: String| Why(Status::NoAnswer, why);
     let place = Place::parse(url).map_err(silent)?;
     let mut request = OcspRequest::new()?;
     request.add_id(certificate_id(certificate, issuer)?)?;
     let body = request.to_der()?;
     let Place { host, port, authority, path } = place;
-    let addresses = tcp::resolve(host, port, limit).map_err(|e| silent(error_chain(&e)))?;
+    let mut addresses = tcp::resolve(host, port, limit).map_err(|e| silent(error_chain(&e)))?;
+    addresses.retain(|address| near || !is_near(address.ip()));
+    if addresses.is_empty() {
+        return Err(silent(
+            "it is on this host or its own link, where the server is not; it is not asked".to_owned(),
+        ));
+    }
     let (mut stream, _) = tcp::connect(&addresses, limit).map_err(|e| silent(error_chain(&e)))?;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/ocsp-request\r\n\
@@ -226,6 +248,15 @@ fn ask(url: &str, certificate: &Certificate, issuer: &Certificate, limit: Durati
         (Some(200), None) => Err(silent("the answer did not come whole, or is too long".to_owned())),
         (Some(status), _) => Err(silent(format!("HTTP status {status}"))),
         (None, _) => Err(silent("the answer is not HTTP".to_owned())),
+    }
+}
+
+/// Whether an address is of this host or of a network that does not go beyond its link: who writes a certificate
+/// must not have services asked that only this host can reach.
+pub(super) fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.octets().first() == Some(&0),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
     }
 }
 
@@ -292,6 +323,38 @@ fn source(revocation: &Revocation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn responders_near_this_host_are_for_servers_there() {
+        for (address, near) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("0.0.0.0", true),
+            ("169.254.169.254", true),
+            ("::1", true),
+            ("::", true),
+            ("fe80::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_near(address.parse().unwrap()), near, "{address}");
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let chain = crate::certs::self_signed(&["localhost".to_owned()], 1).unwrap().chain;
+        let mut chain = crate::certs::look::Chain::parse(chain.as_bytes());
+        let leaf = &mut chain.certificates[0];
+        let port = listener.local_addr().unwrap().port();
+        leaf.ocsp = vec![format!("http://127.0.0.1:{port}/"), format!("http://localhost:{port}/")];
+        let limit = Duration::from_millis(300);
+        let found = look(leaf, leaf, None, limit, false);
+        assert_eq!(found.status, Status::NoAnswer);
+        assert!(found.detail.unwrap().contains("it is not asked"));
+        assert!(listener.accept().is_err(), "it was gone to");
+        look(leaf, leaf, None, limit, true);
+        assert!(listener.accept().is_ok(), "it was not gone to");
+    }
 
     #[test]
     fn addresses_of_responders() {

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use crate::certs::check::Severity;
 use crate::certs::look::Certificate;
-use crate::probe::{Asked, ClientSide, Finding, Report, Status, View};
+use crate::probe::{Asked, ClientSide, Finding, Report, Served, Status, View};
 
 /// What a probe of a server found.
 #[must_use]
@@ -18,8 +18,10 @@ pub fn probed(found: &Report) -> String {
         let how = if offer.offered { yes } else { "no" };
         row(&mut text, &offer.version.to_string(), how);
     }
-    for (number, served) in (1..).zip(&found.chain) {
-        certificate(&mut text, number, &served.certificate, &served.sha256.to_string());
+    chain(&mut text, &found.chain);
+    if !found.chain_tls12.is_empty() {
+        row(&mut text, "TLS 1.2", "shows other certificates:");
+        chain(&mut text, &found.chain_tls12);
     }
     row(&mut text, "Trusted", found.anchor.as_deref().unwrap_or("no authority of it"));
     for revocation in &found.revocation {
@@ -54,6 +56,12 @@ pub fn probed(found: &Report) -> String {
 
 fn row(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<9} {value}");
+}
+
+fn chain(text: &mut String, chain: &[Served]) {
+    for (number, served) in (1..).zip(chain) {
+        certificate(text, number, &served.certificate, &served.sha256.to_string());
+    }
 }
 
 fn certificate(text: &mut String, number: usize, certificate: &Certificate, digest: &str) {

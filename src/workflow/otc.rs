@@ -130,6 +130,7 @@ fn set(path: String, what: &OneTime) -> Step {
     Step::SetOneTime {
         path,
         keypass: what.keypass.is_some(),
+        drop_keypass: false,
         users: what.users.iter().map(|user| user.username.clone()).collect(),
         apikeys: what.apikeys.iter().map(|key| key.name.clone()).collect(),
     }

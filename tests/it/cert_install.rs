@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::engine;
 use crate::support::installer::{Root, Vendor, run, said};
 
 pub(crate) const CHAIN: &str = "usr/local/demisto/cert.pem";
@@ -453,6 +454,161 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
 }
 
+/// A CA may keep the subject that a request had: that does not make its certificate a self-signed one.
+#[test]
+fn what_a_ca_signed_for_a_self_signed_one_is_not_replaced_by_a_self_signed_one() {
+    let (root, pki) = (self_made(), Pki::new());
+    let subject = leaf(&root).subject_name().to_owned().unwrap();
+    let organization = |name: &openssl::x509::X509NameRef| {
+        let entry = name.entries_by_nid(openssl::nid::Nid::ORGANIZATIONNAME).next();
+        entry.map(|entry| entry.data().to_string().unwrap())
+    };
+    assert_eq!(organization(&subject).unwrap(), "self-signed by demisto-install");
+    let mut command = cert("renew", root.path());
+    succeeds(&command.arg("--out-dir").arg(pki.path("next")).output().unwrap());
+    let request = openssl::x509::X509Req::from_pem(&fs::read(pki.path("next/cert.csr")).unwrap()).unwrap();
+    assert_eq!(organization(request.subject_name()), None, "the next one is signed by somebody else");
+    // a request of an older run, of which the CA keeps all
+    fs::copy(pki.path("next/cert.key"), pki.path("old.key")).unwrap();
+    let key = openssl::pkey::PKey::private_key_from_pem(&fs::read(pki.path("old.key")).unwrap()).unwrap();
+    let mut request = openssl::x509::X509Req::builder().unwrap();
+    request.set_subject_name(&subject).unwrap();
+    request.set_pubkey(&key).unwrap();
+    request.sign(&key, openssl::hash::MessageDigest::sha256()).unwrap();
+    pki.put("soar.csr", &request.build().to_pem().unwrap());
+    let pair = Pair { chain: pki.sign("soar", "serverAuth", 365), key: pki.path("next/cert.key") };
+    succeeds(&install(root.path(), &pair).output().unwrap());
+    assert!(organization(leaf(&root).subject_name()).is_some());
+    refused(cert("renew", root.path()).arg("--yes"), &root, 2, &["a CA's", "--out-dir"]);
+}
+
+/// A key that is installed at once gets no passphrase, so none may be given.
+#[test]
+fn a_passphrase_for_a_new_key_needs_a_place_for_its_request() {
+    let (root, pki) = (self_made(), Pki::new());
+    let file = pki.passphrase("new", "Right-1-passphrase");
+    let mut from_file = cert("renew", root.path());
+    refused(from_file.arg("--yes").arg("--passphrase-file").arg(&file), &root, 2, &["--out-dir"]);
+    for option in ["--passphrase", "--passphrase-stdin"] {
+        refused(cert("renew", root.path()).args(["--yes", option]), &root, 2, &["--out-dir"]);
+    }
+    let mut request = cert("renew", root.path());
+    request.arg("--out-dir").arg(pki.path("next")).arg("--passphrase-file").arg(&file);
+    succeeds(&request.output().unwrap());
+    assert!(fs::read_to_string(pki.path("next/cert.key")).unwrap().contains("ENCRYPTED"));
+}
+
+#[test]
+fn only_a_passphrase_that_is_given_can_be_kept_encrypted() {
+    let (root, pki) = (server(), Pki::new());
+    let pair = pki.leaf("one", "serverAuth", 365);
+    refused(install(root.path(), &pair).arg("--encrypt-keypass"), &root, 2, &["no passphrase", "leave"]);
+}
+
+/// The names that `install` has for the same two files are taken, too.
+#[test]
+fn chain_and_key_go_by_the_names_that_install_has_for_them() {
+    let (root, pki) = (server(), Pki::new());
+    let pair = pki.leaf("one", "serverAuth", 365);
+    let mut command = cert("install", root.path());
+    command.arg("--yes").arg("--cert").arg(&pair.chain).arg("--cert-key").arg(&pair.key);
+    succeeds(&command.output().unwrap());
+    is_in_place(&root, &pair);
+}
+
+/// A plan names the directory only when it is made.
+#[test]
+fn the_directory_of_kept_pairs_is_made_once() {
+    let (root, pki) = (server(), Pki::new());
+    let said = succeeds(&install(root.path(), &pki.leaf("one", "serverAuth", 365)).output().unwrap());
+    assert!(said.contains("create the directory"), "{said}");
+    let said = succeeds(&install(root.path(), &pki.leaf("two", "serverAuth", 365)).output().unwrap());
+    assert!(!said.contains("create the directory"), "{said}");
+}
+
+/// The server would take it over at its next start, though the key it belongs to is gone.
+#[test]
+fn a_waiting_passphrase_goes_with_its_key() {
+    let (root, pki) = (server(), Pki::new());
+    let locked = pki.locked("locked", "Right-1-passphrase");
+    let give = || {
+        let mut first = install(root.path(), &locked);
+        succeeds(&first.arg("--passphrase-file").arg(pki.path("locked.passphrase")).output().unwrap());
+    };
+    give();
+    assert!(root.at(ONE_TIME).exists());
+    let plain = pki.leaf("plain", "serverAuth", 365);
+    let said = succeeds(&install(root.path(), &plain).output().unwrap());
+    assert!(said.contains("take the waiting passphrase out of"), "{said}");
+    assert!(!root.at(ONE_TIME).exists(), "nothing else was in it");
+    give();
+    // what else waits there stays
+    let text = fs::read_to_string(root.at(ONE_TIME)).unwrap();
+    let mut waiting: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(waiting["keypass"], "Right-1-passphrase");
+    waiting["users"] = serde_json::json!([{ "username": "admin" }]);
+    root.put(ONE_TIME, waiting.to_string().as_bytes(), 0o400);
+    succeeds(&install(root.path(), &plain).output().unwrap());
+    let text = fs::read_to_string(root.at(ONE_TIME)).unwrap();
+    assert_eq!(text, r#"{"users":[{"username":"admin"}]}"#);
+    assert_eq!(mode(&root, ONE_TIME), 0o400);
+}
+
+/// What an engine shows is no server's: which pair is meant has to be said.
+#[test]
+fn a_pair_of_an_engine_is_asked_for() {
+    let (root, pki) = (Root::furnished(), Pki::new());
+    let conf = engine::conf(&root, |conf| conf["LogFile"] = "/var/log/demisto/d1.log".into());
+    let mut command = engine::install(&engine::v1(), root.path());
+    succeeds(&command.arg("--conf").arg(conf).output().unwrap());
+    let pair = pki.leaf("one", "serverAuth", 365);
+    refused(&mut install(root.path(), &pair), &root, 2, &["an engine is installed here", "--engine"]);
+    for verb in ["renew", "rollback"] {
+        refused(cert(verb, root.path()).arg("--yes"), &root, 2, &["an engine is installed here", "--engine"]);
+    }
+    succeeds(&install(root.path(), &pair).args(["--engine", "--listener"]).output().unwrap());
+    assert_eq!(fs::read(root.at("usr/local/demisto/d1.pem")).unwrap(), fs::read(&pair.chain).unwrap());
+}
+
+/// The passphrase is asked for first, unseen, and again when it is another one's.
+#[test]
+fn a_wrong_passphrase_is_asked_for_again_at_a_terminal() {
+    let (root, pki) = (server(), Pki::new());
+    let pair = pki.locked("one", "Right-1-passphrase");
+    let call = |root: &Root| {
+        let mut command = cert("install", root.path());
+        command.arg("--chain").arg(&pair.chain).arg("--key").arg(&pair.key).stdin(Stdio::inherit());
+        let options = rexpect::session::Options::new().timeout_ms(Some(20_000));
+        rexpect::session::spawn_with_options(command, options).unwrap()
+    };
+    let mut terminal = call(&root);
+    let mut seen = String::new();
+    for passphrase in ["Wrong-1-passphrase", "Wrong-2-passphrase", "Right-1-passphrase"] {
+        seen += &terminal.exp_string("Passphrase of").unwrap();
+        terminal.send_line(passphrase).unwrap();
+    }
+    seen += &terminal.exp_string("keep the passphrase encrypted").unwrap();
+    assert_eq!(seen.matches("does not open the key").count(), 2, "{seen}");
+    assert!(!seen.contains("-1-passphrase") && !seen.contains("-2-passphrase"), "{seen}");
+    terminal.send_line("yes").unwrap();
+    terminal.exp_string("Change it?").unwrap();
+    terminal.send_line("yes").unwrap();
+    terminal.exp_eof().unwrap();
+    is_in_place(&root, &pair);
+    assert!(fs::read_to_string(root.at(ONE_TIME)).unwrap().contains("Right-1-passphrase"));
+
+    let root = server();
+    let before = everything(&root);
+    let mut terminal = call(&root);
+    for _ in 0..3 {
+        terminal.exp_string("Passphrase of").unwrap();
+        terminal.send_line("Wrong-1-passphrase").unwrap();
+    }
+    let end = terminal.exp_eof().unwrap();
+    assert!(end.contains("passphrase does not open it"), "{end}");
+    assert_eq!(everything(&root), before);
+}
+
 #[test]
 fn another_place_is_said_in_the_configuration_and_left_again() {
     let (root, pki) = (server(), Pki::new());
@@ -533,6 +689,15 @@ fn the_configuration_gets_the_service_no_new_file_elsewhere() {
 fn a_server_of_another_installer_gets_a_certificate_as_root() {
     let (root, pki) = (foreign_server(), Pki::new());
     let pair = pki.leaf("one", "serverAuth", 365);
+    // a way that only root can go
+    fs::create_dir_all(root.at("root/closed/open")).unwrap();
+    fs::set_permissions(root.at("root/closed"), Permissions::from_mode(0o700)).unwrap();
+    for dir in ["/root/closed", "/root/closed/open"] {
+        let to = [format!("{dir}/chain.pem"), format!("{dir}/key.pem")];
+        let mut command = install(root.path(), &pair);
+        command.args(["--to-chain", &to[0], "--to-key", &to[1]]);
+        refused(&mut command, &root, 4, &["may not enter /root/closed", "chmod o+x"]);
+    }
     let told = succeeds(&install(root.path(), &pair).output().unwrap());
     assert!(told.contains("no pair yet that could be kept"), "{told}");
     is_in_place(&root, &pair);
@@ -545,4 +710,22 @@ fn a_server_of_another_installer_gets_a_certificate_as_root() {
     std::os::unix::fs::chown(root.at(KEY), Some(0), Some(0)).unwrap();
     succeeds(&install(root.path(), &pair).output().unwrap());
     assert_eq!(root.at(KEY).metadata().unwrap().uid(), 993);
+}
+
+#[test]
+fn an_old_key_that_the_product_cannot_read_is_not_opened() {
+    let (root, pki) = (server(), Pki::new());
+    let locked = pki.locked("locked", "Right-1-passphrase");
+    pki.openssl(
+        "pkcs8 -topk8 -v2 aes256 -iter 9999999 -in locked.pkcs8 -passout pass:Other-1-passphrase -out slow.key",
+    );
+    fs::set_permissions(root.at(KEY), Permissions::from_mode(0o600)).unwrap();
+    fs::copy(pki.path("slow.key"), root.at(KEY)).unwrap();
+    let mut command = install(root.path(), &locked);
+    command.args(["--passphrase-file"]).arg(pki.path("locked.passphrase")).args(["--dry-run"]);
+    let start = std::time::Instant::now();
+    let said = said(&command.output().unwrap());
+    assert!(start.elapsed() < std::time::Duration::from_secs(3), "{:?}: {said}", start.elapsed());
+    assert!(!said.contains("nobody knows the passphrase"), "{said}");
+    assert!(said.contains("cert.key"), "{said}");
 }

@@ -976,3 +976,72 @@ fn what_is_no_ca_signs_nothing() {
     assert!(desk.refused(2, "client --out-dir d --name a/../b").contains("no host name"));
     assert!(desk.refused(2, "client --out-dir d --name a --p12").contains("--ca-cert"));
 }
+
+/// Has every derivation of a key in a file ask for 2^31 - 1 rounds instead of 2048, in as many bytes: the salt
+/// loses two.
+fn hardened(der: &[u8], from: &[u8]) -> Vec<u8> {
+    let mut hard = der.to_vec();
+    let mut count = 0;
+    for length in [8_usize, 16] {
+        for at in 0..der.len().saturating_sub(length + 2 + from.len()) {
+            let salt = at + 2..at + 2 + length;
+            if hard[at] == 4 && usize::from(hard[at + 1]) == length && hard[salt.end..].starts_with(from) {
+                hard[at + 1] -= 2;
+                let end = salt.end + from.len();
+                hard[salt.end - 2..end].copy_from_slice(&[2, 4, 0x7f, 0xff, 0xff, 0xff]);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 0, "{from:x?} is nowhere in {der:x?}");
+    hard
+}
+
+/// The time that a person waits.
+fn at_once<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let start = std::time::Instant::now();
+    let done = work();
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{what}: {:?}", start.elapsed());
+    done
+}
+
+#[test]
+fn files_that_ask_for_hours_of_work_are_refused_at_once() {
+    let desk = Desk::new();
+    desk.write("pass", PASS);
+    desk.tool("openssl req -x509 -newkey rsa:2048 -nodes -days 9 -keyout k.pem -out c.pem -subj /CN=x");
+    let pass = "-outform DER -passout file:pass";
+    desk.tool(&format!("openssl pkcs8 -topk8 -in k.pem {pass} -v2 aes-256-cbc -out pbkdf2"));
+    desk.tool(&format!("openssl pkcs8 -topk8 -in k.pem {pass} -v1 PBE-SHA1-3DES -out pbes1"));
+    desk.tool(&format!("openssl pkcs8 -topk8 -in k.pem {pass} -scrypt -out scrypt"));
+    desk.tool("openssl pkcs12 -export -in c.pem -inkey k.pem -passout file:pass -out p12");
+    desk.tool("openssl pkcs12 -export -in c.pem -inkey k.pem -passout pass: -out open-p12");
+    let rounds: &[u8] = &[2, 2, 8, 0];
+    for (name, from) in [
+        ("pbkdf2", rounds),
+        ("pbes1", rounds),
+        ("scrypt", &[2, 2, 0x40, 0]),
+        ("p12", rounds),
+        ("open-p12", rounds),
+    ] {
+        desk.cert(&format!("convert {name} --out-dir fine-{name} --passphrase-file pass"));
+        let hard = hardened(&desk.read(name), from);
+        std::fs::write(desk.path("hard.der"), &hard).unwrap();
+        let text = openssl::base64::encode_block(&hard);
+        desk.write(
+            "hard.pem",
+            &format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{text}\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+        );
+        let files = if name.ends_with("p12") { &["hard.der"][..] } else { &["hard.der", "hard.pem"] };
+        for file in files {
+            for more in ["--passphrase-file pass", ""] {
+                let line = format!("convert {file} --out-dir d {more}");
+                let text = at_once(name, || desk.refused(2, &line));
+                assert!(text.contains("opening it would take too much work"), "{name} {file}: {text}");
+            }
+            let line = format!("check c.pem {file} --passphrase-file pass");
+            let text = at_once(name, || desk.refused(4, &line));
+            assert!(text.contains("too much work"), "{name} {file}: {text}");
+        }
+    }
+}

@@ -645,9 +645,9 @@ fn a_responder_that_answers_otherwise() {
     }
 }
 
-/// Makes a signed response an old one, signed anew. RSA signatures of PKCS #1 1.5 are the same every time, so the
+/// Makes a signed response one of another time, signed anew. RSA signatures of PKCS #1 1.5 are the same every time, so the
 /// old one is found in the bytes.
-fn made_old(response: &[u8], key: &[u8]) -> Vec<u8> {
+fn made_old(response: &[u8], key: &[u8], time: &str) -> Vec<u8> {
     let key = PKey::private_key_from_pem(key).unwrap();
     let basic = [0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
     let at = response.windows(basic.len()).position(|bytes| bytes == basic).unwrap() + basic.len();
@@ -666,7 +666,7 @@ fn made_old(response: &[u8], key: &[u8]) -> Vec<u8> {
     let before = sign(&response[data.clone()]);
     for at in data.clone() {
         if old[at] == 0x18 && old[at + 1] == 15 && old[at + 2..at + 4] == *b"20" {
-            old[at + 2..at + 17].copy_from_slice(b"20200101000000Z");
+            old[at + 2..at + 17].copy_from_slice(time.as_bytes());
         }
     }
     let after = sign(&old[data]);
@@ -685,9 +685,15 @@ fn stapled_responses() {
     let serial = openssl::x509::X509::from_pem(&fs::read(pki.path("stapled.pem")).unwrap()).unwrap();
     let serial = serial.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string();
     let mut responses = Vec::new();
-    for (name, state, signer) in
-        [("good", GOOD, "staple-ca"), ("revoked", REVOKED, "staple-ca"), ("plain", GOOD, "stapled-plain")]
-    {
+    for (name, state, signer, how) in [
+        ("good", GOOD, "staple-ca", "-nmin 60"),
+        ("revoked", REVOKED, "staple-ca", "-nmin 60"),
+        ("plain", GOOD, "stapled-plain", "-nmin 60"),
+        ("endless", GOOD, "staple-ca", ""),
+        ("endless-revoked", REVOKED, "staple-ca", ""),
+        ("bare", GOOD, "staple-ca", "-nmin 60 -resp_no_certs"),
+        ("bare-plain", GOOD, "stapled-plain", "-nmin 60 -resp_no_certs"),
+    ] {
         fs::write(
             pki.path("staple.index"),
             format!("{}\t{serial}\tunknown\t/CN=localhost\n", state.unwrap()),
@@ -695,15 +701,30 @@ fn stapled_responses() {
         .unwrap();
         pki.openssl(&format!(
             "ocsp -index staple.index -CA staple-ca.pem -rsigner {signer}.pem -rkey {signer}.key -issuer staple-ca.pem \
-             -cert stapled.pem -no_nonce -nmin 60 -respout staple-{name}.der"
+             -cert stapled.pem -no_nonce {how} -respout staple-{name}.der"
         ));
         responses.push((name, fs::read(pki.path(&format!("staple-{name}.der"))).unwrap()));
     }
-    let old = made_old(&responses[0].1, &fs::read(pki.path("staple-ca.key")).unwrap());
-    fs::write(pki.path("staple-old.der"), old).unwrap();
+    // a response without an end counts for a week, unless it tells of a revocation
+    let (key, day) = (fs::read(pki.path("staple-ca.key")).unwrap(), Duration::from_secs(86_400));
+    let ago = |days: u32| {
+        let at = jiff::Timestamp::now() - day * days;
+        format!("{}Z", at.strftime("%Y%m%d%H%M%S"))
+    };
+    for (name, at, new) in [
+        ("old", 0, "20200101000000Z".to_owned()),
+        ("endless-old", 3, "20200101000000Z".to_owned()),
+        ("endless-8-days", 3, ago(8)),
+        ("endless-6-days", 3, ago(6)),
+        ("endless-old-revoked", 4, "20200101000000Z".to_owned()),
+    ] {
+        let old = made_old(&responses[at].1, &key, &new);
+        fs::write(pki.path(&format!("staple-{name}.der")), old).unwrap();
+    }
     fs::write(pki.path("staple-junk.der"), {
         let mut junk = responses[0].1.clone();
-        *junk.last_mut().unwrap() ^= 1;
+        let time = junk.windows(2).position(|bytes| bytes == [0x18, 15]).unwrap();
+        junk[time + 15] ^= 1; // a second, which is signed
         junk
     })
     .unwrap();
@@ -712,6 +733,13 @@ fn stapled_responses() {
         ("revoked", "revoked", Some("revoked")),
         ("plain", "responder-usage", Some("responder-usage")),
         ("old", "stale", Some("ocsp-not-working")),
+        ("endless", "good", None),
+        ("endless-old", "stale", Some("ocsp-not-working")),
+        ("endless-8-days", "stale", Some("ocsp-not-working")),
+        ("endless-6-days", "good", None),
+        ("endless-old-revoked", "revoked", Some("revoked")),
+        ("bare", "good", None),
+        ("bare-plain", "invalid", Some("ocsp-not-working")),
         ("junk", "invalid", Some("ocsp-not-working")),
     ] {
         let file = pki.file(&format!("staple-{name}.der"));
@@ -981,6 +1009,169 @@ fn limits_of_an_authority_are_kept() {
         let server = s_server(chain, &[]);
         let (code, found) = probe(&["limited", "end"], &local(server.1), &[]);
         assert_eq!((code, ids(&found, "error")), (4, vec!["path"]), "{name}: {found}");
+    }
+}
+
+#[test]
+fn names_that_an_authority_forbids_are_found_also_where_openssl_finds_something_else() {
+    let pki = Pki::get();
+    let limited = format!(
+        "{AUTHORITY}nameConstraints=critical,permitted;DNS:example.test\nsubjectKeyIdentifier=hash\n"
+    );
+    pki.authority("other-id", "", &limited);
+    // its issuer's key is named by another identifier: Go does not mind, OpenSSL stops there
+    let extensions =
+        "authorityKeyIdentifier=keyid\nsubjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n";
+    pki.leaf("by-other-id", "other-id", extensions);
+    pki.openssl("req -x509 -new -key other-id.key -subj /CN=other-id -days 9 -addext subjectKeyIdentifier=0102 \
+                 -addext keyUsage=critical,keyCertSign -addext nameConstraints=critical,permitted;DNS:example.test \
+                 -out re-issued.pem");
+    let server = s_server(&["by-other-id"], &[]);
+    for trusted in ["other-id", "re-issued"] {
+        let (code, found) = probe(&[trusted], &local(server.1), &[]);
+        assert_eq!((code, ids(&found, "error")), (4, vec!["path"]), "{trusted}: {found}");
+    }
+}
+
+#[test]
+fn who_has_no_version_3_signs_only_if_trusted_itself() {
+    let pki = Pki::get();
+    for (name, by) in
+        [("v1-middle", "-CA root.pem -CAkey root.key -set_serial 77"), ("v1-root", "-signkey v1-root.key")]
+    {
+        pki.request(name, name);
+        pki.openssl(&format!("x509 -req -in {name}.csr {by} -days 9 -out {name}.pem"));
+        let der = fs::read(pki.path(&format!("{name}.pem"))).unwrap();
+        assert_eq!(openssl::x509::X509::from_pem(&der).unwrap().version(), 0, "{name}");
+        pki.leaf(&format!("by-{name}"), name, SERVER);
+    }
+    let server = s_server(&["by-v1-middle", "v1-middle"], &[]);
+    let (code, found) = probe(&["root"], &local(server.1), &[]);
+    assert_eq!((code, ids(&found, "error")), (4, vec!["authority-flag"]), "{found}");
+    let server = s_server(&["by-v1-root"], &[]);
+    let (code, found) = probe(&["v1-root"], &local(server.1), &[]);
+    assert_eq!((code, ids(&found, "error")), (0, vec![]), "{found}");
+}
+
+#[test]
+fn what_tls_1_2_shows_besides_is_judged_too() {
+    let pki = Pki::get();
+    pki.openssl("req -newkey rsa:2048 -nodes -keyout tls12.key -out tls12.csr -subj /CN=tls12");
+    pki.sign("tls12", "root", -1, "subjectAltName=DNS:else.example.test\nextendedKeyUsage=serverAuth\n");
+    let (cert, key) = (pki.file("tls12.pem"), pki.file("tls12.key"));
+    let more = ["-dcert", &cert, "-dkey", &key, "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"];
+    let server = s_server(&["good"], &more);
+    let (code, found) = probe(&["root"], &local(server.1), &["--revocation", "off"]);
+    assert_eq!((code, ids(&found, "error")), (4, vec!["expired", "other-names"]), "{found}");
+    assert_eq!(
+        (&found["chain"][0]["subject"], &found["chain_tls12"][0]["subject"], &found["anchor"]),
+        (&"CN=localhost".into(), &"CN=tls12".into(), &"CN=root".into()),
+        "{found}"
+    );
+    let text = said(&run(&["root"], &local(server.1), &["--revocation", "off"]));
+    assert!(text.contains("  TLS 1.2   shows other certificates:\n  Served 1  CN=tls12\n"), "{text}");
+    let server = s_server(&["good"], &["-dcert", &cert, "-dkey", &key]);
+    let (code, found) = probe(&["root"], &local(server.1), &["--revocation", "off"]);
+    assert_eq!((code, &found["chain_tls12"]), (0, &json!([])), "{found}");
+}
+
+/// An authority and a leaf of it whose every text tries to write lines of its own.
+fn forged() {
+    let pki = Pki::get();
+    pki.request("forged-ca", "x");
+    pki.request("forged", "x");
+    let evil = "CN\nerror: forged \x1b[31m\u{202e}\rback";
+    let name = || {
+        let mut name = openssl::x509::X509NameBuilder::new().unwrap();
+        name.append_entry_by_text("CN", evil).unwrap();
+        name.append_entry_by_text("O", evil).unwrap();
+        name.build()
+    };
+    let key = |name: &str| PKey::private_key_from_pem(&fs::read(pki.path(name)).unwrap()).unwrap();
+    for (file, is_ca) in [("forged-ca", true), ("forged", false)] {
+        let mut made = openssl::x509::X509::builder().unwrap();
+        made.set_version(2).unwrap();
+        made.set_subject_name(&name()).unwrap();
+        made.set_issuer_name(&name()).unwrap();
+        made.set_pubkey(&key(&format!("{file}.key"))).unwrap();
+        made.set_not_before(&openssl::asn1::Asn1Time::days_from_now(0).unwrap()).unwrap();
+        made.set_not_after(&openssl::asn1::Asn1Time::days_from_now(9).unwrap()).unwrap();
+        let serial = openssl::bn::BigNum::from_u32(7 + u32::from(is_ca)).unwrap();
+        made.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
+        if is_ca {
+            let basic = openssl::x509::extension::BasicConstraints::new().critical().ca().build();
+            made.append_extension(basic.unwrap()).unwrap();
+            let usage = openssl::x509::extension::KeyUsage::new().critical().key_cert_sign().build();
+            made.append_extension(usage.unwrap()).unwrap();
+        } else {
+            let mut san = openssl::x509::extension::SubjectAlternativeName::new();
+            let san = san.dns("else").dns("else\nerror: forged\x1b[1m").email("a\nerror: forged@b");
+            let san = san.build(&made.x509v3_context(None, None)).unwrap();
+            made.append_extension(san).unwrap();
+        }
+        made.sign(&key("forged-ca.key"), MessageDigest::sha256()).unwrap();
+        fs::write(pki.path(&format!("{file}.pem")), made.build().to_pem().unwrap()).unwrap();
+    }
+    let labelled = "-----BEGIN \rerror: forged \x1b[1m-----\nAAAA\n-----END \rerror: forged \x1b[1m-----\n";
+    let both = fs::read_to_string(pki.path("forged.pem")).unwrap() + labelled;
+    fs::write(pki.path("forged-labelled.pem"), both).unwrap();
+}
+
+#[test]
+fn texts_of_certificates_add_no_lines() {
+    forged();
+    let pki = Pki::get();
+    let host = root(&[]);
+    let store = host.path().join("usr/local/share/ca-certificates");
+    fs::create_dir_all(&store).unwrap();
+    fs::write(host.path().join("etc/ca-certificates.conf"), "").unwrap();
+    let on_host = |words: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(words).arg("--root").arg(host.path()).output().unwrap()
+    };
+    let (leaf, ca) = (pki.file("forged-labelled.pem"), pki.file("forged-ca.pem"));
+    let server = s_server(&["forged"], &["-tls1_2", "-verify", "1", "-CAfile", &ca]);
+    let mut seen = vec![
+        ("check", on_host(&["cert", "check", &leaf])),
+        ("plan", on_host(&["ca", "add", &ca, "--dry-run"])),
+        ("probe", run(&[], &local(server.1), &[])),
+        ("trusted", run(&["forged-ca"], &local(server.1), &[])),
+    ];
+    fs::copy(pki.path("forged-ca.pem"), store.join("forged.crt")).unwrap();
+    seen.push(("list", on_host(&["ca", "list"])));
+    for (name, output) in seen {
+        let text = said(&output);
+        assert!(text.contains("forged"), "{name}: {text}");
+        for line in text.lines() {
+            let odd = |c: char| c.is_control() || c == '\u{202e}';
+            let own = line.trim_start_matches([' ', '|']).starts_with("error: forged");
+            assert!(!own && !line.contains(odd), "{name}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_with_too_many_blocks_is_refused() {
+    let pki = Pki::get();
+    let one = fs::read_to_string(pki.path("root.pem")).unwrap();
+    for (count, fine) in [(64, true), (65, false)] {
+        let name = format!("many-{count}.pem");
+        fs::write(pki.path(&name), one.repeat(count)).unwrap();
+        let found = check(&[&name], &["--role", "ca"]);
+        assert_eq!(found.iter().any(|id| id == "certificate-unreadable"), !fine, "{count}: {found:?}");
+        let host = root(&[]);
+        fs::write(host.path().join("etc/ca-certificates.conf"), "").unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["ca", "add", "--dry-run", &pki.file(&name), "--root"]).arg(host.path());
+        let text = said(&command.output().unwrap());
+        assert_eq!(text.contains("more than 64 blocks"), !fine, "{count}: {text}");
+        let server = s_server(&["good"], &[]);
+        let text = said(&run(&[], &local(server.1), &["--ca", &pki.file(&name)]));
+        assert_eq!(
+            (text.contains("more than 64 blocks"), text.contains("works\n")),
+            (!fine, fine),
+            "{count}: {text}"
+        );
     }
 }
 

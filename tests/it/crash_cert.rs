@@ -10,7 +10,7 @@ use crate::cert_install::{
     CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds,
 };
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
-use crate::support::installer::{Root, summary};
+use crate::support::installer::{Root, said, summary};
 
 fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync)) {
     let root = || Root::copy(model);
@@ -96,7 +96,7 @@ fn an_encrypted_key_and_its_passphrase_survive_at_every_point() {
         let root = root();
         let output = sweep.run(&root, Some(&format!("{number}:{EIO}")));
         if !matches!(output.status.code(), Some(0 | 1)) {
-            return Err(crate::support::installer::said(&output));
+            return Err(said(&output));
         }
         succeeds(&recover(&root).output().unwrap());
         is_either(&root)
@@ -107,6 +107,17 @@ fn an_encrypted_key_and_its_passphrase_survive_at_every_point() {
         sweep.each("i/o error", 1, &fails),
     ];
     summary("crash-cert-encrypted", &told.join("\n"));
+}
+
+/// The passphrase that waits for the server goes with the key that it opens, and comes back with it.
+#[test]
+fn a_waiting_passphrase_survives_at_every_point() {
+    let (root, pki) = (server(), Pki::new());
+    let (locked, plain) = (pki.locked("locked", "Old-1-passphrase"), pki.leaf("plain", "serverAuth", 365));
+    let mut first = install(root.path(), &locked);
+    succeeds(&first.arg("--passphrase-file").arg(pki.path("locked.passphrase")).output().unwrap());
+    assert!(root.at(ONE_TIME).exists());
+    sweep("cert install, passphrase taken out", &root, &|root| install(root, &plain));
 }
 
 #[test]
@@ -129,11 +140,29 @@ fn a_rollback_of_a_pair_survives_at_every_point() {
 fn a_renewed_pair_survives_a_kill() {
     let model = self_made();
     let root = || Root::copy(&model);
-    let command = |root: &Path| {
+    let leaf = openssl::x509::X509::from_pem(&fs::read(model.at(CHAIN)).unwrap()).unwrap();
+    let names: Vec<String> = leaf
+        .subject_alt_names()
+        .unwrap()
+        .iter()
+        .filter_map(|name| {
+            let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
+                Ok(bytes) => std::net::IpAddr::from(bytes).to_string(),
+                Err(_) => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string(),
+            };
+            name.dnsname().map(str::to_owned).or_else(|| name.ipaddress().map(address))
+        })
+        .collect();
+    let renew = |root: &Path, names: &[String]| {
         let mut command = cert("renew", root);
-        command.arg("--yes");
+        command.arg("--yes").args(names.iter().flat_map(|name| ["--san", name]));
         command
     };
+    // nobody sees the plan, so the names that the service may have put there have to be vouched for
+    let output = renew(model.path(), &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("soar.example.test") && said(&output).contains("--san NAME"));
+    let command = |root: &Path| renew(root, &names);
     let sweep = Sweep::new(Change { name: "cert renew", root: &root, command: &command });
     let is_pair = |root: &Root| -> Verdict {
         let chain = openssl::x509::X509::from_pem(&fs::read(root.at(CHAIN)).unwrap()).unwrap();

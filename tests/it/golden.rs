@@ -353,6 +353,7 @@ fn steps_of_changes() -> Vec<Step> {
         Step::SetOneTime {
             path: text(product::ONE_TIME_FILE),
             keypass: true,
+            drop_keypass: false,
             users: vec![text("admin")],
             apikeys: vec![text("key")],
         },

@@ -300,6 +300,13 @@ impl Passphrases {
         command
     }
 
+    fn rollback(&self, root: &Root) -> Command {
+        let mut command = cert_install::rollback(root.path());
+        command.arg("--passphrase-file").arg(self.pki.path("old.passphrase"));
+        command.arg("--old-passphrase-file").arg(self.pki.path("new.passphrase"));
+        command
+    }
+
     fn quiet(&self, output: &Output) {
         for bytes in [&output.stdout, &output.stderr] {
             assert!(!holds(bytes, &self.old) && !holds(bytes, &self.new), "{}", said(output));
@@ -320,6 +327,14 @@ fn passphrases_are_in_the_one_time_configuration_only() {
         assert_eq!(holders(&root, &all.new), [(ONE_TIME.to_owned(), 0o400)]);
         assert_eq!(holders(&root, &all.old), []);
         assert!(root.at("var/log/demisto/install.log").exists());
+        // nor on the way back
+        let back = Root::copy(&root);
+        fs::remove_file(back.at(ONE_TIME)).unwrap(); // as the server does
+        let output = all.rollback(&back).args(["--output", format]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        all.quiet(&output);
+        assert_eq!(holders(&back, &all.old), [(ONE_TIME.to_owned(), 0o400)]);
+        assert_eq!(holders(&back, &all.new), []);
         // refusals do not repeat them
         let mut wrong = cert_install::rollback(root.path());
         wrong.arg("--passphrase-file").arg(all.pki.path("new.passphrase")).args(["--output", format]);
@@ -337,7 +352,8 @@ fn a_failed_change_of_the_key_leaves_the_old_passphrase_to_the_server_only() {
     let root = Root::copy(&all.root);
     assert!(all.install(&root).env("DEMISTO_INSTALL_FAULT_LOG", &log).status().unwrap().success());
     let count = fs::read_to_string(&log).unwrap().lines().count();
-    let (mut backups, mut put_back) = (0, 0);
+    let (mut backups, mut put_back, mut consumed) = (0, 0, 0);
+    let former = fs::read(all.root.at(KEY)).unwrap();
     for point in (1..=count).step_by(2) {
         for fault in [point.to_string(), format!("{point}:5")] {
             let root = Root::copy(&all.root);
@@ -352,6 +368,16 @@ fn a_failed_change_of_the_key_leaves_the_old_passphrase_to_the_server_only() {
                     "{fault}: {path} {mode:o}"
                 );
             }
+            if fault == point.to_string() && !holders(&root, &all.new).is_empty() {
+                // the server was started meanwhile, and has taken the new one over
+                let root = Root::copy(&root);
+                fs::remove_file(root.at(ONE_TIME)).unwrap_or_default();
+                all.quiet(&run("recover", root.path()).output().unwrap());
+                if fs::read(root.at(KEY)).unwrap() == former {
+                    consumed += 1;
+                    assert_eq!(holders(&root, &all.old), [(ONE_TIME.to_owned(), 0o400)], "{fault}");
+                }
+            }
             all.quiet(&run("recover", root.path()).output().unwrap());
             let old = holders(&root, &all.old);
             put_back += old.len();
@@ -363,7 +389,10 @@ fn a_failed_change_of_the_key_leaves_the_old_passphrase_to_the_server_only() {
             );
         }
     }
-    assert!(backups > 0 && put_back > 0, "no fault came between the writing of a secret and the end");
+    assert!(
+        backups > 0 && put_back > 0 && consumed > 0,
+        "no fault came between the writing of a secret and the end"
+    );
 }
 
 #[test]
@@ -376,11 +405,18 @@ fn no_call_shows_a_passphrase_as_root() {
     cert_install::succeeds(&with_owners.output().unwrap());
     fs::remove_file(root.at(ONE_TIME)).unwrap();
     let all = Passphrases::new(root);
-    let (output, trace) = trace_of(&all.install(&all.root), &all.pki.path("trace"), "");
-    assert!(output.status.success(), "{}", said(&output));
-    let shows = |secret: &str| trace.lines().filter(|line| line.contains(secret)).collect::<Vec<_>>();
-    let (new, old) = (shows(&all.new), shows(&all.old));
     let is_write = |line: &&str, to: &str| line.contains("write(") && line.contains(to);
-    assert!(new.len() == 1 && is_write(&new[0], ".otc.conf.json.demisto-install."), "{new:#?}");
-    assert!(old.len() == 1 && is_write(&old[0], "/journal/backup/"), "{old:#?}");
+    let back = all.rollback(&all.root);
+    for (call, coming, going) in [(all.install(&all.root), &all.new, &all.old), (back, &all.old, &all.new)] {
+        let (output, trace) = trace_of(&call, &all.pki.path("trace"), "");
+        assert!(output.status.success(), "{}", said(&output));
+        all.quiet(&output);
+        let shows = |secret: &str| trace.lines().filter(|line| line.contains(secret)).collect::<Vec<_>>();
+        let (comes, goes) = (shows(coming), shows(going));
+        assert!(comes.len() == 1 && is_write(&comes[0], ".otc.conf.json.demisto-install."), "{comes:#?}");
+        assert!(goes.len() == 1 && is_write(&goes[0], "/journal/backup/"), "{goes:#?}");
+        assert_eq!(holders(&all.root, coming), [(ONE_TIME.to_owned(), 0o400)]);
+        assert_eq!(holders(&all.root, going), []);
+        fs::remove_file(all.root.at(ONE_TIME)).unwrap(); // as the server does
+    }
 }

@@ -180,7 +180,12 @@ fn ask_openssl(path: &Path<'_>, anchor: Option<&Certificate>, found: &mut Findin
     const CONSTRAINTS: [i32; 6] = [47, 48, 49, 51, 52, 53]; // X509_V_ERR_PERMITTED_VIOLATION and on
     let (Some(leaf), Some(last)) = (path.links.first(), path.links.last()) else { return };
     let result = verify(path, anchor.unwrap_or(last.certificate));
-    let Ok(result) = result else { return }; // no memory: nothing is known then
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => {
+            return found.add(&CHAIN_REFUSED, leaf.at(), format!("OpenSSL cannot check it: {error}"));
+        }
+    };
     if result == X509VerifyResult::OK {
         return;
     }

@@ -17,17 +17,17 @@ use crate::probe::Target;
 use crate::product::{EngineName, PairKind, PairPaths, under};
 use crate::sys;
 use crate::workflow::Session;
-use crate::workflow::cert::install::{self, Change, Installed, Options, Source};
+use crate::workflow::cert::install::{self, Change, Error, Installed, Options, Source};
 use crate::workflow::cert::live_backup::Other;
 
 /// Arguments of `cert install`
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The certificate chain (PEM): leaf, intermediates, root
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", visible_alias = "cert")]
     chain: PathBuf,
     /// Its private key (PEM); mode 0600
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", visible_alias = "cert-key")]
     key: PathBuf,
     /// Put the chain here instead of its usual place, and say so in the configuration
     #[arg(long, value_name = "PATH", requires = "to_key")]
@@ -65,7 +65,9 @@ pub(super) struct Which {
 impl Which {
     pub(super) fn session<'a>(&self, common: &Common, sink: &'a dyn EventSink) -> Result<Session<'a>> {
         let place = if self.engine { Place::Engine(self.name.clone()) } else { Place::Unnamed };
-        common.session_in(&KeyArgs::default(), sink, place)
+        let session = common.session_in(&KeyArgs::default(), sink, place)?;
+        // what an engine shows is not what a server shows: which one is meant has to be said
+        if self.engine || session.site.is_server() { Ok(session) } else { Err(Error::NoServer.into()) }
     }
 
     /// As they were given.
@@ -160,13 +162,18 @@ pub(super) fn carry_out(
     approval: &Approval,
 ) -> Result<ExitCode> {
     let mut change = install::gather(session, options)?;
-    if change.gives_passphrase() && !install::encrypts_keypass(session)? {
-        let asks = !approval.is_unattended() && sys::tty::is_interactive();
-        let question = "Have the product keep the passphrase encrypted (security.keypass.encrypt)?";
-        let encrypt = secrets.encrypt_keypass || (asks && ask::confirm(question, true)?);
-        change.encrypt_keypass(encrypt);
+    if secrets.encrypt_keypass && !change.gives_passphrase() {
+        return Err(Error::NoKeypass.into());
     }
     unlock(session, &mut change, secrets, approval)?;
+    let is_open =
+        change.gives_passphrase() && !secrets.encrypt_keypass && !install::encrypts_keypass(session)?;
+    if is_open && !approval.is_unattended() && sys::tty::is_interactive() {
+        let question = "Have the product keep the passphrase encrypted (security.keypass.encrypt)?";
+        if ask::confirm(question, true)? {
+            change.encrypt_keypass();
+        }
+    }
     let Some(plan) = install::plan(session, &mut change)? else { return Ok(nothing_to_do(common)) };
     if !approval.decide(common, &plan, ("Change it?", false))? {
         return Ok(Exit::Done.into());
@@ -187,7 +194,7 @@ pub(super) fn carry_out(
 fn unlock(session: &Session, change: &mut Change, args: &SecretArgs, approval: &Approval) -> Result<()> {
     let locked = change.locked_key().filter(|_| change.gives_passphrase()).map(str::to_owned);
     let question = format!("Passphrase of {}", locked.as_deref().unwrap_or_default());
-    let passphrase = args.open.get(&question, locked.is_some())?;
+    let passphrase = args.open.get_opening(&question, locked.is_some(), |given| change.opens_new(given))?;
     change.unlock(session, passphrase)?;
     if let Some(path) = &args.old_passphrase_file {
         return change.unlock_old(session, passphrase::from_file(path)?);
@@ -195,7 +202,8 @@ fn unlock(session: &Session, change: &mut Change, args: &SecretArgs, approval: &
     let asks = !approval.is_unattended() && !args.no_way_back && sys::tty::is_interactive();
     if let Some(key) = change.locked_old_key(session)?.filter(|_| asks) {
         let question = format!("Passphrase of {}, which is replaced (to go back if need be)", key.display());
-        change.unlock_old(session, ask::secret(&question)?)?;
+        let old = ask::secret_opening(&question, |given| change.opens_old(given))?;
+        change.unlock_old(session, old)?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::workflow::cert::pair::{is_self_made, next_order};
 
 /// Arguments of `cert renew`
 #[derive(Debug, clap::Args)]
+#[command(mut_args(|arg| if is_passphrase(&arg) { arg.requires("out_dir") } else { arg }))]
 pub(super) struct Args {
     /// Write a new key and a request for a CA to DIR, with names, subject and kind of key as they are now
     #[arg(long, value_name = "DIR")]
@@ -43,6 +44,11 @@ pub(super) struct Args {
     start: StartArgs,
     #[command(flatten)]
     approval: Approval,
+}
+
+/// Those of [`NewArgs`]: a key that is installed at once gets no passphrase.
+fn is_passphrase(arg: &clap::Arg) -> bool {
+    arg.get_id().as_str().starts_with("passphrase")
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {

@@ -85,6 +85,9 @@ pub(super) fn of_key(error: &key::Error) -> Diagnosis {
         E::Unsupported(_) | E::UnknownCurve => {
             "`demisto-install cert csr` makes a key that the product takes"
         }
+        E::TooMuchWork(_) => {
+            "have it written anew by whoever made it, with a usual number of rounds, such as 600000"
+        }
         E::Several => "split it: one key, and the certificates that belong to it",
         _ => "",
     };
@@ -117,6 +120,14 @@ pub(super) fn of_pair(error: &install::Error) -> Diagnosis {
             Exit::Blocked,
             "choose the place with --to-chain and --to-key: in a directory that only root can change",
         ),
+        E::Closed { .. } => diagnosis(
+            Exit::Blocked,
+            "choose another place, or let the service enter the directory: `chmod o+x`, or its group with g+x",
+        ),
+        E::NoServer => {
+            diagnosis(Exit::Usage, "say which of its pairs: --engine --client, or --engine --listener")
+        }
+        E::NoKeypass => diagnosis(Exit::Usage, "leave --encrypt-keypass out"),
         E::Unnamed { .. } => diagnosis(
             Exit::Blocked,
             "correct the configuration; or choose the place with --to-chain and --to-key of `cert install`",

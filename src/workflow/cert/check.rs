@@ -394,7 +394,7 @@ fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
 
 /// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
 /// directory that stands for another root is no part of the way.
-fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
+pub(super) fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
     let given = under(&session.root, path);
     let real = resolved(session, path).unwrap_or_else(|_| given.clone());
     let inside =

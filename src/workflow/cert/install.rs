@@ -21,11 +21,12 @@ use crate::certs;
 use crate::certs::check::{File, Finding, Role, Severity};
 use crate::config::{self, Setting};
 use crate::host;
-use crate::plan::{self, Given, NewPair, PairChange, Plan};
+use crate::plan::{self, Given, Keypass, NewPair, PairChange, Plan};
 use crate::product::{PairKind, PairPaths, under};
 use crate::prompt;
 use crate::service;
 use crate::sys;
+use crate::sys::dir::Kind;
 use crate::types::{Digest, Secret};
 use crate::workflow::{Recorder, Session, install, require_approved, upgrade};
 
@@ -83,6 +84,20 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The service cannot go all the way to the place of a chain or key.
+    #[error("the service could not read {}: it may not enter {dir}", path.display())]
+    Closed {
+        /// The file.
+        path: PathBuf,
+        /// The directory.
+        dir: String,
+    },
+    /// An engine's pair was not asked for.
+    #[error("an engine is installed here, and no server")]
+    NoServer,
+    /// There is no passphrase that could be kept encrypted.
+    #[error("the server is given no passphrase that it could keep encrypted")]
+    NoKeypass,
     /// The configuration, or the record of the kept pair, names a file that is not there.
     #[error("{} is not there, and a new file is made only where you name it", path.display())]
     Unnamed {
@@ -223,9 +238,21 @@ impl Change {
         self.options.kind == PairKind::Server && self.new.as_ref().is_some_and(Content::is_encrypted)
     }
 
-    /// Whether the product shall keep the passphrase encrypted.
-    pub fn encrypt_keypass(&mut self, encrypt: bool) {
-        self.options.encrypt_keypass = encrypt;
+    /// Has the product keep the passphrase encrypted.
+    pub fn encrypt_keypass(&mut self) {
+        self.options.encrypt_keypass = true;
+    }
+
+    /// Whether a passphrase opens the key that comes; so does any where another mistake would be told.
+    #[must_use]
+    pub fn opens_new(&self, passphrase: &Secret) -> bool {
+        self.new.as_ref().is_none_or(|new| !certs::is_wrong(&new.key, passphrase))
+    }
+
+    /// As [`opens_new`](Self::opens_new), of the key that is replaced.
+    #[must_use]
+    pub fn opens_old(&self, passphrase: &Secret) -> bool {
+        self.old.as_ref().is_none_or(|old| !certs::is_wrong(&old.key, passphrase))
     }
 
     /// Takes the passphrase of the key that comes; an engine's is in its configuration.
@@ -281,7 +308,9 @@ impl Change {
     /// # Errors
     /// When the configuration cannot be read.
     pub fn locked_old_key(&mut self, session: &Session) -> Result<Option<PathBuf>> {
-        let Some(old) = self.old.as_ref().filter(|old| old.is_encrypted()) else { return Ok(None) };
+        // one that the product cannot read is no way back, with or without its passphrase
+        let old = self.old.as_ref().filter(|old| old.is_encrypted() && certs::is_readable(&old.key));
+        let Some(old) = old else { return Ok(None) };
         if !self.gives_passphrase() || self.old_passphrase.is_some() {
             return Ok(None);
         }
@@ -297,7 +326,8 @@ impl Change {
     /// When it does not open that key.
     pub fn unlock_old(&mut self, session: &Session, passphrase: Secret) -> Result<()> {
         let is_same = |old: &&Content| self.new.as_ref().is_some_and(|new| new.key == old.key);
-        let Some(old) = self.old.as_ref().filter(|old| !is_same(old)) else { return Ok(()) };
+        let old = self.old.as_ref().filter(|old| !is_same(old) && certs::is_readable(&old.key));
+        let Some(old) = old else { return Ok(()) };
         if !certs::opens(&old.key, &passphrase) {
             return Err(Error::WrongOldPassphrase(under(&session.root, &old.from.key)).into());
         }
@@ -371,10 +401,6 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
     let installed = receipt.as_ref().zip(manifest.as_ref().map(|manifest| manifest.get()));
     let port = install::configured_port(session);
     let port = port.or(receipt.as_ref().map(|receipt| receipt.port)).unwrap_or(prompt::DEFAULT_PORT);
-    let one_time = change.gives_passphrase().then(|| apply::one_time_file(&session.root, &session.site));
-    if let Some(path) = &one_time {
-        apply::check_one_time_place(&session.root, path, owners(session)?)?;
-    }
     let is_file = |path: &str| sys::fs::stat(&under(&session.root, path)).map(|stat| stat.is_some());
     let old = is_file(&now.chain)? || is_file(&now.key)?;
     let input = PairChange {
@@ -391,13 +417,36 @@ pub fn plan(session: &Session, change: &mut Change) -> Result<Option<Plan>> {
         start,
         port,
         seconds: options.seconds,
-        one_time,
+        one_time: one_time(session, change)?,
+        keeps: keeps(session)?,
         settings: settings(session, change, &now, &text),
         config: config_digest(session)?,
         selinux: session.is_live() && facts.selinux,
         notes,
     };
     Ok(plan::pair_change(input))
+}
+
+/// What is done to the passphrase in the one-time configuration, and where that is; nothing for an engine.
+fn one_time(session: &Session, change: &Change) -> Result<Option<(String, Keypass)>> {
+    if change.options.kind != PairKind::Server {
+        return Ok(None);
+    }
+    let (root, site, owners) = (&session.root, &session.site, owners(session)?);
+    let path = apply::one_time_file(root, site);
+    if change.gives_passphrase() {
+        apply::check_one_time_place(root, &path, owners)?;
+        return Ok(Some((path, Keypass::Given)));
+    }
+    // a file in a place that is not the service's is left alone
+    let waiting = apply::one_time_waiting(root, site, owners).ok().flatten();
+    Ok(waiting.filter(|waiting| waiting.keypass).map(|_| (path, Keypass::Dropped)))
+}
+
+/// Whether the directory of kept pairs is there.
+fn keeps(session: &Session) -> Result<bool> {
+    let there = sys::fs::stat(&under(&session.root, &session.site.kept_pairs()))?;
+    Ok(there.is_some_and(|stat| stat.kind == Kind::Dir))
 }
 
 /// What the configuration has to say that it does not.

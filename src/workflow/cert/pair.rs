@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use zeroize::Zeroizing;
 
+use super::check;
 use super::install::Error;
 use super::make::{self, Order};
 use crate::certs;
@@ -152,7 +153,8 @@ impl Target<'_> {
         }
         let usual = session.site.pair(kind);
         is_fit(session, (&self.to.chain, &usual.chain), self.named)?;
-        is_fit(session, (&self.to.key, &usual.key), self.named)
+        is_fit(session, (&self.to.key, &usual.key), self.named)?;
+        is_open(session, self.to)
     }
 }
 
@@ -193,6 +195,18 @@ fn is_fit(session: &Session, (path, usual): (&str, &str), named: bool) -> Result
         None if !inside && !named => Err(Error::Unnamed { path: full }.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether the service can go all the way to both files: without, it would not start with them.
+fn is_open(session: &Session, to: &PairPaths) -> Result<()> {
+    let service = if owners(session)? { service_ids(session)? } else { None };
+    let Some(service) = service else { return Ok(()) };
+    for path in [&to.chain, &to.key] {
+        if let Some(dir) = check::closed(session, path, service)?.into_iter().next() {
+            return Err(Error::Closed { path: under(&session.root, path), dir }.into());
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn service_ids(session: &Session) -> Result<Option<Ids>> {

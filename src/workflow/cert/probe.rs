@@ -158,7 +158,11 @@ fn installed(session: &Session) -> Result<Own> {
 
 fn authorities(file: &Path) -> Result<Vec<Certificate>> {
     let bytes = sys::fs::read_limited(file, LIMIT)?;
-    let mut found = look::Chain::parse(&bytes).certificates;
+    let chain = look::Chain::parse(&bytes);
+    if let Some(why) = chain.cut() {
+        return Err(anyhow::Error::new(why.clone()).context(format!("cannot use {}", file.display())));
+    }
+    let mut found = chain.certificates;
     found.extend(Certificate::from_der(&bytes));
     if found.is_empty() { Err(NoCertificate(file.to_owned()).into()) } else { Ok(found) }
 }
