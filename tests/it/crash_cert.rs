@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cert_install::{
-    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds,
+    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds, vouched,
 };
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
 use crate::support::installer::{Root, said, summary};
@@ -140,22 +140,10 @@ fn a_rollback_of_a_pair_survives_at_every_point() {
 fn a_renewed_pair_survives_a_kill() {
     let model = self_made();
     let root = || Root::copy(&model);
-    let leaf = openssl::x509::X509::from_pem(&fs::read(model.at(CHAIN)).unwrap()).unwrap();
-    let names: Vec<String> = leaf
-        .subject_alt_names()
-        .unwrap()
-        .iter()
-        .filter_map(|name| {
-            let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
-                Ok(bytes) => std::net::IpAddr::from(bytes).to_string(),
-                Err(_) => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string(),
-            };
-            name.dnsname().map(str::to_owned).or_else(|| name.ipaddress().map(address))
-        })
-        .collect();
+    let names = vouched(&model);
     let renew = |root: &Path, names: &[String]| {
         let mut command = cert("renew", root);
-        command.arg("--yes").args(names.iter().flat_map(|name| ["--san", name]));
+        command.arg("--yes").args(names);
         command
     };
     // nobody sees the plan, so the names that the service may have put there have to be vouched for
