@@ -31,6 +31,11 @@ impl Approval {
         self.yes || self.dry_run || self.plan_digest.is_some()
     }
 
+    /// Whether nobody sees the plan.
+    pub(super) fn is_blind(&self) -> bool {
+        self.yes
+    }
+
     /// Before anything is looked at: rights, no other run, and what an earlier run left is recovered.
     /// What is there after a run that was cut off is neither old nor new, and no plan is made of it.
     pub(super) fn begin(&self, session: &Session) -> Result<Recovered> {

@@ -390,6 +390,17 @@ fn leaf(root: &Root) -> openssl::x509::X509 {
     openssl::x509::X509::from_pem(&fs::read(root.at(CHAIN)).unwrap()).unwrap()
 }
 
+/// Options of `cert renew` that vouch for all the names of the certificate that is there.
+pub(crate) fn vouched(root: &Root) -> Vec<String> {
+    let names = leaf(root).subject_alt_names().unwrap();
+    let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
+        Ok(bytes) => std::net::IpAddr::from(bytes).to_string(),
+        Err(_) => std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string(),
+    };
+    let names = names.iter().map(|name| name.dnsname().map(str::to_owned).or(name.ipaddress().map(address)));
+    names.flat_map(|name| ["--san".to_owned(), name.unwrap()]).collect()
+}
+
 fn names(certificate: &openssl::x509::X509Ref) -> Vec<String> {
     let names = certificate.subject_alt_names().unwrap();
     names
@@ -431,7 +442,10 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     succeeds(&install(root.path(), &pair).output().unwrap());
     let before = everything(&root);
     let mut command = cert("renew", root.path());
-    let told = succeeds(&command.arg("--out-dir").arg(pki.path("next")).output().unwrap());
+    command.arg("--out-dir").arg(pki.path("next"));
+    refused(&mut command, &root, 2, &["is not known by: one.example.test", "--san NAME"]);
+    assert!(!pki.path("next").exists());
+    let told = succeeds(&command.args(["--san", "one.example.test"]).output().unwrap());
     assert!(told.contains("cert install --chain") && told.contains("next/cert.csr"), "{told}");
     assert_eq!(everything(&root), before);
     pki.openssl("req -verify -in next/cert.csr -noout");
@@ -452,7 +466,7 @@ fn the_next_request_to_a_ca_says_what_the_present_certificate_says() {
     let next = Pair { chain, key: pki.path("next/cert.key") };
     succeeds(&install(root.path(), &next).output().unwrap());
     is_in_place(&root, &next);
-    // nothing is written over
+    // nothing is written over, and that is told first
     let mut command = cert("renew", root.path());
     let again = command.arg("--out-dir").arg(pki.path("next")).output().unwrap();
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
@@ -469,7 +483,8 @@ fn what_a_ca_signed_for_a_self_signed_one_is_not_replaced_by_a_self_signed_one()
     };
     assert_eq!(organization(&subject).unwrap(), "self-signed by demisto-install");
     let mut command = cert("renew", root.path());
-    succeeds(&command.arg("--out-dir").arg(pki.path("next")).output().unwrap());
+    command.arg("--out-dir").arg(pki.path("next")).args(vouched(&root));
+    succeeds(&command.output().unwrap());
     let request = openssl::x509::X509Req::from_pem(&fs::read(pki.path("next/cert.csr")).unwrap()).unwrap();
     assert_eq!(organization(request.subject_name()), None, "the next one is signed by somebody else");
     // a request of an older run, of which the CA keeps all
@@ -497,7 +512,7 @@ fn a_passphrase_for_a_new_key_needs_a_place_for_its_request() {
         refused(cert("renew", root.path()).args(["--yes", option]), &root, 2, &["--out-dir"]);
     }
     let mut request = cert("renew", root.path());
-    request.arg("--out-dir").arg(pki.path("next")).arg("--passphrase-file").arg(&file);
+    request.arg("--out-dir").arg(pki.path("next")).arg("--passphrase-file").arg(&file).args(vouched(&root));
     succeeds(&request.output().unwrap());
     assert!(fs::read_to_string(pki.path("next/cert.key")).unwrap().contains("ENCRYPTED"));
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cert_install::{
-    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds,
+    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds, vouched,
 };
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
-use crate::support::installer::{Root, summary};
+use crate::support::installer::{Root, said, summary};
 
 fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync)) {
     let root = || Root::copy(model);
@@ -96,7 +96,7 @@ fn an_encrypted_key_and_its_passphrase_survive_at_every_point() {
         let root = root();
         let output = sweep.run(&root, Some(&format!("{number}:{EIO}")));
         if !matches!(output.status.code(), Some(0 | 1)) {
-            return Err(crate::support::installer::said(&output));
+            return Err(said(&output));
         }
         succeeds(&recover(&root).output().unwrap());
         is_either(&root)
@@ -140,11 +140,17 @@ fn a_rollback_of_a_pair_survives_at_every_point() {
 fn a_renewed_pair_survives_a_kill() {
     let model = self_made();
     let root = || Root::copy(&model);
-    let command = |root: &Path| {
+    let names = vouched(&model);
+    let renew = |root: &Path, names: &[String]| {
         let mut command = cert("renew", root);
-        command.arg("--yes");
+        command.arg("--yes").args(names);
         command
     };
+    // nobody sees the plan, so the names that the service may have put there have to be vouched for
+    let output = renew(model.path(), &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("soar.example.test") && said(&output).contains("--san NAME"));
+    let command = |root: &Path| renew(root, &names);
     let sweep = Sweep::new(Change { name: "cert renew", root: &root, command: &command });
     let is_pair = |root: &Root| -> Verdict {
         let chain = openssl::x509::X509::from_pem(&fs::read(root.at(CHAIN)).unwrap()).unwrap();

@@ -11,9 +11,11 @@ use super::csr;
 use super::install::{self, SecretArgs, StartArgs, Which};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::cli::approval::Approval;
+use crate::cli::ask;
 use crate::cli::common::Common;
 use crate::cli::exit::Exit;
 use crate::cli::passphrase::NewArgs;
+use crate::sys;
 use crate::workflow::Session;
 use crate::workflow::cert::install::{Error, Source};
 use crate::workflow::cert::make;
@@ -26,6 +28,10 @@ pub(super) struct Args {
     /// Write a new key and a request for a CA to DIR, with names, subject and kind of key as they are now
     #[arg(long, value_name = "DIR")]
     out_dir: Option<PathBuf>,
+    /// A name or address of the present certificate that is right, although this host is not known by it; may be
+    /// given several times
+    #[arg(long, value_name = "NAME")]
+    san: Vec<String>,
     #[command(flatten)]
     passphrase: NewArgs,
     /// How long a self-signed certificate is valid, in days
@@ -55,7 +61,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if !is_self_made(&session, args.which.kind(&session))? {
         return Err(Error::NotSelfMade.into());
     }
-    let (source, secrets) = (Source::Made { days: args.days }, SecretArgs::default());
+    let agreed = args.approval.is_blind().then(|| args.san.clone());
+    let (source, secrets) = (Source::Made { days: args.days, agreed }, SecretArgs::default());
     let options = install::options(&session, source, (&args.which, &secrets, &args.start));
     install::carry_out(common, &session, options, &secrets, &args.approval)
 }
@@ -64,6 +71,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
 fn request(common: &Common, session: &Session, args: &Args, dir: &Path) -> Result<ExitCode> {
     let mut order = next_order(session, args.which.kind(session), dir)?;
     order.refuse_existing(&["key", "csr"])?;
+    if let Err(error) = make::vouch(session, &order.wish.names, &args.san) {
+        let question = format!("{error:#}. Ask for them again?");
+        if !(sys::tty::is_interactive() && ask::confirm(&question, false)?) {
+            return Err(error);
+        }
+    }
     order.passphrase = args.passphrase.get()?;
     let made = make::csr(&order, session.sink)?;
     let (chain, key) = (made.key.with_extension("pem"), made.key.display());

@@ -168,6 +168,7 @@ pub(super) fn of_make(error: &make::Error) -> Diagnosis {
             "give every name by which it is reached: --name NAME, --ip ADDRESS; this host is known as {}",
             known.join(", ")
         ),
+        E::Foreign(_) => "where they are right, say so: --san NAME for each".to_owned(),
         E::Wildcard(_) => "give each name by itself: --name a.example.com --name b.example.com".to_owned(),
         E::Name(name) if !name.is_ascii() => "give the name as DNS has it, in ASCII: xn--...".to_owned(),
         E::Exists(_) => "give another directory, or move it away".to_owned(),

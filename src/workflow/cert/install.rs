@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::check;
 use super::live_backup::{self, Doing, Other};
+use super::make;
 use super::pair::{
     Content, KEY_MODE, Target, config_digest, configuration, is_there, kept_place, owners, places,
     read_given, read_installed, read_kept, service_ids,
@@ -146,6 +147,8 @@ pub enum Source {
     Made {
         /// How long it is valid.
         days: u32,
+        /// Names that it may have besides this host's own; none where the plan is shown and approved.
+        agreed: Option<Vec<String>>,
     },
 }
 
@@ -210,10 +213,14 @@ pub fn gather(session: &Session, options: Options) -> Result<Change> {
     let (new, names) = match &options.source {
         Source::Files { chain, key } => (Some(read_given(chain, key)?), Vec::new()),
         Source::Kept => (Some(read_kept(session, options.kind)?), Vec::new()),
-        Source::Made { .. } => {
+        Source::Made { agreed, .. } => {
             let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
             let old = old.as_ref().ok_or_else(none)?;
-            (None, certs::names(&old.chain)?)
+            let names = certs::names(&old.chain)?;
+            if let Some(agreed) = agreed {
+                make::vouch(session, &names, agreed)?;
+            }
+            (None, names)
         }
     };
     Ok(Change { options, new, names, old, to, passphrase: None, old_passphrase: None, warnings: Vec::new() })
@@ -351,7 +358,7 @@ impl Change {
     /// Those files that are not in their places, as they should be.
     fn missing(&self, session: &Session) -> Result<NewPair> {
         let Some(new) = &self.new else {
-            let days = if let Source::Made { days } = self.options.source { days } else { 0 };
+            let days = if let Source::Made { days, .. } = self.options.source { days } else { 0 };
             return Ok(NewPair::Made { names: self.names.clone(), days });
         };
         let wanted = if owners(session)? { service_ids(session)? } else { None };

@@ -39,6 +39,9 @@ pub enum Error {
         /// Names and addresses that this host is known by.
         known: Vec<String>,
     },
+    /// Names of the present certificate that nobody vouched for.
+    #[error("the present certificate has names that this host is not known by: {}", .0.join(", "))]
+    Foreign(Vec<String>),
     /// A wildcard.
     #[error("{0:?} is a wildcard, which the product does not support")]
     Wildcard(String),
@@ -121,6 +124,23 @@ pub fn known_names(session: &Session) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| request::is_host_name(name) && name != "localhost" && seen.insert(name.clone()));
     names
+}
+
+/// Refuses names that this host is not known by, but for those that are `agreed`: the present certificate is the
+/// service's, which may have put any names into it.
+///
+/// # Errors
+/// With such names.
+pub fn vouch(session: &Session, names: &[String], agreed: &[String]) -> Result<()> {
+    let known = known_names(session);
+    let is_local = |name: &str| match name.parse::<std::net::IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    };
+    let is_known = |name: &String| known.iter().chain(agreed).any(|known| known.eq_ignore_ascii_case(name));
+    let foreign: Vec<String> =
+        names.iter().filter(|name| !is_local(name) && !is_known(name)).cloned().collect();
+    if foreign.is_empty() { Ok(()) } else { Err(Error::Foreign(foreign).into()) }
 }
 
 /// The name with a domain that `/etc/hosts` has for a host (hosts(5)).
