@@ -399,6 +399,8 @@ fn what_is_not_there_is_told_from_what_another_installer_brought() {
     for arguments in [
         &["check", "--installed", "--name", "nope"][..],
         &["probe", "127.0.0.1:1", "--installed-conf", "--name", "nope"],
+        &["renew", "--engine", "--name", "nope", "--client", "--yes"],
+        &["rollback", "--engine", "--name", "nope", "--client", "--yes"],
     ] {
         let output = cert(arguments);
         refused(&output, 4, "no engine nope is installed here");

@@ -18,7 +18,7 @@ use crate::product::{self, PairKind, PairPaths, under};
 use crate::sys;
 use crate::sys::dir::{Ids, Kind, Stat};
 use crate::types::{Digest, Mode};
-use crate::workflow::{Session, install};
+use crate::workflow::{Session, install, upgrade};
 
 /// Largest chain or key that is read.
 const LIMIT: u64 = 1 << 20;
@@ -125,6 +125,9 @@ pub(super) fn kept_place(session: &Session, kind: PairKind) -> Result<PairPaths>
 
 /// The pair that counts now.
 pub(super) fn present(session: &Session, kind: PairKind) -> Result<Content> {
+    if !upgrade::is_present(session)? {
+        return Err(session.missing());
+    }
     let now = places(session, kind, &configuration(session)?);
     let none = || Error::NoPair { chain: now.chain.clone(), key: now.key.clone() };
     Ok(read_installed(session, &now)?.ok_or_else(none)?)
