@@ -41,7 +41,7 @@ pub struct Form {
 pub enum Problem {
     /// DER.
     NotPem,
-    /// PKCS#8 with a passphrase: refused (seed guide, "Create a Private Key and CSR").
+    /// PKCS#8 with a passphrase: refused (Administrator Guide, "Create a Private Key and CSR").
     EncryptedPkcs8,
     /// PKCS#8 without one: read today, but the guide names the traditional form only.
     PlainPkcs8,

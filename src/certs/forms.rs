@@ -1,5 +1,5 @@
 //! Certificates in the files that CAs hand out, and the order in which the product wants them: leaf,
-//! intermediates, root, and nothing else in the file (guide, "Configuration Tricks and Tips"; seed guide,
+//! intermediates, root, and nothing else in the file (guide, "Configuration Tricks and Tips"; Administrator Guide,
 //! "Create a Private Key and CSR").
 
 use std::fmt;
