@@ -245,7 +245,8 @@ fn commands_in_fixes_and_hints_are_understood() {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         let lines: Vec<&str> = text.split("\\\n").collect();
         let text = lines.iter().map(|line| line.trim_start()).collect::<String>();
-        for rest in text.split("`demisto-install ").skip(1) {
+        // one whose verb is chosen when it is told is tried where that is tested
+        for rest in text.split("`demisto-install ").skip(1).filter(|rest| !rest.starts_with('{')) {
             commands.insert(rest.split('`').next().unwrap().to_owned());
         }
     }
