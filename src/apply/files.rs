@@ -35,7 +35,8 @@ const COPY_LIMIT: u64 = 16 << 20;
 /// Owner and mode of a copy.
 pub(super) type Attributes = (Option<Ids>, u32);
 
-/// Copies a file's content to a new file, which is durable. Without attributes it is ours alone
+/// Copies a file's content to a new file, which is durable, with the time of its last change: what is put back is
+/// as it was, and rpm compares that, too. Without attributes it is ours alone
 /// (0600). They are set on the descriptor of the file that was made here: the directory may be the
 /// service's, which could put another file under the name meanwhile.
 pub(super) fn copy(mut source: File, to: &Dir, copy: &str, attributes: Option<Attributes>) -> Result<()> {
@@ -51,6 +52,7 @@ pub(super) fn copy(mut source: File, to: &Dir, copy: &str, attributes: Option<At
     if let Some((owner, mode)) = attributes {
         dir::set_attributes(&target, &path, owner, mode)?;
     }
+    sys::attributes::copy_modified(&source, &target, &path)?;
     fault::point("backup written").map_err(failed)?;
     target.sync_all().map_err(failed)?;
     Ok(to.sync()?)

@@ -35,6 +35,13 @@ impl HostFile {
         ancestors(&self.path)
     }
 
+    /// Whether it lies there already as it should: with its text, and with its time where a package says one. That
+    /// time is known of a file only that came with `now`, the release that is installed.
+    pub(super) fn is_there(&self, now: &[Self], texts: &Texts) -> bool {
+        let timely = |now: &Self| now.path == self.path && now.modified == self.modified;
+        texts.get(&self.path) == Some(&self.text) && (self.modified.is_none() || now.iter().any(timely))
+    }
+
     /// The step that writes it.
     pub(super) fn write(self, plan: &mut Plan) {
         let Self { path, text, why, modified } = self;

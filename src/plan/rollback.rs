@@ -269,7 +269,7 @@ fn packaged(input: &Rollback, plan: &mut Plan) {
         files
     };
     let (now, back) = (of(input.now), of(input.back));
-    for file in back.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
+    for file in back.iter().filter(|file| !file.is_there(&now, input.texts)) {
         file.clone().write(plan);
     }
     for file in now.iter().filter(|now| !back.iter().any(|back| back.path == now.path)) {

@@ -429,12 +429,11 @@ fn files(input: &Upgrade, plan: &mut Plan) {
         old.is_some() && install::units(input.manifest, site).iter().any(|new| new.name == **unit)
     });
     outside::disable(&moved, plan);
-    for file in new.iter().filter(|file| input.texts.get(&file.path) != Some(&file.text)) {
+    let now = old.map_or_else(Vec::new, |old| of_release(old, site));
+    for file in new.iter().filter(|file| !file.is_there(&now, input.texts)) {
         file.clone().write(plan);
     }
-    if let Some(old) = old {
-        remove_old(&of_release(old, site), &new, input.service.live, plan);
-    }
+    remove_old(&now, &new, input.service.live, plan);
     outside::enable(&moved, plan);
 }
 

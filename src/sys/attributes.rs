@@ -159,8 +159,20 @@ pub(super) fn times(attributes: &Attributes) -> Timestamps {
 /// # Errors
 /// When it cannot be set.
 pub fn set_modified(fd: &impl AsFd, path: &Path, seconds: i64) -> Result<()> {
+    set_time(fd, path, Timespec { tv_sec: seconds, tv_nsec: 0 })
+}
+
+/// Gives a copy the time of the last change that its original has.
+///
+/// # Errors
+/// When it cannot be read or set.
+pub fn copy_modified(from: &impl AsFd, to: &impl AsFd, path: &Path) -> Result<()> {
+    let modified = Meta::of(from, path)?.modified;
+    set_time(to, path, Timespec { tv_sec: modified.seconds, tv_nsec: modified.nanos.into() })
+}
+
+fn set_time(fd: &impl AsFd, path: &Path, last_modification: Timespec) -> Result<()> {
     let last_access = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
-    let last_modification = Timespec { tv_sec: seconds, tv_nsec: 0 };
     rustix::fs::futimens(fd, &Timestamps { last_access, last_modification }).context("set the times of", path)
 }
 
