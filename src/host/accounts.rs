@@ -53,7 +53,7 @@ impl Accounts {
 #[must_use]
 pub fn owner(root: &Path, ids: Ids) -> String {
     let (user, group) = if root == Path::new("/") {
-        let user = get_user_by_uid(ids.uid).map(|user| user.name().to_string_lossy().into_owned());
+        let user = user_name(ids.uid);
         let group = get_group_by_gid(ids.gid).map(|group| group.name().to_string_lossy().into_owned());
         (user, group)
     } else {
@@ -61,6 +61,12 @@ pub fn owner(root: &Path, ids: Ids) -> String {
     };
     let word = |name: Option<String>, id: u32| name.unwrap_or_else(|| id.to_string());
     format!("{}:{}", word(user, ids.uid), word(group, ids.gid))
+}
+
+/// The name of a user of this host, through NSS.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned())
 }
 
 fn name_of(root: &Path, file: &str, id: u32) -> Option<String> {

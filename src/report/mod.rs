@@ -8,6 +8,7 @@ mod config;
 mod log;
 mod package;
 mod probe;
+mod record;
 mod wrapper;
 
 use std::fmt::Write as _;
@@ -38,6 +39,7 @@ pub use config::config_diff;
 pub use log::log_facts;
 pub use package::package_json;
 pub use probe::probed;
+pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
 
 /// The summary at the end of an engine's installation.

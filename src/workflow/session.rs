@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::record;
 use crate::apply::{self, Recovered};
 use crate::event::EventSink;
 use crate::journal::Journal;
@@ -398,14 +399,18 @@ impl<'a> Session<'a> {
             Attempt::Busy(path) => return Err(Error::Busy(path).into()),
         };
         // a run begins only when no other is open, so there is one at most
-        let mut recovered = Recovered::Nothing;
+        let (mut recovered, mut sites) = (Recovered::Nothing, Vec::new());
         for site in self.sites()? {
             let result = apply::recover(&self.root, &site, self.sink);
             match result.map_err(|e| Error::Unrecovered(Box::new(e)))? {
                 Recovered::Nothing => {}
-                other => recovered = other,
+                other => {
+                    recovered = other;
+                    sites.push(site);
+                }
             }
         }
+        record::settle(self, &sites);
         match recovered {
             Recovered::Nothing => {}
             Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),
@@ -455,6 +460,20 @@ impl<'a> Session<'a> {
     /// When this user may not look there.
     pub fn is_unfinished(&self) -> Result<bool, anyhow::Error> {
         Ok(Journal::is_open(&apply::journal_dir(&self.root, &self.site))?)
+    }
+
+    /// Whether an earlier run has no entry in the evidence record yet.
+    #[must_use]
+    pub fn is_unrecorded(&self) -> bool {
+        record::is_unsettled(self)
+    }
+
+    /// As [`require_approved`], under the lock: that it was refused is recorded.
+    ///
+    /// # Errors
+    /// When it is another plan.
+    pub(super) fn require_approved(&self, plan: &Plan, approved: Digest) -> Result<(), Error> {
+        require_approved(plan, approved).inspect_err(|_| record::refused(self, plan))
     }
 
     /// Whether an earlier run was cut off, whichever installation it changed.

@@ -16,15 +16,15 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack", "plan",
-            "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
-            "sys", "trust", "types", "unpack", "verify", "workflow",
+            "probe", "product", "prompt", "receipt", "record", "release", "report", "retained", "snapshot",
+            "source", "sys", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
         7,
         "report",
         &[
-            "bundle", "certs", "config", "manifest", "pack", "plan", "probe", "product", "rpmfile",
+            "bundle", "certs", "config", "manifest", "pack", "plan", "probe", "product", "record", "rpmfile",
             "snapshot", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
@@ -33,7 +33,7 @@ const HOUSE: &[Room] = &[
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan", "probe",
-            "product", "prompt", "receipt", "release", "retained", "rpmfile", "service", "snapshot",
+            "product", "prompt", "receipt", "record", "release", "retained", "rpmfile", "service", "snapshot",
             "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
@@ -73,6 +73,7 @@ const HOUSE: &[Room] = &[
     (3, "manifest", &["bundle", "product", "rpmfile", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "sys", "types", "verify"]),
+    (3, "record", &["types"]),
     (3, "config", &[]),
     (3, "certs", &["types"]),
     (3, "prompt", &["types"]),

@@ -11,7 +11,7 @@ use crate::config::{self, Setting};
 use crate::plan::{Action, Plan, Step};
 use crate::types::Digest;
 use crate::workflow::change::{Restart, carry_out, installed, plan_small};
-use crate::workflow::{Recorder, Session, ca, require_approved};
+use crate::workflow::{Recorder, Session, ca};
 
 /// The key of what is asked of clients.
 const POLICY: &str = "server.certificate.clientauthpolicy";
@@ -158,7 +158,7 @@ pub fn run(session: &Session, policy: Option<Policy>, options: Options, approved
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(plan) = plan(session, policy, options)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let (receipt, _) = installed(session)?;
     carry_out(session, &recorder, (&plan, "mutual authentication"), (&Secrets::default(), receipt.owners))?;
     Ok(true)
