@@ -19,7 +19,7 @@ use crate::product::{self, Site, under};
 use crate::record::{self, Checked, Drift, Entry, Head, Look, Outcome, Record, State, Who};
 use crate::sys::dir::Dir;
 use crate::sys::{self, fault};
-use crate::types::{Digest, error_chain};
+use crate::types::{Digest, Fingerprint, error_chain};
 
 /// As much of the end of the record is read to append to it: many times the longest line.
 const TAIL: u64 = 1 << 20;
@@ -227,6 +227,16 @@ pub(super) fn note(session: &Session, action: &str, what: &str, complete: bool) 
     let result = if complete { Outcome::Done } else { Outcome::Failed };
     let ended = Entry { to: from.from.clone(), result: Some(result), ..from };
     write(session, state(session), vec![ended]);
+}
+
+/// Records that other keys are trusted: a change without a plan, which takes the lock for this alone. That it is
+/// not recorded is told; the change stays.
+pub fn trusted_keys(session: &Session, action: &str, keys: &[Fingerprint]) {
+    let names: Vec<&str> = keys.iter().map(Fingerprint::as_str).collect();
+    match session.lock() {
+        Ok(_lock) => note(session, action, &format!("{} {}", action.replace('-', " "), names.join(", ")), true),
+        Err(error) => session.sink.warn(format!("the evidence record is incomplete: {error}")),
+    }
 }
 
 /// What the journal tells of the run that ended last in an installation: the beginning, and how it ended.

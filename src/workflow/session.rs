@@ -381,11 +381,11 @@ impl<'a> Session<'a> {
         Ok(receipt::read(&self.root, &self.site)?)
     }
 
-    /// Takes the lock, creating the state directory, and recovers what an earlier run left.
+    /// Takes the lock, creating the state directory.
     ///
     /// # Errors
-    /// When another run holds it, or recovery fails.
-    pub fn begin_change(&self) -> Result<(Lock, Recovered), anyhow::Error> {
+    /// When another run holds it.
+    pub(super) fn lock(&self) -> Result<Lock, anyhow::Error> {
         self.require_rights()?;
         let state = self.state_dir();
         if let Some(parent) = state.parent() {
@@ -393,11 +393,19 @@ impl<'a> Session<'a> {
         }
         sys::fs::create_dir_all(&state, 0o700)?;
         make_private(&state)?;
+        match Lock::try_take(&self.lock_file())? {
+            Attempt::Held(lock) => Ok(lock),
+            Attempt::Busy(path) => Err(Error::Busy(path).into()),
+        }
+    }
+
+    /// Takes the lock, and recovers what an earlier run left.
+    ///
+    /// # Errors
+    /// When another run holds it, or recovery fails.
+    pub fn begin_change(&self) -> Result<(Lock, Recovered), anyhow::Error> {
+        let lock = self.lock()?;
         sys::fs::create_dir_all(&apply::journal_dir(&self.root, &self.site), 0o700)?;
-        let lock = match Lock::try_take(&self.lock_file())? {
-            Attempt::Held(lock) => lock,
-            Attempt::Busy(path) => return Err(Error::Busy(path).into()),
-        };
         // a run begins only when no other is open, so there is one at most
         let (mut recovered, mut sites) = (Recovered::Nothing, Vec::new());
         for site in self.sites()? {

@@ -43,6 +43,7 @@ mod package_install;
 mod policy;
 mod policy_sets;
 mod prompts;
+mod record;
 mod reference_product;
 mod repair;
 mod rotation;
