@@ -75,7 +75,7 @@ const HOUSE: &[Room] = &[
     (3, "receipt", &["product", "sys", "types", "verify"]),
     (3, "config", &[]),
     (3, "certs", &["types"]),
-    (3, "prompt", &["types"]),
+    (3, "prompt", &["config", "types"]),
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
     (2, "source", &["bundle", "makeself", "rpmfile", "sys"]),
@@ -98,6 +98,7 @@ const SAME_FLOOR: &[(&str, &str)] = &[
     ("apply", "service"),
     ("cli", "report"),
     ("makeself", "archive"),
+    ("prompt", "config"),
     ("rpmfile", "archive"),
     ("verify", "trust"),
 ];
