@@ -73,7 +73,7 @@ const HOUSE: &[Room] = &[
     (3, "manifest", &["bundle", "product", "rpmfile", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "sys", "types", "verify"]),
-    (3, "config", &[]),
+    (3, "config", &["product", "types"]),
     (3, "certs", &["types"]),
     (3, "prompt", &["types"]),
     (2, "verify", &["product", "trust", "types"]),
