@@ -76,6 +76,7 @@ const HOUSE: &[Room] = &[
     (3, "config", &["product", "types"]),
     (3, "certs", &["types"]),
     (3, "prompt", &["types"]),
+    (3, "preflight", &[]),
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
     (2, "source", &["bundle", "makeself", "rpmfile", "sys"]),
