@@ -15,6 +15,7 @@ mod port;
 pub mod preset;
 mod same;
 mod set;
+pub mod table;
 mod tree;
 
 use serde_json::{Map, Value};

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::engine::is_authority;
 use super::policy;
 use super::{Result, Setting, value};
+use crate::product::Role;
 
 /// The key of what is asked of clients.
 pub const CLIENT_POLICY: &str = "server.certificate.clientauthpolicy";
@@ -189,10 +190,10 @@ impl Preset {
         }
     }
 
-    /// Whether it is for an engine's configuration, and not for a server's.
+    /// Whose configuration it is for.
     #[must_use]
-    pub fn is_for_engines(self) -> bool {
-        self == Self::StrictEngine
+    pub fn role(self) -> Role {
+        if self == Self::StrictEngine { Role::Engine } else { Role::Server }
     }
 
     /// Its settings.
@@ -394,6 +395,7 @@ pub fn choose(preset: Preset, text: &str, given: &Given) -> std::result::Result<
 mod tests {
     use super::*;
     use crate::config::set;
+    use crate::config::table::table;
 
     fn given() -> Given {
         Given {
@@ -427,6 +429,20 @@ mod tests {
             // and again, without what the site said: the file has it
             let given = Given { client_pair: true, ..Given::default() };
             assert!(choose(preset, &text, &given).unwrap().iter().all(|one| one.set.is_none()), "{preset:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_one_of_that_role() {
+        for preset in Preset::ALL {
+            for entry in preset.entries() {
+                let key = table().find(&entry.key).unwrap_or_else(|| panic!("{}", entry.key));
+                assert!(key.role.includes(preset.role()), "{}", entry.key);
+                let secure = key.secure_of(preset.role());
+                let wanted = entry.value();
+                let agree = secure.is_empty() || wanted.is_none_or(|value| secure.contains(&value));
+                assert!(agree, "{}: the table wants {secure:?}", entry.key);
+            }
         }
     }
 
