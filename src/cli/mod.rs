@@ -74,7 +74,7 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
-    /// Tell what the product's log says of its version and its FIPS-CC mode, and who changed this host
+    /// Tell what the product's log says of its version and mode, and who changed this host
     Log(log::LogArgs),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),

@@ -82,7 +82,8 @@ fn link(line: &[u8]) -> Option<Link> {
     let link: Link = serde_json::from_slice(line).ok()?;
     let body = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?.strip_suffix("\"}")?;
     let (body, digest) = body.rsplit_once(DIGEST)?;
-    let whole = digest == link.digest.to_string() && Digest::of(format!("{body}}}").as_bytes()) == link.digest;
+    let whole =
+        digest == link.digest.to_string() && Digest::of(format!("{body}}}").as_bytes()) == link.digest;
     whole.then_some(link)
 }
 
@@ -130,7 +131,8 @@ pub fn since(bytes: &[u8], head: Option<Head>) -> Vec<Record> {
 /// that record has to be there; of one that somebody wrote down only the digest is known.
 #[must_use]
 pub fn check(bytes: &[u8], kept: Option<Head>, noted: Option<Digest>) -> Checked {
-    let mut walk = Walk { lines: lines(bytes).collect(), seen: BTreeMap::new(), junk: Vec::new(), junk_line: 0 };
+    let mut walk =
+        Walk { lines: lines(bytes).collect(), seen: BTreeMap::new(), junk: Vec::new(), junk_line: 0 };
     let mut checked = Checked { records: walk.values(), kept, ..Checked::default() };
     let broken = walk.follow(&mut checked);
     let next = walk.next();
@@ -160,7 +162,8 @@ pub fn check(bytes: &[u8], kept: Option<Head>, noted: Option<Digest>) -> Checked
         Some(at_end(next, Reason::Truncated, why))
     });
     checked.intact = walk.seen.len() as u64;
-    checked.head = walk.seen.last_key_value().map(|(sequence, digest)| Head { sequence: *sequence, digest: *digest });
+    checked.head =
+        walk.seen.last_key_value().map(|(sequence, digest)| Head { sequence: *sequence, digest: *digest });
     checked
 }
 
@@ -257,5 +260,9 @@ impl Walk<'_> {
 }
 
 fn missing(first: u64, last: u64) -> String {
-    if first == last { format!("record {first} is missing") } else { format!("records {first} to {last} are missing") }
+    if first == last {
+        format!("record {first} is missing")
+    } else {
+        format!("records {first} to {last} are missing")
+    }
 }

@@ -140,7 +140,11 @@ fn a_torn_end_is_no_break_and_the_next_record_tells_of_it() {
             bytes.push(b'\n');
         }
         let last = end.last.unwrap();
-        assert_eq!(last.sequence, if cut == all[2].len() - 1 { 3 } else { 2 }, "only the line end was missing");
+        assert_eq!(
+            last.sequence,
+            if cut == all[2].len() - 1 { 3 } else { 2 },
+            "only the line end was missing"
+        );
         let (line, digest) = record(last.sequence + 1, Some(last.digest), end.torn);
         bytes.extend(line.as_bytes());
         let checked = check(&bytes, Some(Head { sequence: last.sequence + 1, digest }), None);
@@ -186,7 +190,8 @@ fn fields_of_a_later_version_are_covered_and_kept() {
     fields.shift_remove("digest");
     fields.insert("approved_by".to_owned(), serde_json::json!({ "names": ["a", null] }));
     let body = value.to_string();
-    let line = format!("{},\"digest\":\"{}\"}}\n", body.strip_suffix('}').unwrap(), Digest::of(body.as_bytes()));
+    let line =
+        format!("{},\"digest\":\"{}\"}}\n", body.strip_suffix('}').unwrap(), Digest::of(body.as_bytes()));
     let checked = check(line.as_bytes(), None, None);
     assert_eq!((checked.broken, checked.intact), (None, 1));
     assert_eq!(checked.records[0]["approved_by"]["names"][0], "a");

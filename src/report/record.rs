@@ -12,7 +12,11 @@ pub fn record_check(checked: &Checked, unrecorded: bool) -> String {
     let number = counted(checked.intact, "record is", "records are");
     match (&checked.broken, checked.head) {
         (Some(broken), _) => {
-            let _ = writeln!(text, "the chain is broken at record {} (line {}): {}", broken.record, broken.line, broken.why);
+            let _ = writeln!(
+                text,
+                "the chain is broken at record {} (line {}): {}",
+                broken.record, broken.line, broken.why
+            );
             let _ = writeln!(text, "before that, {number} as written");
         }
         (None, Some(head)) => {
@@ -27,7 +31,11 @@ pub fn record_check(checked: &Checked, unrecorded: bool) -> String {
         );
     }
     if let Some(torn) = checked.torn {
-        let _ = writeln!(text, "at the end are {} of a record that a run could not finish", counted(torn.bytes, "byte", "bytes"));
+        let _ = writeln!(
+            text,
+            "at the end are {} of a record that a run could not finish",
+            counted(torn.bytes, "byte", "bytes")
+        );
     }
     if unrecorded {
         text.push_str("a run has no record yet: the next one, or `demisto-install recover`, writes it\n");
@@ -38,10 +46,13 @@ pub fn record_check(checked: &Checked, unrecorded: bool) -> String {
 /// Records as a table, the oldest first.
 #[must_use]
 pub fn record_table(records: &[Value]) -> String {
-    let mut rows: Vec<[String; 6]> = vec![["No", "When (UTC)", "Who", "What", "Result", "Differing"].map(str::to_owned)];
+    let mut rows: Vec<[String; 6]> =
+        vec![["No", "When (UTC)", "Who", "What", "Result", "Differing"].map(str::to_owned)];
     rows.extend(records.iter().map(row));
     let widths: Vec<usize> = (0..6)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let mut text = String::new();
     for row in &rows {
@@ -59,7 +70,14 @@ fn row(value: &Value) -> [String; 6] {
             let field = |name: &str| value.get(name).map(Value::to_string).unwrap_or_default();
             let at = field("at");
             let what = "of a form that this version does not know".to_owned();
-            [field("sequence"), at.trim_matches('"').to_owned(), String::new(), what, String::new(), String::new()]
+            [
+                field("sequence"),
+                at.trim_matches('"').to_owned(),
+                String::new(),
+                what,
+                String::new(),
+                String::new(),
+            ]
         }
     };
     cells.map(|cell| printable_line(&cell).replace('\t', " "))

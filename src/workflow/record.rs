@@ -181,7 +181,8 @@ pub(super) struct Running {
 /// When it cannot be written down: the run must not begin then.
 pub(super) fn begin(session: &Session, plan: &Plan, what: &str, before: Option<u64>) -> sys::Result<Running> {
     let mut entry = planned(session, plan, what);
-    let looks = matches!(plan.action, Action::Install | Action::Upgrade | Action::Rollback | Action::Uninstall);
+    let looks =
+        matches!(plan.action, Action::Install | Action::Upgrade | Action::Rollback | Action::Uninstall);
     entry.drift = match before {
         Some(before) => Some(Drift { look: Look::Content, before: Some(before), after: None }),
         None if looks => Some(Drift { look: Look::Attributes, before: differing(session), after: None }),
@@ -234,7 +235,9 @@ pub(super) fn note(session: &Session, action: &str, what: &str, complete: bool) 
 pub fn trusted_keys(session: &Session, action: &str, keys: &[Fingerprint]) {
     let names: Vec<&str> = keys.iter().map(Fingerprint::as_str).collect();
     match session.lock() {
-        Ok(_lock) => note(session, action, &format!("{} {}", action.replace('-', " "), names.join(", ")), true),
+        Ok(_lock) => {
+            note(session, action, &format!("{} {}", action.replace('-', " "), names.join(", ")), true)
+        }
         Err(error) => session.sink.warn(format!("the evidence record is incomplete: {error}")),
     }
 }
@@ -271,9 +274,19 @@ pub(super) fn is_unsettled(session: &Session) -> bool {
     bytes.ok().and_then(|bytes| State::parse(&bytes)).is_some_and(|state| !state.open.is_empty())
 }
 
+/// Whether a run that was cut off has left something to do here.
+pub(super) fn has_leftovers(session: &Session) -> bool {
+    let path = state_file(&session.root);
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return false;
+    };
+    is_unsettled(session)
+        || Dir::open(dir).and_then(|dir| dir.leftovers(name)).is_ok_and(|names| !names.is_empty())
+}
+
 /// Records what earlier runs have left without a record, and what was recovered just now.
 pub(super) fn settle(session: &Session, recovered: &[Site]) {
-    if recovered.is_empty() && !is_unsettled(session) {
+    if recovered.is_empty() && !has_leftovers(session) {
         return;
     }
     let mut state = state(session);
@@ -321,7 +334,15 @@ fn settled(session: &Session, site: &Site, open: Vec<Entry>, recovered: bool) ->
         let signers = of.signers.clone();
         let recovery = self::entry(session, "recover", "recover");
         let (site, from) = (of.site.clone(), of.from.clone());
-        entries.push(Entry { site, from, to, signers, result: Some(outcome), of: Some(Box::new(of)), ..recovery });
+        entries.push(Entry {
+            site,
+            from,
+            to,
+            signers,
+            result: Some(outcome),
+            of: Some(Box::new(of)),
+            ..recovery
+        });
     }
     entries
 }

@@ -476,6 +476,14 @@ impl<'a> Session<'a> {
         record::is_unsettled(self)
     }
 
+    /// Whether an earlier run left something to do: it was cut off, or is not in the evidence record.
+    ///
+    /// # Errors
+    /// When this user may not look there.
+    pub fn has_loose_ends(&self) -> Result<bool, anyhow::Error> {
+        Ok(self.is_any_unfinished()? || record::has_leftovers(self))
+    }
+
     /// As [`require_approved`], under the lock: that it was refused is recorded.
     ///
     /// # Errors

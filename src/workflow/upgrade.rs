@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::install::{self, Offer};
 use super::change::perform;
+use super::install::{self, Offer};
 use super::{Error, Recorder, Session, drift, package};
 use crate::apply::{self, Context, Secrets};
 use crate::config::{self, DiffLine, Merged, OnConflict};

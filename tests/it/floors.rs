@@ -16,8 +16,8 @@ const HOUSE: &[Room] = &[
         "cli",
         &[
             "apply", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack", "plan",
-            "probe", "product", "prompt", "receipt", "record", "release", "report", "retained", "snapshot",
-            "source", "sys", "trust", "types", "unpack", "verify", "workflow",
+            "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
+            "sys", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
@@ -33,8 +33,8 @@ const HOUSE: &[Room] = &[
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan", "probe",
-            "product", "prompt", "receipt", "record", "release", "retained", "rpmfile", "service", "snapshot",
-            "source", "sys", "trust", "types", "unpack", "verify",
+            "product", "prompt", "receipt", "record", "release", "retained", "rpmfile", "service",
+            "snapshot", "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
     (

@@ -41,8 +41,15 @@ fn evidence_records() {
             let record = Checked::record(value).unwrap_or_else(|| panic!("{name}: {value}"));
             let mut then = value.clone();
             then.as_object_mut().unwrap().shift_remove("digest");
-            assert!(says(&serde_json::to_value(&record).unwrap(), &then), "{name} says something else: {record:#?}");
-            assert_eq!(Checked::record(&with_strangers(&then)).unwrap(), record, "{name} with unknown fields");
+            assert!(
+                says(&serde_json::to_value(&record).unwrap(), &then),
+                "{name} says something else: {record:#?}"
+            );
+            assert_eq!(
+                Checked::record(&with_strangers(&then)).unwrap(),
+                record,
+                "{name} with unknown fields"
+            );
         }
         let then = value(&golden(&name.replace(".jsonl", ".state")));
         assert!(says(&serde_json::to_value(&state).unwrap(), &then), "{name}: {state:#?}");
@@ -618,14 +625,19 @@ fn evidence(plan: Digest) -> (String, State) {
         late: false,
         of: None,
     };
-    let unknown = record::Entry { who: None, what: None, from: None, to: None, drift: None, ..entry("upgrade", None) };
+    let unknown =
+        record::Entry { who: None, what: None, from: None, to: None, drift: None, ..entry("upgrade", None) };
     let compared = Some(Drift { look: Look::Content, before: Some(1), after: None });
     let entries = [
         entry("install", Some(Outcome::Done)),
         record::Entry { drift: compared, late: true, ..entry("repair", Some(Outcome::Restored)) },
         record::Entry { site: "engine x".to_owned(), ..entry("upgrade", Some(Outcome::Failed)) },
         record::Entry { what: None, ..entry("uninstall", Some(Outcome::Refused)) },
-        record::Entry { of: Some(Box::new(unknown)), plan: None, ..entry("recover", Some(Outcome::Restored)) },
+        record::Entry {
+            of: Some(Box::new(unknown)),
+            plan: None,
+            ..entry("recover", Some(Outcome::Restored))
+        },
     ];
     let (mut text, mut state) = (String::new(), State::default());
     for (number, entry) in (1..).zip(entries) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::slice::from_ref;
 
 use demisto_install::event::Silent;
 use demisto_install::types::Digest;
@@ -102,14 +103,23 @@ fn releases_are_recorded_once_each() {
     let shown = plan(&mut vendor.offer("plan", &vendor.small(), root.path()));
     adds_nothing(&root, &mut log("show", root.path()), 0);
     assert!(!root.at(FILE).exists());
-    assert_eq!(verdict(&root, &[]), (Some(0), json!({"schema": 1, "event": "result", "whole": true, "records": 0,
-        "head": null, "kept": null, "broken": null, "torn": null, "unrecorded": false})));
+    assert_eq!(
+        verdict(&root, &[]),
+        (
+            Some(0),
+            json!({"schema": 1, "event": "result", "whole": true, "records": 0,
+        "head": null, "kept": null, "broken": null, "torn": null, "unrecorded": false})
+        )
+    );
 
     let first = adds(&root, &mut vendor.install(root.path()));
     is(&first, "install", None, OLD);
-    assert_eq!((&first["sequence"], &first["previous"], &first["site"]), (&json!(1), &Value::Null, &json!("server")));
+    assert_eq!(
+        (&first["sequence"], &first["previous"], &first["site"]),
+        (&json!(1), &Value::Null, &json!("server"))
+    );
     assert_eq!(first["plan"], shown["digest"]);
-    let fingerprints = demisto_install::trust::TrustStore::load(root.path(), &[signer.clone()]).unwrap();
+    let fingerprints = demisto_install::trust::TrustStore::load(root.path(), from_ref(signer)).unwrap();
     let fingerprint = fingerprints.anchors().iter().map(|anchor| anchor.fingerprint().to_string());
     assert_eq!(first["signers"], json!(fingerprint.collect::<Vec<_>>()));
     assert_eq!(first["what"], "install 6.14.0-1");
@@ -127,7 +137,11 @@ fn releases_are_recorded_once_each() {
     adds_nothing(&root, &mut upgrade(root.path()), 0);
     let back = adds(&root, &mut rollback(root.path()));
     is(&back, "rollback", NEW, OLD);
-    assert_eq!(back["drift"], json!({"look": "attributes", "before": 0, "after": 1}), "what was changed came back");
+    assert_eq!(
+        back["drift"],
+        json!({"look": "attributes", "before": 0, "after": 1}),
+        "what was changed came back"
+    );
     let right = adds(&root, &mut repair(root.path()));
     is(&right, "repair", OLD, OLD);
     assert_eq!(right["drift"], json!({"look": "content", "before": 1, "after": 0}));
@@ -143,7 +157,10 @@ fn releases_are_recorded_once_each() {
     assert_eq!((code, &verdict["records"], &verdict["kept"]["sequence"]), (Some(0), &json!(6), &json!(6)));
     let text = succeeds(&log("show", root.path()).args(["--last", "2"]).output().unwrap());
     assert_eq!(text.lines().filter(|line| line.contains("6.14.0-1")).count(), 2, "{text}");
-    assert!(text.contains("uninstall 6.14.0-1") && text.contains("0 -> -") && !text.contains("upgrade"), "{text}");
+    assert!(
+        text.contains("uninstall 6.14.0-1") && text.contains("0 -> -") && !text.contains("upgrade"),
+        "{text}"
+    );
     let logged = fs::read_to_string(root.at("var/log/demisto/install.log")).unwrap();
     assert!(logged.contains(&format!("evidence record 6: {}", verdict["head"]["digest"].as_str().unwrap())));
 }
@@ -157,7 +174,10 @@ fn small_changes_are_recorded_once_each() {
     let mut small = |command: &mut Command, action: &str| {
         let record = adds(&root, command);
         is(&record, action, OLD, OLD);
-        assert_eq!((&record["drift"], &record["plan"]), (&Value::Null, &json!(journalled(&root, "journal/last.jsonl"))));
+        assert_eq!(
+            (&record["drift"], &record["plan"]),
+            (&Value::Null, &json!(journalled(&root, "journal/last.jsonl")))
+        );
         words.push(record["what"].as_str().unwrap().to_owned());
     };
     small(&mut cert_install::install(at, &pki.leaf("one", "serverAuth", 365)), "certificate");
@@ -226,7 +246,7 @@ fn whom_to_trust_is_recorded() {
     let root = Root::fresh();
     let key = Vendor::get().file("release.asc");
     let fingerprint = {
-        let store = demisto_install::trust::TrustStore::load(root.path(), &[key.clone()]).unwrap();
+        let store = demisto_install::trust::TrustStore::load(root.path(), from_ref(&key)).unwrap();
         store.anchors()[0].fingerprint().to_string()
     };
     let keys = |arguments: &[&str]| {
@@ -256,8 +276,12 @@ fn who_ran_it_is_told_by_the_kernel_and_by_sudo() {
         command.args(["clear", "--yes"]);
         command
     };
-    let who = adds(&root, clear(&root).env("SUDO_UID", "65534").env("SUDO_USER", "forged\u{1b}[2J"))["who"].clone();
-    assert_eq!((&who["login_uid"], &who["session"]), (&json!(number("loginuid")), &json!(number("sessionid"))));
+    let who =
+        adds(&root, clear(&root).env("SUDO_UID", "65534").env("SUDO_USER", "forged\u{1b}[2J"))["who"].clone();
+    assert_eq!(
+        (&who["login_uid"], &who["session"]),
+        (&json!(number("loginuid")), &json!(number("sessionid")))
+    );
     assert_eq!((&who["sudo_uid"], &who["sudo_user"]), (&json!(65534), &json!("nobody")), "{who}");
     assert_eq!(who["tty"], Value::Null);
     let who = adds(&root, clear(&root).env("SUDO_UID", "no number"))["who"].clone();
@@ -321,7 +345,8 @@ fn a_run_that_is_killed_has_one_record_in_the_end() {
         command
     };
     let (installed, broken, in_use) = (crash::installed(), damaged(), in_use());
-    let changes: [(&str, &Root, &(dyn Fn(&Path) -> Command + Sync), usize); 4] = [
+    type Call<'a> = &'a (dyn Fn(&Path) -> Command + Sync);
+    let changes: [(&str, &Root, Call, usize); 4] = [
         ("otc clear", &waiting, &clear, 1),
         ("uninstall", &installed, &crash::uninstall, 2),
         ("repair", &broken, &repair, 5),
@@ -377,13 +402,20 @@ fn a_record_that_cannot_be_written_is_written_by_the_next_run() {
         let root = root();
         let output = sweep.run(&root, Some(&format!("{number}:{ENOSPC}")));
         let told = succeeds(&output);
-        assert!(told.contains("the evidence record is incomplete") && told.contains("No space left"), "{told}");
+        assert!(
+            told.contains("the evidence record is incomplete") && told.contains("No space left"),
+            "{told}"
+        );
         sweep.is_after(&root).unwrap();
         assert_eq!(verdict(&root, &[]).1["unrecorded"], json!(true), "{point}");
         succeeds(&recover(&root).output().unwrap());
         let all = records(&root);
         let last = all.last().unwrap();
-        assert_eq!((all.len(), &last["action"], &last["result"]), (2, &json!("uninstall"), &json!("done")), "{point}");
+        assert_eq!(
+            (all.len(), &last["action"], &last["result"]),
+            (2, &json!("uninstall"), &json!("done")),
+            "{point}"
+        );
         assert_eq!(last.get("late").is_some(), point == "record append", "{point}");
         assert_eq!(verdict(&root, &[]).1["unrecorded"], json!(false));
         adds_nothing(&root, &mut recover(&root), 0);
@@ -440,7 +472,8 @@ fn busy(count: usize) -> Root {
 fn whatever_is_done_to_the_record_is_found() {
     let root = busy(5);
     let good = lines(&root);
-    let pick = |numbers: &[usize]| -> String { numbers.iter().map(|number| good[number - 1].as_str()).collect() };
+    let pick =
+        |numbers: &[usize]| -> String { numbers.iter().map(|number| good[number - 1].as_str()).collect() };
     let head: Value = serde_json::from_str(&good[4]).unwrap();
     let head = head["digest"].as_str().unwrap();
     for (text, record, reason) in [
@@ -457,7 +490,11 @@ fn whatever_is_done_to_the_record_is_found() {
         root.put(FILE, text.as_bytes(), 0o600);
         let (code, found) = verdict(&root, &[]);
         assert_eq!(code, Some(4), "{reason}: {found}");
-        assert_eq!((&found["broken"]["record"], &found["broken"]["reason"]), (&json!(record), &json!(reason)), "{found}");
+        assert_eq!(
+            (&found["broken"]["record"], &found["broken"]["reason"]),
+            (&json!(record), &json!(reason)),
+            "{found}"
+        );
         let output = verify(&root, &[]);
         refused(&output, 4, &format!("the chain is broken at record {record}"));
         let shown = log("show", root.path()).output().unwrap();
@@ -469,7 +506,11 @@ fn whatever_is_done_to_the_record_is_found() {
             text[good[..number].concat().len() + at] ^= 1;
             root.put(FILE, &text, 0o600);
             let (code, found) = verdict(&root, &[]);
-            assert_eq!((code, &found["broken"]["record"]), (Some(4), &json!(number + 1)), "byte {at}: {found}");
+            assert_eq!(
+                (code, &found["broken"]["record"]),
+                (Some(4), &json!(number + 1)),
+                "byte {at}: {found}"
+            );
         }
     }
     root.put(FILE, pick(&[1, 2, 3, 4, 5]).as_bytes(), 0o600);
@@ -535,7 +576,8 @@ fn other_tools_can_check_the_chain() {
          \"began\":\"2026-01-01T00:00:00Z\",\"who\":{{\"uid\":0,\"user\":\"\\u001b[2Jx\"}},\"action\":\"a\\nb\",\
          \"site\":\"server\",\"result\":\"done\",\"of a later version\":[1]}}"
     );
-    let line = format!("{},\"digest\":\"{}\"}}\n", body.strip_suffix('}').unwrap(), sum(&format!("{body}\n")));
+    let line =
+        format!("{},\"digest\":\"{}\"}}\n", body.strip_suffix('}').unwrap(), sum(&format!("{body}\n")));
     root.put(FILE, format!("{}{line}", lines(&root).concat()).as_bytes(), 0o600);
     assert_eq!(verdict(&root, &[]).0, Some(0));
     let shown = log("show", root.path()).output().unwrap();
@@ -558,7 +600,8 @@ fn runs_at_once_keep_one_chain() {
                 command.args(["clear", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
             })
             .collect();
-        let codes: Vec<i32> = children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
+        let codes: Vec<i32> =
+            children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect();
         assert!(codes.iter().all(|code| [0, 1, 4, 6].contains(code)), "{codes:?}");
         done += 1;
         assert!(!root.at(otc::FILE).exists());
@@ -628,5 +671,9 @@ fn the_record_is_a_plain_private_file() {
     fs::remove_file(root.at(FILE)).unwrap();
     succeeds(&recover(&root).output().unwrap());
     let found = verdict(&root, &[]).1;
-    assert_eq!((&found["broken"]["reason"], &found["unrecorded"]), (&json!("removed"), &json!(false)), "{found}");
+    assert_eq!(
+        (&found["broken"]["reason"], &found["unrecorded"]),
+        (&json!("removed"), &json!(false)),
+        "{found}"
+    );
 }
