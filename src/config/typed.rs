@@ -27,7 +27,8 @@ pub fn typed(key: Option<&Key>, text: &str) -> Result<Value, String> {
         | Kind::Bind
         | Kind::HostPort => text.into(),
     };
-    let known = key.values.is_empty() || value.as_str().is_none_or(|text| key.values.iter().any(|v| v == text));
+    let known =
+        key.values.is_empty() || value.as_str().is_none_or(|text| key.values.iter().any(|v| v == text));
     if known {
         return Ok(value);
     }
@@ -51,7 +52,11 @@ mod tests {
         for (key, text, wanted) in [
             ("Server.HttpsPort", "8443", json!("8443")),
             ("security.certificate.verifyrevocation", "true", json!(true)),
-            ("security.certificate.santrustlist", "a.example.org, b.example.org", json!("a.example.org,b.example.org")),
+            (
+                "security.certificate.santrustlist",
+                "a.example.org, b.example.org",
+                json!("a.example.org,b.example.org"),
+            ),
             ("security.certificate.santrustlist", "", json!("")),
             ("server.certificate.clientauthpolicy", "verify", json!("verify")),
             ("password.policy.default.MinPasswordLength", "12", json!(12)),

@@ -107,7 +107,8 @@ pub fn has_client_pair(session: &Session) -> Result<bool> {
 /// started and there is none.
 pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
     let now = text(session)?;
-    let shown = |set: &Setting| set.value.as_ref().is_some_and(|v| config::masked_value(&set.key, v).is_some());
+    let shown =
+        |set: &Setting| set.value.as_ref().is_some_and(|v| config::masked_value(&set.key, v).is_some());
     if let Some(secret) = wish.settings.iter().find(|set| shown(set)) {
         return Err(Error::Secret { key: secret.key.clone() }.into());
     }
@@ -120,7 +121,8 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
     let step = Step::SetConfig { path, was, set: wish.settings.clone() };
     let port = config::https_port(&new).ok().flatten();
     let steps = vec![(step, &*wish.reason)];
-    let mut plan = change::plan_small_at(session, Action::Configure, steps, (wish.restart, wish.seconds), port)?;
+    let mut plan =
+        change::plan_small_at(session, Action::Configure, steps, (wish.restart, wish.seconds), port)?;
     if wish.restart == Restart::Always && !plan.starts() {
         return Err(Error::NoService.into());
     }

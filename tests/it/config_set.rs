@@ -159,7 +159,10 @@ fn every_known_key_comes_and_goes_without_a_trace() {
         }
     }
     assert!(came > 1000 && changed > 100, "{came}, {changed}");
-    summary("config-bytes", &format!("{came} keys set and unset, {changed} changed: every other byte stayed"));
+    summary(
+        "config-bytes",
+        &format!("{came} keys set and unset, {changed} changed: every other byte stayed"),
+    );
 }
 
 /// A file as a person may have left it: members in any layout, one of them in the known spelling.
@@ -261,7 +264,12 @@ fn an_immutable_file_stays_as_root() {
     let before = root.snapshot();
     let output = conf(&root, &["set", "--yes", "Server.ProxyMode=true"]);
     chattr("-i");
-    assert_eq!(output.status.code(), Some(5), "an immutable file cannot be put back either: {}", said(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(5),
+        "an immutable file cannot be put back either: {}",
+        said(&output)
+    );
     assert!(said(&output).contains("Operation not permitted"), "{}", said(&output));
     succeeds(&run("recover", root.path()).output().unwrap());
     let ours = |path: &str| !path.starts_with(STATE);
@@ -306,21 +314,21 @@ fn one_run_at_a_time() {
 #[test]
 fn the_key_says_what_its_value_is() {
     let root = server();
-    succeeds(&conf(&root, &[
-        "set",
-        "--yes",
-        "SERVER.httpsport=9443",
-        "security.certificate.verifyrevocation=true",
-        "security.certificate.santrustlist=a.example.org, b.example.org",
-        "docker.run.internal.asuser=true",
-    ]));
+    succeeds(&conf(
+        &root,
+        &[
+            "set",
+            "--yes",
+            "SERVER.httpsport=9443",
+            "security.certificate.verifyrevocation=true",
+            "security.certificate.santrustlist=a.example.org, b.example.org",
+            "docker.run.internal.asuser=true",
+        ],
+    ));
     assert_eq!(text(&root).matches("HttpsPort").count(), 1, "where it was: {}", text(&root));
     assert_eq!(value(&root, "server.httpsport"), Some(json!("9443")));
     assert_eq!(value(&root, "security.certificate.verifyrevocation"), Some(json!(true)));
-    assert_eq!(
-        value(&root, "security.certificate.santrustlist"),
-        Some(json!("a.example.org,b.example.org"))
-    );
+    assert_eq!(value(&root, "security.certificate.santrustlist"), Some(json!("a.example.org,b.example.org")));
     assert!(succeeds(&conf(&root, &["set", "--yes", "Server.HttpsPort", "9443"])).contains("nothing to do"));
     succeeds(&conf(&root, &["set", "--yes", "log.level", "debug"]));
     assert_eq!(value(&root, "log.level"), Some(json!("debug")));
@@ -378,7 +386,10 @@ fn a_key_is_shown_with_what_counts_without_it() {
     refused(&get(&["Server.HttpsProt"]), 2, "did you mean Server.HttpsPort");
     refused(&get(&["nothing.like.it"]), 2, "config keys");
     let told = answer(&get(&["security.keypass", "--output", "json"]));
-    assert_eq!((&told["hidden"], &told["set"], &told["value"]), (&json!(true), &json!(true), &json!("********")));
+    assert_eq!(
+        (&told["hidden"], &told["set"], &told["value"]),
+        (&json!(true), &json!(true), &json!("********"))
+    );
     let told = answer(&get(&["Server.ProxyMode", "--output", "json"]));
     assert_eq!((&told["set"], &told["value"]), (&json!(false), &Value::Null));
     fs::write(root.at(CONF), "{").unwrap();
@@ -390,12 +401,19 @@ fn the_difference_from_the_release_hides_secrets() {
     let root = server();
     let told = succeeds(&conf(&root, &["diff"]));
     assert!(told.contains("18443"), "the port was asked for: {told}");
-    let text = text(&root).replacen('{', "{\n  \"security.keypass\": \"hunter2\",\n  \"security.keypass.encrypt\": true,", 1);
+    let text = text(&root).replacen(
+        '{',
+        "{\n  \"security.keypass\": \"hunter2\",\n  \"security.keypass.encrypt\": true,",
+        1,
+    );
     fs::write(root.at(CONF), text).unwrap();
     let output = conf(&root, &["diff", "--color", "always"]);
     let told = succeeds(&output);
     assert!(told.contains("\x1b[32m+  \"security.keypass\": \"********\""), "{told}");
-    assert!(told.contains("+  \"security.keypass.encrypt\": true"), "no secret, whatever it is called: {told}");
+    assert!(
+        told.contains("+  \"security.keypass.encrypt\": true"),
+        "no secret, whatever it is called: {told}"
+    );
     assert!(!told.contains("hunter2"), "{told}");
     let told = answer(&conf(&root, &["diff", "--output", "json"]));
     assert_eq!(told["differs"], json!(true));
@@ -441,7 +459,7 @@ fn a_preset_is_applied_as_a_whole_and_once() {
     assert!(shown.contains("open  security.certificate.santrustlist = for you to say"), "{shown}");
     assert!(shown.contains("[TLS/X509 Configuration]") && shown.contains("[Password Complexity Management]"));
     let told = succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat()));
-    assert!(told.contains("engine configure --client-cert") && told.contains("ca add FILE"), "{told}");
+    assert!(told.contains("engine configure --client-cert"), "{told}");
     let set = text(&root);
     assert!(is_met(Preset::Evaluated, &set), "{set}");
     assert!(succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat())).contains("nothing to do"));
@@ -451,7 +469,10 @@ fn a_preset_is_applied_as_a_whole_and_once() {
     assert!(states.len() == Preset::Evaluated.entries().len() && states.iter().all(|state| *state == "ok"));
     // one more key, and what is stricter stays
     let told = succeeds(&conf(&root, &["preset", "mutual-auth", "--yes", "--dry-run"]));
-    assert!(told.contains("clientauthpolicy = \"requireandverify\"") && !told.contains("donotverify"), "{told}");
+    assert!(
+        told.contains("clientauthpolicy = \"requireandverify\"") && !told.contains("donotverify"),
+        "{told}"
+    );
     succeeds(&conf(&root, &["preset", "mutual-auth", "--yes"]));
     assert!(is_met(Preset::Evaluated, &text(&root)) && is_met(Preset::MutualAuth, &text(&root)));
     // and all of it can go again
@@ -476,15 +497,23 @@ fn an_engine_gets_its_own_preset() {
     succeeds(&install.args(["--name", "x", "--conf"]).arg(&given).output().unwrap());
     let strict = ["preset", "strict-engine", "--engine", "--name", "x", "--yes"];
     refused(&conf(&root, &strict), 2, "--external-host HOST:PORT");
-    refused(&conf(&root, &["preset", "evaluated", "--engine", "--name", "x", "--yes"]), 2, "this is an engine");
-    refused(&conf(&root, &["password-policy", "show"]), 2, "");
+    refused(
+        &conf(&root, &["preset", "evaluated", "--engine", "--name", "x", "--yes"]),
+        2,
+        "this is an engine",
+    );
+    refused(&conf(&root, &["password-policy", "show"]), 4, "nothing is installed");
     let with_host = [&strict[..], &["--external-host", "soar.example.org:443"]].concat();
     succeeds(&conf(&root, &with_host));
     let path = root.at("usr/local/demisto/d1_x/d1.conf");
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(config::value(&text, "engine.connection.trust_any_certificate").unwrap(), Some(json!(false)));
     assert_eq!(config::value(&text, "server.externalhostname").unwrap(), Some(json!("soar.example.org:443")));
-    assert_eq!(config::value(&text, "security.client.enabled").unwrap(), None, "it has no certificate to show");
+    assert_eq!(
+        config::value(&text, "security.client.enabled").unwrap(),
+        None,
+        "it has no certificate to show"
+    );
     // now it has one
     let vendor = Vendor::get();
     let mut configure = engine::engine("configure", root.path());
@@ -512,7 +541,8 @@ fn the_policy_is_never_weaker_than_the_guides() {
         ("Lock out user after failed logins", "10"),
         ("Unlock by itself after minutes", "0"),
     ] {
-        let line = shown.lines().find(|line| line.starts_with(title)).unwrap_or_else(|| panic!("{title}: {shown}"));
+        let line =
+            shown.lines().find(|line| line.starts_with(title)).unwrap_or_else(|| panic!("{title}: {shown}"));
         let words: Vec<&str> = line[title.len()..].split_whitespace().collect();
         assert_eq!(words, [guide, "-", guide], "{line}");
     }
@@ -530,10 +560,22 @@ fn the_policy_is_never_weaker_than_the_guides() {
     }
     refused(&conf(&root, &["password-policy", "set", "--yes"]), 2, "--min-length");
     assert_eq!(text(&root), before);
-    succeeds(&conf(&root, &[
-        "password-policy", "set", "--yes", "--min-length", "14", "--min-upper", "2", "--expire-after", "3",
-        "--expire-unit", "week",
-    ]));
+    succeeds(&conf(
+        &root,
+        &[
+            "password-policy",
+            "set",
+            "--yes",
+            "--min-length",
+            "14",
+            "--min-upper",
+            "2",
+            "--expire-after",
+            "3",
+            "--expire-unit",
+            "week",
+        ],
+    ));
     assert_eq!(value(&root, "password.policy.default.MinPasswordLength"), Some(json!(14)));
     let told = answer(&conf(&root, &["password-policy", "show", "--output", "json"]));
     assert_eq!(told["policy"][1]["effective"], json!(14));
@@ -573,7 +615,8 @@ fn setting_and_presets_survive_at_every_point() {
     let preset = |root: &Path| call(root, &["preset", "evaluated", "--yes", "--san-trust-list", NAMES]);
     let unset = |root: &Path| call(root, &["unset", "--yes", "Server.HttpsPort"]);
     type Call<'a> = &'a (dyn Fn(&Path) -> Command + Sync);
-    let all: [(&str, Call); 3] = [("config set", &sets), ("config preset", &preset), ("config unset", &unset)];
+    let all: [(&str, Call); 3] =
+        [("config set", &sets), ("config preset", &preset), ("config unset", &unset)];
     let mut told = Vec::new();
     for (name, command) in all {
         let sweep = Sweep::new(Change { name, root: &root, command });

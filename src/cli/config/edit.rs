@@ -29,9 +29,11 @@ pub(super) struct Get {
 
 /// Arguments of `config set`
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The key says what its value is: `config set security.certificate.verifyrevocation=true` writes a \
+#[command(
+    after_help = "The key says what its value is: `config set security.certificate.verifyrevocation=true` writes a \
     bare\ntrue, `config set Server.HttpsPort=8443` a quoted \"8443\". Secrets are not set here: `otc set-keypass`\n\
-    gives the server the passphrase of its key.")]
+    gives the server the passphrase of its key."
+)]
 pub(super) struct Set {
     /// What is set, as KEY=VALUE; or one KEY and its VALUE
     #[arg(required = true, value_name = "KEY=VALUE")]
@@ -101,7 +103,8 @@ pub(super) fn get(common: &Common, args: &Get) -> Result<ExitCode> {
         (None, Some(default)) => format!("not set; the default is {default}"),
         (None, None) => "not set; what counts then is not known".to_owned(),
     };
-    let value = json!({ "key": args.key, "set": is_set, "value": shown, "hidden": hidden, "default": default });
+    let value =
+        json!({ "key": args.key, "set": is_set, "value": shown, "hidden": hidden, "default": default });
     common.result(&format!("{line}\n"), &value);
     Ok(Exit::Done.into())
 }

@@ -9,10 +9,14 @@ pub(super) fn of_settings(error: &settings::Error) -> Diagnosis {
     use settings::Error as E;
     match error {
         E::Secret { key } => diagnosis(Exit::Usage, instead(key)),
-        E::Weaker(_) => diagnosis(Exit::Refused, "`demisto-install config password-policy` shows the guide's values"),
+        E::Weaker(_) => {
+            diagnosis(Exit::Refused, "`demisto-install config password-policy` shows the guide's values")
+        }
         E::Unknown(unknown) => {
             let mut found = of_unknown_key(unknown);
-            found.hints.push("the product has more keys than are published: --unknown sets it all the same".to_owned());
+            found.hints.push(
+                "the product has more keys than are published: --unknown sets it all the same".to_owned(),
+            );
             found
         }
         E::Values(_) => diagnosis(Exit::Usage, "`demisto-install config explain KEY` tells what a key takes"),
@@ -40,11 +44,12 @@ fn instead(key: &str) -> &'static str {
 
 pub(super) fn of_preset(error: &preset::Error) -> Diagnosis {
     match error {
-        preset::Error::Needed(_) => diagnosis(
-            Exit::Usage,
-            "nothing was changed; --show tells all that the preset sets, and why",
-        ),
-        preset::Error::Unfit { .. } | preset::Error::NotAsked { .. } => diagnosis(Exit::Usage, "nothing was changed"),
+        preset::Error::Needed(_) => {
+            diagnosis(Exit::Usage, "nothing was changed; --show tells all that the preset sets, and why")
+        }
+        preset::Error::Unfit { .. } | preset::Error::NotAsked { .. } => {
+            diagnosis(Exit::Usage, "nothing was changed")
+        }
         preset::Error::Config(_) => diagnosis(Exit::Blocked, super::CONFIG),
     }
 }
