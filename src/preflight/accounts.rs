@@ -81,7 +81,7 @@ pub(super) fn sub_ids(facts: &Facts) -> Verdict {
     }
     let have = facts.sub_ids;
     let seen = format!("{} user ids and {} group ids", have.users, have.groups);
-    if have.users.min(have.groups) >= SUB_IDS { Verdict::Pass(seen) } else { Verdict::Fail(seen) }
+    if have.users.min(have.groups) >= SUB_IDS { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub(super) fn path(facts: &Facts) -> Verdict {
         if (new_major, new_minor) > (major, minor.saturating_add(STEPS)) {
             return Verdict::fail(format!("{seen}: at most {STEPS} minor versions forward are supported"));
         }
-        Verdict::Pass(seen)
+        Verdict::pass(seen)
     })
 }
 
@@ -85,5 +85,5 @@ pub(super) fn snapshot(facts: &Facts) -> Verdict {
 fn judge(room: &Room) -> Verdict {
     let (needed, free) = (human_bytes(room.needed), human_bytes(room.free));
     let seen = format!("{needed} are needed in {}, {free} are free", room.place);
-    if room.needed <= room.free { Verdict::Pass(seen) } else { Verdict::Fail(seen) }
+    if room.needed <= room.free { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }

@@ -245,8 +245,8 @@ impl Facts {
     /// A requirement of the vendor that is not met blocks only when somebody said what the host is for.
     pub(super) fn short(&self, seen: String) -> super::Verdict {
         match self.profile {
-            Some(_) => super::Verdict::Fail(seen),
-            None => super::Verdict::Warn(seen),
+            Some(_) => super::Verdict::fail(seen),
+            None => super::Verdict::warn(seen),
         }
     }
 }

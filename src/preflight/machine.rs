@@ -32,7 +32,7 @@ pub(super) fn umask(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
         let seen = format!("{:03o}", machine.umask);
         // what root copies is root's: the service is among the others
-        if machine.umask & 0o005 == 0 { Verdict::Pass(seen) } else { Verdict::Warn(seen) }
+        if machine.umask & 0o005 == 0 { Verdict::pass(seen) } else { Verdict::warn(seen) }
     })
 }
 
@@ -57,7 +57,7 @@ pub(super) fn port(facts: &Facts) -> Verdict {
         match holder {
             Holder::Nobody => Verdict::pass(format!("port {port} is free")),
             Holder::Product(name) => Verdict::pass(format!("port {port} is the product's own: {name}")),
-            Holder::Other(who) => Verdict::Fail(who.clone()),
+            Holder::Other(who) => Verdict::fail(who.clone()),
         }
     })
 }

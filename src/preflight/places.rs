@@ -57,9 +57,9 @@ fn judge(place: &Place, breaks: &[Option<&str>], pity: &[Option<&str>]) -> Verdi
     let told = |why: &str| format!("{}: {} on {} {why}", place.path, place.kind, place.point);
     let list = |all: &[Option<&str>]| all.iter().flatten().copied().collect::<Vec<_>>().join(" and ");
     match (list(breaks), list(pity)) {
-        (breaks, _) if !breaks.is_empty() => Verdict::Fail(told(&breaks)),
-        (_, pity) if !pity.is_empty() => Verdict::Warn(told(&pity)),
-        _ => Verdict::Pass(format!("{}: {} on {}", place.path, place.kind, place.point)),
+        (breaks, _) if !breaks.is_empty() => Verdict::fail(told(&breaks)),
+        (_, pity) if !pity.is_empty() => Verdict::warn(told(&pity)),
+        _ => Verdict::pass(format!("{}: {} on {}", place.path, place.kind, place.point)),
     }
 }
 

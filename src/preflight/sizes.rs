@@ -29,7 +29,7 @@ pub(super) fn processors(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
         let (need, ..) = wanted(facts.profile());
         let seen = format!("{} processors; {} needs {need}", machine.cpus, facts.profile());
-        if machine.cpus >= need { Verdict::Pass(seen) } else { facts.short(seen) }
+        if machine.cpus >= need { Verdict::pass(seen) } else { facts.short(seen) }
     })
 }
 
@@ -38,7 +38,7 @@ pub(super) fn memory(facts: &Facts) -> Verdict {
         let (_, need, _) = wanted(facts.profile());
         let seen = format!("{} MiB of memory; {} needs {need} GiB", machine.memory_mib, facts.profile());
         // what the kernel keeps for itself is not counted by it
-        if machine.memory_mib >= need * 1024 / 10 * 9 { Verdict::Pass(seen) } else { facts.short(seen) }
+        if machine.memory_mib >= need * 1024 / 10 * 9 { Verdict::pass(seen) } else { facts.short(seen) }
     })
 }
 
@@ -57,7 +57,7 @@ pub(super) fn disk(facts: &Facts) -> Verdict {
             }
         }
         let seen = format!("{} altogether; {} needs {need} GB", human_bytes(total), facts.profile());
-        if is_enough(total, need) { Verdict::Pass(seen) } else { facts.short(seen) }
+        if is_enough(total, need) { Verdict::pass(seen) } else { facts.short(seen) }
     })
 }
 
@@ -71,7 +71,7 @@ fn size(facts: &Facts, wanted: Use, (dev, production): (u64, u64)) -> Verdict {
         let Some(place) = machine.place(wanted) else { return Verdict::skipped("it could not be measured") };
         let need = if facts.profile() == Profile::Dev { dev } else { production };
         let seen = format!("{}; {} needs {need} GB", of(place), facts.profile());
-        if is_enough(place.size, need) { Verdict::Pass(seen) } else { facts.short(seen) }
+        if is_enough(place.size, need) { Verdict::pass(seen) } else { facts.short(seen) }
     })
 }
 
@@ -93,7 +93,7 @@ pub(super) fn data(facts: &Facts) -> Verdict {
         (data.device == var.device)
             .then(|| format!("{} lies on that of {}: see disk-var", data.path, var.path))
     });
-    shared.map_or_else(|| size(facts, Use::Data, (200, 1000)), Verdict::Skipped)
+    shared.map_or_else(|| size(facts, Use::Data, (200, 1000)), Verdict::skipped)
 }
 
 pub(super) fn containers(facts: &Facts) -> Verdict {
@@ -102,7 +102,7 @@ pub(super) fn containers(facts: &Facts) -> Verdict {
         let place = if podman { Use::Home } else { Use::Docker };
         let shared = machine.place(place).zip(machine.place(Use::Var));
         if let Some((place, var)) = shared.filter(|(place, var)| !podman && place.device == var.device) {
-            return Verdict::Skipped(format!("{} lies on that of {}: see disk-var", place.path, var.path));
+            return Verdict::skipped(format!("{} lies on that of {}: see disk-var", place.path, var.path));
         }
         let need = match (facts.role, podman) {
             (Role::Server, _) => (70, 150),
