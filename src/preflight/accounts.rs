@@ -76,7 +76,8 @@ pub(super) fn numbers(facts: &Facts) -> Verdict {
 
 /// Rootless Podman gives containers users of their own out of these.
 pub(super) fn sub_ids(facts: &Facts) -> Verdict {
-    if !facts.machine.as_ref().is_some_and(super::Machine::has_podman) {
+    let Some(machine) = &facts.machine else { return Verdict::skipped(super::sizes::ELSEWHERE) };
+    if !machine.has_podman() {
         return Verdict::skipped("only Podman needs them, and it is not what runs containers here");
     }
     let have = facts.sub_ids;

@@ -1,7 +1,7 @@
 //! What a release would change on the host.
 
-use super::Verdict;
 use super::facts::Facts;
+use super::{Status, Verdict};
 use crate::types::{Version, human_bytes};
 
 /// A release that is offered to the host.
@@ -38,7 +38,12 @@ pub enum Kept {
     /// There are none, or none are kept, for this reason.
     Unneeded(String),
     /// They need room.
-    Needs(Room),
+    Needs {
+        /// The room.
+        room: Room,
+        /// Whether nothing is changed without: the release changes their form, or what is installed is unknown.
+        must: bool,
+    },
     /// They cannot be, for this reason.
     Impossible(String),
 }
@@ -78,7 +83,11 @@ pub(super) fn snapshot(facts: &Facts) -> Verdict {
     of(facts, |change| match &change.snapshot {
         Kept::Unneeded(why) => Verdict::skipped(why),
         Kept::Impossible(why) => Verdict::fail(why),
-        Kept::Needs(room) => judge(room),
+        Kept::Needs { room, must } => match judge(room) {
+            verdict if *must => verdict,
+            verdict if verdict.status == Status::Pass => verdict,
+            verdict => Verdict::warn(format!("{}; the upgrade keeps none then", verdict.seen)),
+        },
     })
 }
 

@@ -195,7 +195,7 @@ pub struct Machine {
     pub fapolicyd: Fapolicyd,
     /// The umask of whoever runs this.
     pub umask: u32,
-    /// How many files a process may have open at most.
+    /// How many files a service may have open at most.
     pub open_files: u64,
     /// The port, and who listens on it.
     pub port: Option<(u16, Holder)>,

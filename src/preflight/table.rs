@@ -188,9 +188,9 @@ pub const CHECKS: &[Check<Facts>] = &[
     ),
     check(
         ("open-files", Warning),
-        "65536 files may be open in a process",
+        "a service may have 65536 files open",
         "the server has a file or connection open for each index, client and engine",
-        "raise the hard limit: DefaultLimitNOFILE in /etc/systemd/system.conf, nofile in /etc/security/limits.d",
+        "raise the hard limit: DefaultLimitNOFILE in /etc/systemd/system.conf; where systemd does not start the service, nofile in /etc/security/limits.d",
         machine::open_files,
     ),
     // accounts
