@@ -256,7 +256,7 @@ pub(super) fn install(common: &Common, args: &Install) -> Result<ExitCode> {
         Next::Nothing => return Ok(nothing_to_do(common, &offer)),
         Next::Change(plan) => plan,
     };
-    args.skip.require_fit(&session, &*sink)?;
+    args.skip.require_fit(&session, &offer)?;
     if !args.approval.dry_run {
         args.approval.check(&plan)?;
         upgrade::licence(&offer, None, args.answers.as_deref(), args.approval.is_unattended())?;

@@ -11,6 +11,7 @@ use super::package::PackageArgs;
 use super::passphrase;
 use super::password::{self, PasswordArgs};
 use super::preflight::SkipArgs;
+use crate::config::policy::GUIDE;
 use crate::plan::{self, Plan};
 use crate::product::Role;
 use crate::prompt::{self, Answers, Partial};
@@ -167,7 +168,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if plan_of(&session, &offer, &assumed(&session, &known), &options)?.is_none() {
         return Ok(nothing_to_do(common, &offer));
     }
-    args.target.skip.require_fit(&session, &*sink)?;
+    args.target.skip.require_fit(&session, &offer)?;
     if !can_ask {
         return Err(missing(&known, password.is_some()));
     }
@@ -288,7 +289,7 @@ fn questions(
     };
     let asked = ask::guided(&question)?;
     let password = password.or(asked.password).ok_or(ask::Error::NotATerminal)?;
-    prompt::password::check(&password, &asked.answers.admin_name)?;
+    prompt::password::check(&password, &asked.answers.admin_name, GUIDE)?;
     Ok((asked.answers, password))
 }
 

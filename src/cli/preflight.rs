@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
-use crate::event::EventSink;
 use crate::preflight::{self, CHECKS, Chosen, DECISIVE, Outcome, Profile};
 use crate::product::Role;
 use crate::report;
 use crate::types::counted;
 use crate::workflow::Session;
+use crate::workflow::install::Offer;
 use crate::workflow::preflight::{Asked, require, run as look};
 
 /// Arguments of `preflight`
@@ -132,12 +132,12 @@ fn show(common: &Common, outcomes: &[Outcome]) -> ExitCode {
 
 impl SkipArgs {
     /// Refuses to change a host that is not fit, and tells how many warnings there are.
-    pub(super) fn require_fit(&self, session: &Session, sink: &dyn EventSink) -> Result<()> {
-        let warnings = require(session, &self.skip)?;
+    pub(super) fn require_fit(&self, session: &Session, offer: &Offer) -> Result<()> {
+        let warnings = require(session, offer.release.manifest(), &self.skip)?;
         if !warnings.is_empty() {
             let count = counted(warnings.len(), "check", "checks");
             let ids: Vec<&str> = warnings.iter().map(|outcome| outcome.id).collect();
-            sink.note(format!(
+            session.sink.note(format!(
                 "{count} of this host warn: `demisto-install preflight --only {}` tells",
                 ids.join(",")
             ));

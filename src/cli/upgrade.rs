@@ -183,7 +183,7 @@ pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitC
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
-    args.skip.require_fit(&session, &*sink)?;
+    args.skip.require_fit(&session, &offer)?;
     if args.approval.dry_run {
         show(common, &session, &planned, args.diff);
         return Ok(Exit::Done.into());

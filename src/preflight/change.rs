@@ -13,8 +13,6 @@ pub struct Change {
     pub installed: Option<Version>,
     /// Why the release may not take the place of the installed one by what its manifest says.
     pub refusal: Option<String>,
-    /// How many names it makes.
-    pub names: u64,
     /// What it needs where the product's tree is.
     pub room: Room,
     /// What keeping the data before an upgrade needs.

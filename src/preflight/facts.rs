@@ -232,6 +232,8 @@ pub struct Facts {
     pub proxy: Proxy,
     /// The running machine; `None` when another root is looked at.
     pub machine: Option<Machine>,
+    /// How many names the offered release makes.
+    pub names: u64,
     /// What a release would change here; `None` when none was given.
     pub change: Option<Change>,
 }

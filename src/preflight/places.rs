@@ -77,8 +77,8 @@ pub(super) fn tree(facts: &Facts) -> Verdict {
         if machine.tree_is_mounted {
             return Verdict::fail(format!("{} is itself a mount point", place.path));
         }
-        let breaks = [is.read_only(), is.noexec(), is.network(), is.fuse(), is.memory(), is.ownerless()];
-        judge(place, &breaks, &[is.nosuid()])
+        let breaks = [is.read_only(), is.noexec(), is.network(), is.fuse(), is.ownerless()];
+        judge(place, &breaks, &[is.nosuid(), is.memory()])
     })
 }
 
@@ -128,7 +128,7 @@ pub(super) fn payload(facts: &Facts) -> Verdict {
 /// Names that are free where files are made.
 pub(super) fn inodes(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
-        let wanted = facts.change.as_ref().map_or(OWN_NAMES, |change| change.names.saturating_add(OWN_NAMES));
+        let wanted = facts.names.saturating_add(OWN_NAMES);
         let counted: Vec<&Place> = [Use::Tree, Use::State, Use::Data, Use::Logs]
             .into_iter()
             .filter_map(|is| machine.place(is))

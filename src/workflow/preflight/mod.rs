@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::Session;
+use crate::manifest::Manifest;
 use crate::preflight::{self, CHECKS, Chosen, DECISIVE, Expected, Facts, Outcome, Profile, Status};
 use crate::product::Role;
 
@@ -51,20 +52,23 @@ pub fn run(session: &Session, asked: &Asked) -> Result<Vec<Outcome>> {
     let role = role.unwrap_or(session.site.role());
     let mut facts = facts(session, role, asked);
     if let Some(release) = &offered {
+        facts.names = release.manifest().entries.len() as u64;
         facts.change = Some(offered::change(session, release)?);
     }
     Ok(preflight::run(CHECKS, &facts, &asked.chosen))
 }
 
-/// What decides whether a release can work on this host and be taken back, before anything is changed. The
+/// What decides whether `release` can work on this host and be taken back, before anything is changed. The
 /// warnings are returned.
 ///
 /// # Errors
 /// When a check fails that was not left out.
-pub fn require(session: &Session, skip: &[String]) -> Result<Vec<Outcome>, Unfit> {
+pub fn require(session: &Session, release: &Manifest, skip: &[String]) -> Result<Vec<Outcome>, Unfit> {
     let only = DECISIVE.iter().map(|id| (*id).to_owned()).collect();
     let asked = Asked { chosen: Chosen { only, skip: skip.to_vec() }, ..Asked::default() };
-    let outcomes = preflight::run(CHECKS, &facts(session, session.site.role(), &asked), &asked.chosen);
+    let mut facts = facts(session, release.role, &asked);
+    facts.names = release.entries.len() as u64;
+    let outcomes = preflight::run(CHECKS, &facts, &asked.chosen);
     let with = |status: Status| outcomes.iter().filter(move |outcome| outcome.status == status).cloned();
     let failed: Vec<Outcome> = with(Status::Fail).collect();
     if failed.is_empty() { Ok(with(Status::Warn).collect()) } else { Err(Unfit(failed)) }
@@ -87,6 +91,7 @@ fn facts(session: &Session, role: Role, asked: &Asked) -> Facts {
         proxy: host::proxy(session),
         machine: session.is_live().then(|| host::machine(session, role, asked, account.as_ref())),
         account,
+        names: 0,
         change: None,
     }
 }

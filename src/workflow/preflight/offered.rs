@@ -40,7 +40,6 @@ pub(super) fn change(session: &Session, release: &Release) -> Result<Change> {
             .as_ref()
             .and_then(|receipt| plan::fits_path(new, receipt).err())
             .map(|why| why.to_string()),
-        names: new.entries.len() as u64,
         room: Room { place: session.site.tree(), needed: plan::room(old, new), free },
         snapshot: snapshot(session, (receipt.as_ref(), old), new),
     })
