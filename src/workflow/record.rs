@@ -29,13 +29,14 @@ const LIMIT: u64 = 1 << 30;
 
 /// Who runs this program.
 fn who() -> Who {
-    let name = |uid: Option<u32>| uid.and_then(host::user_name);
+    let user = |uid: u32| host::user_of(Path::new("/"), uid);
+    let name = |uid: Option<u32>| uid.and_then(user);
     let (login_uid, session) = sys::env::login();
     let sudo_uid = sys::env::var("SUDO_UID").and_then(|text| text.parse().ok());
     let uid = sys::env::uid();
     Who {
         uid,
-        user: host::user_name(uid),
+        user: user(uid),
         login_uid,
         login: name(login_uid),
         sudo_uid,
