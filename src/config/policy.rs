@@ -2,8 +2,9 @@
 //! weaker than they are.
 //!
 //! The values are those of the guide's table ("Password Complexity Management"). The keys are those of the
-//! Administrator Guide 6.9 and 6.10 ("Default Password Policy Keys", "Users and Roles Server
-//! Configurations"); the prefix is spelt out there for the first of them only and was seen with others, too.
+//! Administrator Guide 6.9 ("Edit a Default Password Policy", "Default Password Policy Keys") and 6.10 ("Users
+//! and Roles Server Configurations"). `MinPasswordLength` and `MinDigitsOrSymbols` stand there without the
+//! prefix; that they have it, as the others do, is derived.
 //! The server reads them when it is installed or upgraded; what is set on its web page after that is kept in
 //! its database and counts more.
 

@@ -42,10 +42,8 @@ fn a_change_counts_only_when_the_server_answers() {
     // somebody else's port, and a certificate that is not there
     let good = host.sh(CONF);
     assert!(good.contains("640 demisto:demisto"), "{good}");
-    host.sh(
-        "for n in 4 6; do systemd-run -q --unit=holder$n openssl s_server -$n -accept 9443 -nocert; done
-         for i in $(seq 100); do test $(ss -ltn | grep -c :9443) = 2 && exit; sleep 0.05; done; exit 1",
-    );
+    host.sh("for n in 4 6; do systemd-run -q --unit=holder$n openssl s_server -$n -accept 9443 -nocert; done
+         for i in $(seq 100); do test $(ss -ltn | grep -c :9443) = 2 && exit; sleep 0.05; done; exit 1");
     for bad in ["Server.HttpsPort=9443", "--force security.certfile=/usr/local/demisto/none.pem"] {
         let told = ends(&host, 1, &format!("set --yes --restart --health-timeout 12 {bad}"));
         assert!(told.contains("as it was before"), "{told}");
