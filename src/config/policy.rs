@@ -11,8 +11,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Result;
 use super::tree::Document;
-use super::{Result, Setting};
 
 /// What every key of the policy begins with.
 pub const PREFIX: &str = "password.policy.default.";
@@ -200,12 +200,6 @@ pub fn complexity(text: &str) -> Result<Complexity> {
         upper: number("MinUppercaseChars", GUIDE.upper),
         digits_or_symbols: number("MinDigitsOrSymbols", GUIDE.digits_or_symbols),
     })
-}
-
-/// The guide's whole policy as settings.
-#[must_use]
-pub fn settings() -> Vec<Setting> {
-    ROWS.iter().map(|row| Setting::to(&row.key(), row.default())).collect()
 }
 
 #[cfg(test)]

@@ -459,6 +459,8 @@ fn a_preset_is_applied_as_a_whole_and_once() {
     let shown = succeeds(&conf(&root, &["preset", "evaluated", "--show"]));
     assert!(shown.contains("open  security.certificate.santrustlist = for you to say"), "{shown}");
     assert!(shown.contains("[TLS/X509 Configuration]") && shown.contains("[Password Complexity Management]"));
+    let plan = succeeds(&conf(&root, &[&evaluated[..], &["--dry-run"]].concat()));
+    assert!(plan.contains("set 20 keys in /etc/demisto.conf\n        security."), "{plan}");
     let told = succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat()));
     assert!(told.contains("engine configure --client-cert"), "{told}");
     let set = text(&root);
