@@ -4,6 +4,8 @@
 //! touches nothing; the time is among the facts.
 #![forbid(unsafe_code)]
 
+pub mod xdr;
+
 use serde::Serialize;
 
 /// How bad it is when a check does not pass.
