@@ -20,7 +20,7 @@ use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
-use probing::{of_no_certificate, of_probe};
+use probing::{of_access, of_no_certificate, of_probe, of_proxy};
 
 use crate::{
     apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
@@ -121,8 +121,11 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_ca))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
+        .or_else(|| error.downcast_ref().map(of_access))
+        .or_else(|| error.downcast_ref().map(of_proxy))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
+        .or_else(|| error.downcast_ref().map(of_unknown_key))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
@@ -134,6 +137,13 @@ const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from t
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
     "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
+
+fn of_unknown_key(error: &config::table::Unknown) -> Diagnosis {
+    match &error.meant {
+        Some(meant) => diagnosis(Exit::Usage, format!("did you mean {meant}?")),
+        None => diagnosis(Exit::Usage, "`demisto-install config keys` lists those that are"),
+    }
+}
 
 fn of_config(error: &config::Error) -> Diagnosis {
     match error {
@@ -439,7 +449,7 @@ fn of_prompt(error: &prompt::Error) -> Diagnosis {
             "accept the licence agreement with \"accept_eula\": true in --answers FILE",
         ),
         prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
-        prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
+        prompt::Error::Password { asked, .. } => diagnosis(Exit::Usage, prompt::password::rule(*asked)),
         _ => diagnosis(Exit::Usage, ""),
     }
 }

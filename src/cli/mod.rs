@@ -9,6 +9,7 @@ pub mod ask;
 mod ca;
 mod cert;
 mod common;
+mod config;
 mod diagnostic;
 mod engine;
 mod exit;
@@ -24,6 +25,7 @@ mod package;
 mod passphrase;
 pub mod password;
 mod plan;
+mod preflight;
 pub mod progress;
 mod reason;
 mod recover;
@@ -67,6 +69,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Show what install or upgrade would do, and change nothing
     Plan(plan::Args),
+    /// Check whether this host is fit for the product, and for the release in FILE
+    Preflight(preflight::Args),
     /// Check every signature and every byte of a release
     Verify(verify::Args),
     /// Show what is inside a release
@@ -89,6 +93,8 @@ enum Command {
     Cert(cert::CertArgs),
     /// List, add and remove the authorities that this host trusts
     Ca(ca::CaArgs),
+    /// Check the configuration, and tell what its keys mean
+    Config(config::ConfigArgs),
     /// Write the one-time configuration: passphrase, administrators, API keys
     Otc(otc::OtcArgs),
     /// Take, list, put back and remove snapshots of the data
@@ -144,6 +150,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Upgrade(args)) => upgrade::run(common, args),
         Some(Command::Rollback(args)) => rollback::run(common, args),
         Some(Command::Plan(args)) => plan::run(common, args),
+        Some(Command::Preflight(args)) => preflight::run(common, args),
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
@@ -155,6 +162,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Engine(args)) => engine::run(common, args),
         Some(Command::Cert(args)) => cert::run(common, args),
         Some(Command::Ca(args)) => ca::run(common, args),
+        Some(Command::Config(args)) => config::run(common, args),
         Some(Command::Otc(args)) => otc::run(common, args),
         Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
@@ -233,6 +241,8 @@ mod tests {
             "engine uninstall",
             "ca list",
             "ca remove x",
+            "config keys",
+            "config explain x",
             "otc show",
             "otc add-admin --user x",
             "cert mutual off",

@@ -10,9 +10,12 @@ mod edit;
 mod engine;
 mod mask;
 mod merge;
+pub mod policy;
 mod port;
+pub mod preset;
 mod same;
 mod set;
+pub mod table;
 mod tree;
 
 use serde_json::{Map, Value};

@@ -9,6 +9,7 @@ mod log;
 mod package;
 mod probe;
 mod wrapper;
+mod xdr;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -34,11 +35,12 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use certificates::{certificate_rules, certificates};
-pub use config::config_diff;
+pub use config::{config_diff, config_key, config_keys};
 pub use log::log_facts;
 pub use package::package_json;
 pub use probe::probed;
 pub use wrapper::wrapper;
+pub use xdr::access;
 
 /// The summary at the end of an engine's installation.
 #[must_use]

@@ -22,7 +22,7 @@ use crate::preflight::{Outcome, Status};
 use crate::probe::{NoProxy, Proxy, Target};
 use crate::product::under;
 use crate::sys::{self, net};
-use crate::types::Digest;
+use crate::types::{Digest, Secret};
 
 /// Largest list of names that is read, and largest file of the host.
 const LIMIT: u64 = 1 << 20;
@@ -58,8 +58,9 @@ pub struct Options {
 /// How servers are reached.
 #[derive(Debug)]
 pub enum Way {
-    /// Through the proxy that `/etc/environment` names, if it names one, directly otherwise.
-    AsEnvironment,
+    /// Through the proxy that `/etc/environment` names, if it names one, directly otherwise; with other credentials
+    /// than it names, if there are some.
+    AsEnvironment(Option<Secret>),
     /// Directly, whatever is named there.
     Direct,
     /// Through this proxy.
@@ -84,6 +85,9 @@ pub enum Error {
     /// `/etc/environment` names a proxy of another kind.
     #[error("the proxy in /etc/environment cannot be used")]
     Environment(#[source] NoProxy),
+    /// There are credentials for a proxy, and no proxy.
+    #[error("there are credentials for a proxy, and /etc/environment names no proxy")]
+    NoProxy,
     /// No check is called so.
     #[error("no check of access to Cortex XDR is called {0:?}")]
     NoCheck(String),
@@ -153,7 +157,7 @@ pub fn check(session: &Session, options: &Options) -> Result<Report> {
     }
     Ok(Report {
         port: options.port,
-        proxy_from_environment: proxy.is_some() && matches!(options.way, Way::AsEnvironment),
+        proxy_from_environment: proxy.is_some() && matches!(options.way, Way::AsEnvironment(_)),
         proxy: proxy.map(|proxy| proxy.to_string()),
         servers: seen.iter().map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port)).collect(),
         checks,

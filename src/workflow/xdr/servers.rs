@@ -51,11 +51,16 @@ pub(super) fn way(session: &Session, options: &Options) -> Result<(String, Optio
             let (host, credentials) = (host.clone(), credentials.clone());
             Ok((String::new(), Some(Proxy { host, port: *port, credentials })))
         }
-        Way::AsEnvironment => {
+        Way::AsEnvironment(credentials) => {
             let text =
                 sys::fs::read_limited(&under(&session.root, "/etc/environment"), LIMIT).unwrap_or_default();
             let text = String::from_utf8_lossy(&text).into_owned();
-            let proxy = Proxy::of_environment(&text).map_err(Error::Environment)?;
+            let mut proxy = Proxy::of_environment(&text).map_err(Error::Environment)?;
+            match (&mut proxy, credentials) {
+                (Some(proxy), Some(credentials)) => proxy.credentials = Some(credentials.clone()),
+                (None, Some(_)) => return Err(Error::NoProxy.into()),
+                _ => {}
+            }
             Ok((text, proxy))
         }
     }
