@@ -53,3 +53,4 @@ mod snapshot;
 mod tamper;
 mod upgrade;
 mod verdicts;
+mod xdr;

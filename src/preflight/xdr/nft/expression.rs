@@ -67,7 +67,11 @@ pub(super) fn matches(value: &Value, packet: Packet, sets: Sets<'_>) -> Tri {
     if known == Known::Absent {
         return Tri::No; // such a rule first asks whether the packet is of that kind
     }
-    match value.get("op").and_then(Value::as_str).unwrap_or_default() {
+    let op = value.get("op").and_then(Value::as_str).unwrap_or_default();
+    if let Known::Flags(flags) = &known {
+        return has_flags(op, right, flags);
+    }
+    match op {
         "==" | "in" => contains(right, &known, sets),
         "!=" => contains(right, &known, sets).not(),
         op => match (&known, right.as_u64()) {
@@ -204,19 +208,27 @@ fn flag_names(value: &Value) -> Vec<String> {
     }
 }
 
+/// Whether flags are those on the right: any of them (`in`), or exactly those, in one of the ways that a set lists.
+fn has_flags(op: &str, right: &Value, flags: &[&str]) -> Tri {
+    let are = |right: &Value| {
+        let names = flag_names(right);
+        let known = !names.is_empty() || right.as_u64() == Some(0);
+        known && names.len() == flags.len() && flags.iter().all(|flag| names.iter().any(|name| name == flag))
+    };
+    let listed = right.get("set").and_then(Value::as_array);
+    let exactly = listed.map_or_else(|| are(right), |all| all.iter().any(are));
+    match op {
+        "in" => Tri::of(flags.iter().any(|flag| flag_names(right).iter().any(|name| name == flag))),
+        "==" => Tri::of(exactly),
+        "!=" => Tri::of(!exactly),
+        _ => Tri::Perhaps,
+    }
+}
+
 /// Whether what is known is among what stands on the right.
 fn contains(right: &Value, known: &Known, sets: Sets<'_>) -> Tri {
-    if *known == Known::Unknown {
+    if matches!(known, Known::Unknown | Known::Flags(_)) {
         return Tri::Perhaps;
-    }
-    if let Known::Flags(flags) = known {
-        let names = flag_names(right);
-        // a list of flags asks for any of them, joined ones for all of them
-        return match right {
-            Value::Array(_) => Tri::of(flags.iter().any(|flag| names.iter().any(|name| name == flag))),
-            Value::Number(_) => Tri::of(flags.is_empty() == (right.as_u64() == Some(0))),
-            _ => Tri::of(names.len() == flags.len() && flags.iter().all(|f| names.iter().any(|n| n == f))),
-        };
     }
     match right {
         Value::Array(all) => any(all, known, sets),
