@@ -220,6 +220,7 @@ mod tests {
         let verbs = [
             "install",
             "plan",
+            "preflight",
             "upgrade",
             "rollback",
             "verify",

@@ -47,18 +47,6 @@ impl Proxy {
         let host = host.parse().map_err(|_| NoProxy::Place)?;
         if port == 0 { Err(NoProxy::Place) } else { Ok(Self { host, port, credentials }) }
     }
-
-    /// The proxy that a file in the form of `/etc/environment` (environment(5), `pam_env`) names for HTTPS, if one.
-    /// What is behind `no_proxy` is told by [`bypasses`].
-    ///
-    /// # Errors
-    /// When what it names cannot be used.
-    pub fn of_environment(text: &str) -> Result<Option<Self>, NoProxy> {
-        match value(text, "https_proxy") {
-            Some(url) if !url.is_empty() => Self::parse(&url).map(Some),
-            _ => Ok(None),
-        }
-    }
 }
 
 impl std::fmt::Display for Proxy {
@@ -71,27 +59,15 @@ impl std::fmt::Display for Proxy {
     }
 }
 
-/// Whether `no_proxy` of a file in the form of `/etc/environment` says that `host` is gone to directly: itself, a domain
-/// above it, or `*`.
+/// Whether a list in the form of `no_proxy` has `host` gone to directly: itself, a domain above it, or `*`.
 #[must_use]
-pub fn bypasses(environment: &str, host: &Host) -> bool {
-    let host = host.to_string().to_ascii_lowercase();
-    let list = value(environment, "no_proxy").unwrap_or_default().to_ascii_lowercase();
+pub fn bypasses(list: &str, host: &Host) -> bool {
+    let (list, host) = (list.to_ascii_lowercase(), host.to_string().to_ascii_lowercase());
     list.split([',', ' ']).map(str::trim).any(|entry| {
         let name = entry.trim_start_matches("*.").trim_start_matches('.');
         let above = host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         entry == "*" || !name.is_empty() && above
     })
-}
-
-/// The last value of a name, in lower or upper case, without quotes.
-fn value(text: &str, name: &str) -> Option<String> {
-    let lines = text.lines().map(|line| line.trim().trim_start_matches("export ").trim_start());
-    let values = lines.filter_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        key.trim_end().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-    });
-    values.last()
 }
 
 /// Credentials without their `%XX`.
@@ -151,16 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_environment_says() {
-        let text = "PATH=/bin\n#https_proxy=http://no:1\nhttps_proxy=\"http://old:1\"\nHTTPS_PROXY='http://new:2'\n\
-                    no_proxy=\"localhost,.example.test, other.test\"\n";
-        assert_eq!(Proxy::of_environment(text).unwrap().unwrap().to_string(), "http://new:2");
-        assert!(Proxy::of_environment("http_proxy=http://x:1\nhttps_proxy=\n").unwrap().is_none());
-        assert!(Proxy::of_environment("https_proxy=socks5://x:1").is_err());
-        let by = |host: &str| bypasses(text, &host.parse().unwrap());
+    fn who_is_gone_to_directly() {
+        let by = |host: &str| bypasses("localhost,.example.test, other.test", &host.parse().unwrap());
         assert!(by("a.example.test") && by("example.test") && by("localhost") && by("OTHER.test"));
         assert!(!by("notother.test") && !by("example.com"));
-        assert!(bypasses("no_proxy=*", &"a.b".parse().unwrap()));
-        assert!(!bypasses("no_proxy=", &"a.b".parse().unwrap()));
+        assert!(bypasses("*", &"a.b".parse().unwrap()) && !bypasses("", &"a.b".parse().unwrap()));
     }
 }

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use crate::workflow::xdr::Report;
 
 /// What a look at the access to Cortex XDR found.
@@ -13,11 +11,6 @@ pub fn access(found: &Report) -> String {
         }
         (Some(proxy), _) => format!("servers are asked through {proxy}\n"),
     };
-    for outcome in &found.checks {
-        let _ = writeln!(text, "{:<9}{} {}: {}", outcome.status, outcome.id, outcome.subject, outcome.seen);
-        if let Some(fix) = &outcome.fix {
-            let _ = writeln!(text, "           fix: {fix}");
-        }
-    }
+    text.push_str(&super::checks(&found.checks));
     text
 }

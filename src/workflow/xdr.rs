@@ -18,7 +18,7 @@ use crate::preflight::xdr::anchors::{CaFile, Held};
 use crate::preflight::xdr::firewall::{Passage, passage};
 use crate::preflight::xdr::port::{Holder, Port};
 use crate::preflight::xdr::{self, Facts, Protocol, endpoint};
-use crate::preflight::{Outcome, Status};
+use crate::preflight::{self, Chosen, Outcome};
 use crate::probe::{NoProxy, Proxy, Target};
 use crate::product::under;
 use crate::sys::{self, net};
@@ -47,10 +47,8 @@ pub struct Options {
     pub port: u16,
     /// A file that may hold an authority that is missing.
     pub ca_file: Option<PathBuf>,
-    /// Checks that are wanted alone, by name; all when there are none.
-    pub only: Vec<String>,
-    /// Checks that are not wanted.
-    pub skip: Vec<String>,
+    /// Which checks.
+    pub chosen: Chosen,
     /// How long each connection may take.
     pub limit: Duration,
 }
@@ -88,14 +86,13 @@ pub enum Error {
     /// There are credentials for a proxy, and no proxy.
     #[error("there are credentials for a proxy, and /etc/environment names no proxy")]
     NoProxy,
-    /// No check is called so.
-    #[error("no check of access to Cortex XDR is called {0:?}")]
-    NoCheck(String),
 }
 
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// Whether no check failed.
+    pub fit: bool,
     /// The port of peer-to-peer content updates.
     pub port: u16,
     /// The proxy through which servers were asked, without its credentials.
@@ -108,58 +105,31 @@ pub struct Report {
     pub checks: Vec<Outcome>,
 }
 
-impl Report {
-    /// Whether a check failed.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.checks.iter().any(|outcome| outcome.status == Status::Fail)
-    }
-}
-
-/// The names of all checks, in their order.
-fn names() -> impl Iterator<Item = &'static str> {
-    let host = xdr::CHECKS.iter().map(|check| check.id);
-    host.chain(endpoint::CHECKS.iter().map(|check| check.id))
-}
-
 /// Checks a host.
 ///
 /// # Errors
 /// When something that was given cannot be read or used.
 pub fn check(session: &Session, options: &Options) -> Result<Report> {
-    if let Some(unknown) =
-        options.only.iter().chain(&options.skip).find(|id| names().all(|name| name != **id))
-    {
-        return Err(Error::NoCheck(unknown.clone()).into());
-    }
-    let wanted = |id: &str| {
-        (options.only.is_empty() || options.only.iter().any(|one| one == id))
-            && !options.skip.iter().any(|one| one == id)
-    };
+    let chosen = &options.chosen;
     let anchors = check::anchors(session);
     let facts = facts(session, options, anchors.as_deref())?;
-    let mut checks: Vec<Outcome> =
-        xdr::CHECKS.iter().filter(|check| wanted(check.id)).map(|check| check.judge("", &facts)).collect();
+    let mut checks = preflight::run(xdr::CHECKS, &facts, chosen);
     let servers = servers::listed(options)?;
-    let (environment, proxy) = servers::way(session, options)?;
-    let asked = endpoint::CHECKS.iter().any(|check| wanted(check.id));
+    let (no_proxy, proxy) = servers::way(session, options)?;
     let store = anchors.unwrap_or_default();
     let trust = Trust { anchors: &store, public: public(session), added: added(session) };
-    let seen = if asked {
-        servers::ask((&servers, options.limit), &environment, proxy.as_ref(), &trust)
-    } else {
-        Vec::new()
-    };
+    let is_wanted = endpoint::CHECKS.iter().any(|check| chosen.runs(check.id));
+    let asked = if is_wanted { servers.as_slice() } else { &[] };
+    let seen = servers::ask((asked, options.limit), &no_proxy, proxy.as_ref(), &trust);
     for endpoint in &seen {
-        let subject = format!("{}:{}", endpoint.host, endpoint.port);
-        let all = endpoint::CHECKS.iter().filter(|check| wanted(check.id));
-        checks.extend(all.map(|check| check.judge(&subject, endpoint)));
+        checks.extend(preflight::run_on(endpoint::CHECKS, &endpoint.to_string(), endpoint, chosen));
     }
     Ok(Report {
+        fit: !preflight::is_blocked(&checks),
         port: options.port,
         proxy_from_environment: proxy.is_some() && matches!(options.way, Way::AsEnvironment(_)),
         proxy: proxy.map(|proxy| proxy.to_string()),
-        servers: seen.iter().map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port)).collect(),
+        servers: seen.iter().map(ToString::to_string).collect(),
         checks,
     })
 }

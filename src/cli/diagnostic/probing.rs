@@ -38,7 +38,6 @@ pub(super) fn of_access(error: &xdr::Error) -> Diagnosis {
             "go through another one with --proxy http://HOST:PORT, or directly with --direct"
         }
         xdr::Error::NoProxy => "give the proxy with --proxy http://HOST:PORT",
-        _ => "`demisto-install preflight --xdr` shows all checks with their names",
     };
     diagnosis(Exit::Usage, hint)
 }
@@ -47,6 +46,9 @@ pub(super) fn of_proxy(error: &preflight::Error) -> Diagnosis {
     let hint = match error {
         preflight::Error::Open => {
             "put USER:PASSWORD into a file of mode 0600 and give it with --proxy-credentials-file"
+        }
+        preflight::Error::OtherTable(_) => {
+            "`demisto-install preflight --list` shows the names, and with --xdr those of the other kind"
         }
         preflight::Error::Credentials => "give a file with one line, USER:PASSWORD",
         _ => "",

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 
 use crate::cli::common::{Common, KeyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase;
+use crate::preflight::Chosen;
 use crate::preflight::xdr::port::P2P_PORT;
+use crate::preflight::xdr::{CHECKS, endpoint};
 use crate::probe::{Proxy, Target};
 use crate::report;
 use crate::workflow::xdr::{self, Options, Way};
@@ -21,7 +24,7 @@ const XDR: &str = "Access to Cortex XDR";
 #[derive(Debug, clap::Args)]
 pub(super) struct XdrArgs {
     /// Check access to Cortex XDR instead: anchors, port of peer-to-peer updates, firewall, servers
-    #[arg(long, help_heading = XDR)]
+    #[arg(long, help_heading = XDR, conflicts_with_all = ["file", "keys", "profile", "role", "port", "expect_uid", "expect_gid"])]
     xdr: bool,
     /// A server of Cortex XDR that has to be reached; the port is 443 unless given
     #[arg(long = "fqdn", requires = "xdr", help_heading = XDR, value_name = "HOST[:PORT]")]
@@ -49,7 +52,7 @@ pub(super) struct XdrArgs {
     timeout: u64,
 }
 
-/// A proxy that cannot be used. What was given is not repeated: it may hold a password.
+/// What was given cannot be used. A proxy is not repeated: it may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum Error {
     /// It is none.
@@ -58,6 +61,11 @@ pub(in crate::cli) enum Error {
     /// Everybody sees arguments.
     #[error("--proxy holds a user or password, which everybody on this host can read there")]
     Open,
+    /// A check of another table.
+    #[error(
+        "{0} is a check of the other kind: those of access to Cortex XDR are run with --xdr, the others without"
+    )]
+    OtherTable(String),
     /// The file has no colon.
     #[error("the file of --proxy-credentials-file does not hold USER:PASSWORD")]
     Credentials,
@@ -96,7 +104,17 @@ impl XdrArgs {
     }
 }
 
-pub(super) fn run(common: &Common, args: &XdrArgs, (only, skip): (&[String], &[String])) -> Result<ExitCode> {
+/// The names of all checks.
+pub(super) fn ids() -> impl Iterator<Item = &'static str> {
+    CHECKS.iter().map(|check| check.id).chain(endpoint::CHECKS.iter().map(|check| check.id))
+}
+
+pub(super) fn run(common: &Common, args: &XdrArgs, list: bool, chosen: Chosen) -> Result<ExitCode> {
+    if list {
+        let text = report::check_table(CHECKS) + &report::check_table(endpoint::CHECKS);
+        common.result(&text, &json!({ "checks": CHECKS, "server_checks": endpoint::CHECKS }));
+        return Ok(Exit::Done.into());
+    }
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
     let options = Options {
@@ -105,11 +123,10 @@ pub(super) fn run(common: &Common, args: &XdrArgs, (only, skip): (&[String], &[S
         way: args.way()?,
         port: args.p2p_port,
         ca_file: args.ca_file.clone(),
-        only: only.to_vec(),
-        skip: skip.to_vec(),
+        chosen,
         limit: Duration::from_secs(args.timeout),
     };
     let found = xdr::check(&session, &options)?;
     common.result(&report::access(&found), &found);
-    Ok(if found.has_failed() { Exit::Blocked } else { Exit::Done }.into())
+    Ok(if found.fit { Exit::Done } else { Exit::Blocked }.into())
 }

@@ -17,6 +17,14 @@ pub struct Endpoint {
     pub attempt: Attempt,
 }
 
+impl std::fmt::Display for Endpoint {
+    /// As it is written down: host and port.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 /// How far it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {

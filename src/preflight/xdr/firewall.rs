@@ -85,7 +85,7 @@ pub fn passage(seen: &Seen, protocol: Protocol, port: u16) -> Passage {
             let why = "iptables has rules of the old kind, which are not looked into here";
             Passage::Undecided(why.to_owned(), "look at `iptables-legacy -S INPUT`".to_owned())
         }),
-        (seen.nft.is_none() && !seen.absent.contains(&"iptables")).then(|| {
+        (seen.absent.contains(&"nft") && !seen.absent.contains(&"iptables")).then(|| {
             let why = "nft is not installed, which shows the rules of the kernel";
             Passage::Undecided(why.to_owned(), "look at `iptables -S INPUT`, or install nftables".to_owned())
         }),
@@ -203,8 +203,7 @@ impl Zone<'_> {
 
     /// Whether it lets packets to the port in; nothing where that depends.
     fn lets_in(&self, said: &Firewalld, protocol: Protocol, port: u16) -> Option<bool> {
-        let port_text = port.to_string();
-        if self.rich.iter().any(|rule| rule.contains(&port_text) || !rule.contains(" port ")) {
+        if self.rich.iter().any(|rule| may_be_about(rule, protocol, port)) {
             return None;
         }
         let served = self.value("services").split_whitespace().any(|service| {
@@ -216,14 +215,23 @@ impl Zone<'_> {
     }
 }
 
+/// What stands behind `NAME=` in quotes.
+fn value<'a>(text: &'a str, name: &str) -> &'a str {
+    let rest = text.split_once(&format!(" {name}=")).map(|(_, rest)| rest.trim_start_matches(['"', '\'']));
+    rest.and_then(|rest| rest.split(['"', '\'']).next()).unwrap_or_default()
+}
+
+/// Whether a rich rule (firewalld.richlanguage(5)) may be about the port: it names the port, or none.
+fn may_be_about(rule: &str, protocol: Protocol, port: u16) -> bool {
+    let Some((_, element)) = rule.split_once(" port port=") else { return true };
+    let element = format!(" port={element}");
+    value(&element, "protocol") == protocol.name() && covers(value(&element, "port"), port)
+}
+
 /// Whether the file of a service has the port: `<port protocol="tcp" port="22"/>`.
 fn serves(xml: &str, protocol: Protocol, port: u16) -> bool {
-    let value = |tag: &str, name: &str| {
-        let rest = tag.split_once(&format!(" {name}=")).map(|(_, rest)| rest.trim_start_matches(['"', '\'']));
-        rest.and_then(|rest| rest.split(['"', '\'']).next()).unwrap_or_default().to_owned()
-    };
     let tags = xml.split('<').filter(|tag| tag.starts_with("port "));
-    tags.into_iter().any(|tag| value(tag, "protocol") == protocol.name() && covers(&value(tag, "port"), port))
+    tags.into_iter().any(|tag| value(tag, "protocol") == protocol.name() && covers(value(tag, "port"), port))
 }
 
 fn of_firewalld(said: &Result<Firewalld, String>, protocol: Protocol, port: u16) -> Passage {
@@ -325,4 +333,123 @@ fn application<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let head = format!("[{name}]");
     let lines = text.lines().skip_while(|line| line.trim() != head).skip(1);
     lines.take_while(|line| !line.starts_with('[')).find_map(|line| line.strip_prefix("ports="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What firewalld 1.3 wrote, with two of its zones.
+    const ZONES: &str = "block\n  target: %%REJECT%%\n  interfaces: \n  services: \n  ports: \n  rich rules: \n\n\
+        public (active)\n  target: default\n  icmp-block-inversion: no\n  interfaces: eth0\n  sources: \n  services: dhcpv6-client ssh\n  \
+        ports: \n  protocols: \n  forward: yes\n  rich rules: \n\ntrusted\n  target: ACCEPT\n  interfaces: \n  ports: \n";
+    const SSH: &str = "<?xml version=\"1.0\"?>\n<service>\n  <short>SSH</short>\n  <port protocol=\"tcp\" port=\"22\"/>\n</service>\n";
+    /// What ufw 0.36 wrote.
+    const STATUS: &str = "Status: active\nLogging: on (low)\nDefault: deny (incoming), allow (outgoing), disabled (routed)\nNew profiles: skip\n\n\
+        To                         Action      From\n--                         ------      ----\n22                         ALLOW IN    Anywhere                  \n";
+
+    fn zones(text: String) -> Seen {
+        let services =
+            vec![("ssh".to_owned(), SSH.to_owned()), ("p2p".to_owned(), SSH.replace("22", "33000-34000"))];
+        let default_zone = "public\n".to_owned();
+        Seen { firewalld: Some(Ok(Firewalld { zones: text, default_zone, services })), ..Seen::default() }
+    }
+
+    fn ufw(more: &str) -> Seen {
+        let applications =
+            "[Apache]\ntitle=Web\nports=80/tcp\n\n[P2P]\ntitle=Updates\nports=53/udp|33221/tcp\n".to_owned();
+        Seen { ufw: Some(Ok(Ufw { status: format!("{STATUS}{more}"), applications })), ..Seen::default() }
+    }
+
+    fn of(seen: &Seen) -> [char; 2] {
+        [Protocol::Tcp, Protocol::Udp].map(|protocol| match passage(seen, protocol, 33221) {
+            Passage::NoFirewall(_) => '-',
+            Passage::Open(_) => 'o',
+            Passage::Blocked(..) => 'b',
+            Passage::Undecided(..) => '?',
+            Passage::NotLooked(_) => 'n',
+        })
+    }
+
+    #[test]
+    fn zones_of_firewalld() {
+        let edited = |from: &str, to: &str| of(&zones(ZONES.replace(from, to)));
+        assert_eq!(of(&zones(ZONES.to_owned())), ['b', 'b']);
+        assert_eq!(
+            edited("  ports: \n  protocols", "  ports: 33221/tcp 33000-34000/udp\n  protocols"),
+            ['o', 'o']
+        );
+        assert_eq!(edited("  ports: \n  protocols", "  ports: 33222/tcp 33221/udp\n  protocols"), ['b', 'o']);
+        assert_eq!(edited("dhcpv6-client ssh", "ssh p2p"), ['o', 'b']);
+        assert_eq!(
+            edited("trusted\n", "trusted (active)\n"),
+            ['?', '?'],
+            "one zone blocks it, another does not"
+        );
+        assert_eq!(edited("public (active)", "public"), ['b', 'b'], "the default zone counts");
+        let rich = "rich rules: \n\trule family=\"ipv4\" source address=\"10.0.0.0/8\" port port=\"33221\" protocol=\"tcp\" accept\n\ntrusted";
+        assert_eq!(edited("rich rules: \n\ntrusted", rich), ['?', 'b']);
+        assert_eq!(edited("rich rules: \n\ntrusted", &rich.replace("33221", "22")), ['b', 'b']);
+        let all = "rich rules: \n\trule family=\"ipv4\" source address=\"10.0.0.0/8\" accept\n\ntrusted";
+        assert_eq!(edited("rich rules: \n\ntrusted", all), ['?', '?']);
+        let Passage::Blocked(_, Some(fix)) = passage(&zones(ZONES.to_owned()), Protocol::Udp, 33221) else {
+            panic!()
+        };
+        assert!(fix.contains("--zone=public --add-port=33221/udp"), "{fix}");
+        assert_eq!(of(&Seen { firewalld: Some(Err("x".to_owned())), ..Seen::default() }), ['?', '?']);
+        assert_eq!(of(&zones(String::new())), ['?', '?']);
+    }
+
+    #[test]
+    fn rules_of_ufw() {
+        assert_eq!(of(&ufw("")), ['b', 'b']);
+        assert_eq!(
+            of(&ufw("33221/tcp                  ALLOW IN    Anywhere                  \n")),
+            ['o', 'b']
+        );
+        assert_eq!(of(&ufw("33000:34000/udp            LIMIT IN    Anywhere\n")), ['b', 'o']);
+        assert_eq!(of(&ufw("22,33221/tcp               ALLOW IN    Anywhere\n")), ['o', 'b']);
+        assert_eq!(of(&ufw("33221/udp                  ALLOW IN    10.0.0.0/8\n")), ['b', '?']);
+        assert_eq!(of(&ufw("33221/udp on eth0          ALLOW IN    Anywhere\n")), ['b', '?']);
+        assert_eq!(of(&ufw("33221 (v6)                 ALLOW IN    Anywhere (v6)\n")), ['b', 'b']);
+        assert_eq!(of(&ufw("33221                      ALLOW OUT   Anywhere\n")), ['b', 'b']);
+        assert_eq!(of(&ufw("Anywhere                   ALLOW IN    10.0.0.0/8\n")), ['?', '?']);
+        assert_eq!(of(&ufw("P2P                        ALLOW IN    Anywhere\n")), ['o', 'b']);
+        assert_eq!(
+            of(&ufw(
+                "33221                      DENY IN     Anywhere\n33221                      ALLOW IN    Anywhere\n"
+            )),
+            ['b', 'b']
+        );
+        let open = STATUS.replace("deny (incoming)", "allow (incoming)");
+        let status = |status: String| Seen {
+            ufw: Some(Ok(Ufw { status, applications: String::new() })),
+            ..Seen::default()
+        };
+        assert_eq!(of(&status(open.clone())), ['o', 'o']);
+        assert_eq!(of(&status(open + "33221/tcp                  REJECT IN   Anywhere\n")), ['b', 'o']);
+        assert_eq!(of(&status("Status: active\n".to_owned())), ['?', '?']);
+    }
+
+    #[test]
+    fn the_strictest_counts() {
+        let drop = r#"{"nftables": [{"chain": {"family": "inet", "table": "f", "name": "i", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}]}"#;
+        let theirs = drop.replace("\"f\"", "\"firewalld\"");
+        let mut seen =
+            zones(ZONES.replace("public (active)", "public").replace("trusted\n", "trusted (active)\n"));
+        assert_eq!(of(&seen), ['o', 'o']);
+        seen.nft = Some(Ok(theirs));
+        assert_eq!(of(&seen), ['o', 'o'], "firewalld speaks for its own table");
+        seen.nft = Some(Ok(drop.to_owned()));
+        assert_eq!(of(&seen), ['b', 'b'], "and not for others");
+        seen.nft = Some(Ok("x".to_owned()));
+        assert_eq!(of(&seen), ['?', '?']);
+        seen.nft = None;
+        seen.has_legacy = true;
+        assert_eq!(of(&seen), ['?', '?']);
+        let absent = vec!["nft", "iptables", "firewall-cmd", "ufw"];
+        assert_eq!(of(&Seen { absent, ..Seen::default() }), ['-', '-']);
+        let absent = vec!["nft", "firewall-cmd", "ufw"];
+        assert_eq!(of(&Seen { absent, ..Seen::default() }), ['?', '?'], "iptables may have rules");
+    }
 }

@@ -154,14 +154,14 @@ impl Ruleset {
             if ends.falls && policy == Policy::Accept {
                 ends.accepted = true;
             } else if ends.falls {
-                ends.dropped
-                    .get_or_insert_with(|| format!("the policy of {}, which is drop", chain.called()));
+                ends.dropped.get_or_insert_with(|| format!("the policy drop of {}", chain.called()));
             }
             match (ends.accepted, ends.dropped) {
                 (false, Some(by)) => return Fate::Dropped(by),
                 (false, None) | (true, None) => passed.push(chain.called()),
                 (true, Some(by)) => {
-                    let why = ends.doubt.map(|doubt| format!(", except for {doubt}")).unwrap_or_default();
+                    let why =
+                        ends.doubt.map(|doubt| format!("; that depends on {doubt}")).unwrap_or_default();
                     unclear.get_or_insert(format!("{by} may drop it{why}"));
                 }
             }
@@ -232,7 +232,7 @@ impl Ruleset {
             return false;
         };
         if !sure {
-            ends.doubt.get_or_insert_with(|| format!("what {called} is about"));
+            ends.doubt.get_or_insert_with(|| called.to_owned());
         }
         match kind.as_str() {
             "accept" => ends.accepted = true,

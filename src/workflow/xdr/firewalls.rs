@@ -59,7 +59,7 @@ fn firewalld() -> Option<Result<Firewalld, String>> {
         names.dedup();
         let read = |name: &str| {
             let file = |dir: &&str| sys::fs::read_limited(Path::new(&format!("{dir}/{name}.xml")), FILE).ok();
-            SERVICES.iter().find_map(|dir| file(&dir)).map(|text| String::from_utf8_lossy(&text).into_owned())
+            SERVICES.iter().find_map(file).map(|text| String::from_utf8_lossy(&text).into_owned())
         };
         let safe = |name: &&str| !name.contains('/');
         let services = names.into_iter().filter(safe);

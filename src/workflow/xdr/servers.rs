@@ -5,10 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use zeroize::Zeroizing;
 
 use super::{Error, LIMIT, Options, Session, Trust, Way};
 use crate::certs::check::Severity;
 use crate::certs::look::Certificate;
+use crate::preflight::assignments;
 use crate::preflight::xdr::anchors;
 use crate::preflight::xdr::endpoint::{Attempt, End, Endpoint, Shown};
 use crate::probe::{self, Finding, Policy, Proxy, Reached, Request, Row, Target, View};
@@ -43,7 +45,7 @@ pub(super) fn listed(options: &Options) -> Result<Vec<Target>> {
     Ok(once)
 }
 
-/// The text of `/etc/environment` where it counts, and the proxy that is used.
+/// The `no_proxy` that counts, and the proxy that is used.
 pub(super) fn way(session: &Session, options: &Options) -> Result<(String, Option<Proxy>)> {
     match &options.way {
         Way::Direct => Ok((String::new(), None)),
@@ -54,14 +56,15 @@ pub(super) fn way(session: &Session, options: &Options) -> Result<(String, Optio
         Way::AsEnvironment(credentials) => {
             let text =
                 sys::fs::read_limited(&under(&session.root, "/etc/environment"), LIMIT).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text).into_owned();
-            let mut proxy = Proxy::of_environment(&text).map_err(Error::Environment)?;
+            let mut set = assignments(&String::from_utf8_lossy(&text));
+            let url = set.remove("https_proxy").filter(|url| !url.is_empty()).map(Zeroizing::new);
+            let mut proxy = url.map(|url| Proxy::parse(&url)).transpose().map_err(Error::Environment)?;
             match (&mut proxy, credentials) {
                 (Some(proxy), Some(credentials)) => proxy.credentials = Some(credentials.clone()),
                 (None, Some(_)) => return Err(Error::NoProxy.into()),
                 _ => {}
             }
-            Ok((text, proxy))
+            Ok((set.remove("no_proxy").unwrap_or_default(), proxy))
         }
     }
 }
@@ -69,14 +72,14 @@ pub(super) fn way(session: &Session, options: &Options) -> Result<(String, Optio
 /// Asks all of them.
 pub(super) fn ask(
     (servers, limit): (&[Target], Duration),
-    environment: &str,
+    no_proxy: &str,
     proxy: Option<&Proxy>,
     trust: &Trust<'_>,
 ) -> Vec<Endpoint> {
     let found: Mutex<Vec<(usize, Endpoint)>> = Mutex::new(Vec::new());
     let work = |(): &mut (), number: usize| -> Result<(), Infallible> {
         if let Some(target) = servers.get(number) {
-            let via = proxy.filter(|_| !probe::bypasses(environment, &target.host));
+            let via = proxy.filter(|_| !probe::bypasses(no_proxy, &target.host));
             let endpoint = endpoint(target, limit, via, trust);
             found.lock().unwrap_or_else(PoisonError::into_inner).push((number, endpoint));
         }
