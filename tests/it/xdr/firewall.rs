@@ -343,7 +343,7 @@ fn without_a_tool_nobody_can_be_asked_as_root() {
     // iptables without nft, as on older hosts: the rules may be there
     let put = "mount -t overlay none /usr/sbin -o lowerdir=$2:/usr/sbin";
     std::fs::write(dir.path().join("iptables"), "").unwrap();
-    let told = apart(&format!("{hide}\nhide nft iptables firewall-cmd ufw\n{put}\n{ask}"), dir.path());
+    let told = apart(&format!("{put}\n{hide}\nhide nft firewall-cmd ufw\n{ask}"), dir.path());
     assert!(
         told.contains("could not be decided: nft is not installed") && told.contains("iptables -S"),
         "{told}"
