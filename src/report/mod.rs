@@ -9,6 +9,7 @@ mod log;
 mod package;
 mod preflight;
 mod probe;
+mod record;
 mod wrapper;
 mod xdr;
 
@@ -41,6 +42,7 @@ pub use log::log_facts;
 pub use package::package_json;
 pub use preflight::{check_table, checks};
 pub use probe::probed;
+pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
 pub use xdr::access;
 

@@ -16,6 +16,7 @@ mod log;
 pub mod otc;
 pub mod package;
 pub mod preflight;
+pub mod record;
 pub mod repair;
 pub mod rollback;
 mod session;
