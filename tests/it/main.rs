@@ -56,3 +56,4 @@ mod snapshot;
 mod tamper;
 mod upgrade;
 mod verdicts;
+mod xdr;
