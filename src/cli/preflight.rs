@@ -23,7 +23,8 @@ use crate::workflow::preflight::{Asked, require, run as look};
 #[command(after_help = "Exit 0 when nothing fails, 4 when a check fails. Warnings do not count.\n\
     Sizes and the operating system fail only with --profile; without it they are compared with dev, and warn.")]
 pub(super) struct Args {
-    /// The file whose release is to be installed, or to take the place of the installed one
+    /// The file whose release is to be installed, or to take the place of the installed one; this program itself
+    /// unless given
     file: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,
