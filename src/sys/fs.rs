@@ -528,13 +528,14 @@ mod tests {
 
     /// A pipe's writer that waits for a reader is let go by whoever opens the pipe, as a watchdog is started.
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test is the writer")]
     fn what_is_no_file_is_not_even_opened() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let (opened, told) = std::sync::mpsc::channel();
         let path = pipe.clone();
-        std::thread::spawn(move || opened.send(create(&path, 0o600).is_ok()));
+        std::thread::spawn(move || opened.send(OpenOptions::new().write(true).open(path).is_ok()));
         std::thread::sleep(std::time::Duration::from_millis(100));
         for refused in [
             open_existing(&pipe).map(drop),

@@ -211,7 +211,9 @@ fn port(session: &Session, role: Role, asked: &Asked) -> Option<(u16, Holder)> {
     let port = asked.port.or_else(configured)?;
     let holder = match sys::net::listening_on(port) {
         None => Holder::Nobody,
-        Some(Some(holder)) if holder.program().is_some_and(|path| path.starts_with(product::INSTALL_DIR)) => {
+        Some(Some(holder))
+            if holder.program_here().is_some_and(|path| path.starts_with(product::INSTALL_DIR)) =>
+        {
             Holder::Product(format!("{} (pid {})", holder.name, holder.pid))
         }
         Some(_) => Holder::Other(install::port_in_use(port).unwrap_or_default()),
