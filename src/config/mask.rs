@@ -8,7 +8,7 @@ use super::parse;
 use super::tree::{Scanner, decoded};
 
 /// What is shown instead of a secret, however long it is.
-const STARS: &str = "********";
+pub(super) const STARS: &str = "********";
 
 /// Parts of names whose values are secret. Compared without dots, hyphens and underscores.
 const WORDS: [&str; 8] = ["pass", "pwd", "secret", "token", "apikey", "credential", "private", "accesskey"];
@@ -178,6 +178,20 @@ impl Frame {
         let tail = own.get(start..).unwrap_or_default().to_owned();
         Self { is_array: false, items: 0, place, is_secret, tail }
     }
+}
+
+/// Whether the value at the end of these names is secret.
+pub(super) fn is_secret<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    names.fold(Frame::default(), |frame, name| frame.member(name)).is_secret
+}
+
+/// Whether a text tells a secret, whatever its name is: a private key, or a password in a URL.
+pub(super) fn tells(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
+        || text.split("//").skip(1).any(|after| {
+            let word = after.split(char::is_whitespace).next().unwrap_or_default();
+            word.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
+        })
 }
 
 fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {

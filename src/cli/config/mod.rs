@@ -1,5 +1,6 @@
 //! `config`: the product's configuration, `demisto.conf` and `d1.conf`.
 
+mod check;
 mod explain;
 mod keys;
 
@@ -20,6 +21,8 @@ pub(super) struct ConfigArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Tell what is wrong with a configuration, line by line
+    Check(check::Args),
     /// List the keys that are known
     Keys(keys::Args),
     /// Tell what a key does, what its values are, and what counts without it
@@ -46,6 +49,7 @@ impl From<RoleArg> for Role {
 
 pub(super) fn run(common: &Common, args: &ConfigArgs) -> Result<ExitCode> {
     match &args.command {
+        Command::Check(args) => check::run(common, args),
         Command::Keys(args) => Ok(keys::run(common, args)),
         Command::Explain(args) => explain::run(common, args),
     }
