@@ -1,6 +1,7 @@
 //! `config check`: the two samples of the guide, every one-mistake variant of them that can be generated, hostile
 //! bytes, and what is installed in a scratch root. What is generated from the key table is up to date.
 
+mod generated;
 mod variants;
 
 use std::collections::BTreeMap;
