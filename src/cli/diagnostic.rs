@@ -3,6 +3,7 @@
 mod certificates;
 mod planning;
 mod probing;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ use crate::workflow::{keys, wrapper};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
+use settings::{of_preset, of_settings};
 
 use crate::{
     apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
@@ -123,6 +125,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
+        .or_else(|| error.downcast_ref().map(of_settings))
+        .or_else(|| error.downcast_ref().map(of_preset))
         .or_else(|| error.downcast_ref().map(of_unknown_key))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
@@ -447,7 +451,7 @@ fn of_prompt(error: &prompt::Error) -> Diagnosis {
             "accept the licence agreement with \"accept_eula\": true in --answers FILE",
         ),
         prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
-        prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
+        prompt::Error::Password { asked, .. } => diagnosis(Exit::Usage, prompt::password::rule(*asked)),
         _ => diagnosis(Exit::Usage, ""),
     }
 }

@@ -19,6 +19,7 @@ pub mod package;
 pub mod repair;
 pub mod rollback;
 mod session;
+pub mod settings;
 pub mod snapshot;
 pub mod status;
 pub mod uninstall;

@@ -11,6 +11,8 @@ use crate::types::is_printable_char;
 const WIDTH: usize = 100;
 /// Characters of a long line that are shown before the place.
 const BEFORE: usize = 40;
+/// Bytes of a line before and behind the place that are looked at.
+const AROUND: usize = 1024;
 
 /// A line with a place in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,7 +61,9 @@ impl<'t> Lines<'t> {
         let (start, next) = (self.start(number), self.start(number + 1));
         let line = self.text.get(start..next).unwrap_or_default();
         let end = start + line.trim_end_matches(['\n', '\r']).len();
-        let line = start..end;
+        let bound = |at: usize| (0..=at).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or_default();
+        let line =
+            bound(span.start.saturating_sub(AROUND)).clamp(start, end)..bound((span.start + AROUND).min(end));
         let mut shown: Vec<char> = Vec::new();
         let (mut before, mut after) = (0, None);
         let mut at = line.start;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::excerpt::Lines;
-use super::reader::{Entry, Name, Reading};
+use super::reader::{Leaf, Name, Reading};
 use super::rules::{
     KEY_ELSEWHERE, KEY_MISSPELT, KEY_REPEATED, KEY_TWICE, KEY_UNKNOWN, SPELLINGS_DIFFER, TYPE_WRONG,
 };
@@ -29,15 +29,18 @@ pub(super) struct Known {
 
 /// An entry with its whole name.
 struct Dotted<'r> {
-    entry: &'r Entry,
-    /// As it is spelt.
+    entry: &'r Leaf,
+    /// As it is spelt; a very long one in part.
     name: String,
     folded: String,
 }
 
+/// Longest name that is told.
+const MAX_NAME: usize = 120;
+
 /// Looks every key up, and judges its value.
 pub(super) fn resolve(reading: &Reading, role: Role, lines: &Lines<'_>, found: &mut Findings) -> Vec<Known> {
-    let all: Vec<Dotted<'_>> = reading.entries.iter().map(Dotted::of).collect();
+    let all: Vec<Dotted<'_>> = reading.leaves.iter().map(Dotted::of).collect();
     let mut known: Vec<Known> = Vec::new();
     let mut told: Vec<usize> = Vec::new(); // where names were called misspelt
     for dotted in &all {
@@ -63,9 +66,11 @@ pub(super) fn resolve(reading: &Reading, role: Role, lines: &Lines<'_>, found: &
 }
 
 impl<'r> Dotted<'r> {
-    fn of(entry: &'r Entry) -> Self {
+    fn of(entry: &'r Leaf) -> Self {
         let name = entry.names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(".");
         let folded = name.to_ascii_lowercase();
+        let long = name.char_indices().nth(MAX_NAME).map(|(at, _)| at);
+        let name = long.and_then(|at| name.get(..at)).map_or(name.clone(), |head| format!("{head}\u{2026}"));
         Self { entry, name, folded }
     }
 
@@ -81,7 +86,7 @@ fn name_of(name: &str) -> Option<(&'static Key, &'static str)> {
     Some((key, key.names().find(|known| known.eq_ignore_ascii_case(name))?))
 }
 
-fn of_key(key: &'static Key, name: &'static str, entry: &Entry, found: &mut Findings) -> Known {
+fn of_key(key: &'static Key, name: &'static str, entry: &Leaf, found: &mut Findings) -> Known {
     let wrong = entry.value.as_ref().and_then(|value| values::judge(key, value));
     let value = match &wrong {
         Some(wrong) => wrong.meant.clone(),
@@ -147,6 +152,9 @@ fn unknown(
             let what = format!("{} is no key; did you mean {name}?", dotted.name);
             found.add_with(&KEY_MISSPELT, name, (Some(at), what), Some(format!("write {name}")));
         }
+        if key.secret {
+            found.hidden.push(dotted.entry.span.clone());
+        }
         let there = all.iter().any(|other| other.folded.eq_ignore_ascii_case(name));
         return Some((key, name)).filter(|(key, _)| !there && key.role.includes(role));
     }
@@ -209,6 +217,9 @@ fn misspelt_at(names: &[Name], meant: &str) -> Range<usize> {
 /// Keys that are there more than once.
 fn repeated(reading: &Reading, all: &[Dotted<'_>], lines: &Lines<'_>, found: &mut Findings) {
     for (first, second) in &reading.twice {
+        if found.is_full() {
+            return;
+        }
         let what = format!("{} is there already, in line {}", second.text, lines.place(first.span.start).0);
         found.add_with(
             &KEY_TWICE,
@@ -238,7 +249,7 @@ fn repeated(reading: &Reading, all: &[Dotted<'_>], lines: &Lines<'_>, found: &mu
 }
 
 /// Whether two entries are the same because the group that they are in is there twice, which is told already.
-fn in_a_repeated_group(one: &Entry, other: &Entry) -> bool {
+fn in_a_repeated_group(one: &Leaf, other: &Leaf) -> bool {
     let alike = |(a, b): (&Name, &Name)| a.text.eq_ignore_ascii_case(&b.text);
     one.group != other.group
         && one.names.len() == other.names.len()
@@ -247,13 +258,13 @@ fn in_a_repeated_group(one: &Entry, other: &Entry) -> bool {
 
 /// Two names of one switch that say different things.
 fn spellings(known: &[Known], lines: &Lines<'_>, found: &mut Findings) {
-    for (number, second) in known.iter().enumerate() {
-        let first =
-            known.iter().take(number).find(|first| first.key == second.key && first.name != second.name);
-        let Some(first) = first.filter(|first| first.value.is_some() && second.value.is_some()) else {
+    let mut firsts: BTreeMap<&str, &Known> = BTreeMap::new();
+    for second in known.iter().filter(|known| !known.key.aliases.is_empty() && known.value.is_some()) {
+        let Some(first) = firsts.get(second.key.key.as_str()) else {
+            firsts.insert(&second.key.key, second);
             continue;
         };
-        if first.value != second.value {
+        if first.name != second.name && first.value != second.value && !found.is_full() {
             let line = lines.place(first.span.start).0;
             let what = format!("{} and {} (line {line}) are one switch and differ", second.name, first.name);
             found.add_with(&SPELLINGS_DIFFER, &second.key.key, (Some(second.span.clone()), what), None);

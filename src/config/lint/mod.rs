@@ -114,8 +114,6 @@ pub fn lint(text: impl AsRef<[u8]>, role: Role, host: &Host) -> Vec<Finding> {
     }
     let known = keys::resolve(&reading, role, &lines, &mut found);
     several::check(&reading, &known, (role, host), &mut found);
-    let secret = known.iter().filter(|known| known.key.secret);
-    reading.hidden.extend(secret.map(|known| Hidden { span: known.span.clone(), mark: mask::STARS }));
     found.finish(&lines, reading.hidden)
 }
 
@@ -131,7 +129,11 @@ pub fn files(text: impl AsRef<[u8]>, role: Role) -> Vec<String> {
 
 /// Findings as they are gathered.
 #[derive(Debug, Default)]
-struct Findings(Vec<(Range<usize>, Finding)>);
+struct Findings {
+    all: Vec<(Range<usize>, Finding)>,
+    /// Values of keys that were meant to be secret ones.
+    hidden: Vec<Range<usize>>,
+}
 
 impl Findings {
     fn add(&mut self, rule: &'static Rule, key: Option<&str>, span: Range<usize>, what: impl Into<String>) {
@@ -170,32 +172,33 @@ impl Findings {
             fix,
             excerpt: None,
         };
-        self.0.push((span.unwrap_or(usize::MAX..usize::MAX), finding));
+        self.all.push((span.unwrap_or(usize::MAX..usize::MAX), finding));
     }
 
     fn is_full(&self) -> bool {
-        self.0.len() > MAX_FINDINGS
+        self.all.len() > MAX_FINDINGS
     }
 
     /// Whether something is said of a key already.
     fn names(&self, key: &str) -> bool {
-        self.0.iter().any(|(_, finding)| finding.key.as_deref() == Some(key))
+        self.all.iter().any(|(_, finding)| finding.key.as_deref() == Some(key))
     }
 
     /// Less bad than its rule says.
     fn soften_last(&mut self, severity: Severity) {
-        if let Some((_, finding)) = self.0.last_mut() {
+        if let Some((_, finding)) = self.all.last_mut() {
             finding.severity = severity;
         }
     }
 
-    fn finish(mut self, lines: &Lines<'_>, hidden: Vec<Hidden>) -> Vec<Finding> {
-        self.0.sort_by_key(|(span, _)| span.start);
-        let more = self.0.len().saturating_sub(MAX_FINDINGS);
-        self.0.truncate(MAX_FINDINGS);
+    fn finish(mut self, lines: &Lines<'_>, mut hidden: Vec<Hidden>) -> Vec<Finding> {
+        self.all.sort_by_key(|(span, _)| span.start);
+        let more = self.all.len().saturating_sub(MAX_FINDINGS);
+        self.all.truncate(MAX_FINDINGS);
         if more > 0 {
             self.add_with(&MORE, "", (None, "there is more to be found".to_owned()), None);
         }
+        hidden.extend(self.hidden.into_iter().map(|span| Hidden { span, mark: mask::STARS }));
         let hidden = excerpt::in_order(hidden);
         let placed = |(span, mut finding): (Range<usize>, Finding)| {
             finding.key = finding.key.filter(|key| !key.is_empty());
@@ -207,7 +210,7 @@ impl Findings {
             }
             finding
         };
-        self.0.into_iter().map(placed).collect()
+        self.all.into_iter().map(placed).collect()
     }
 }
 

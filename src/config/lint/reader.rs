@@ -1,6 +1,8 @@
 //! Reads JSON as people write it: says where it breaks the rules of RFC 8259, and reads on where it is clear what was
 //! meant, so that one slip does not hide the others.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -35,7 +37,7 @@ pub(super) struct Name {
 
 /// A value that is no object with members, and how one gets there.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Leaf {
     pub(super) names: Vec<Name>,
     /// None when it is damaged: nothing more is said of it.
     pub(super) value: Option<Value>,
@@ -56,7 +58,7 @@ pub(super) struct Hidden {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) problems: Vec<Problem>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) leaves: Vec<Leaf>,
     /// Objects with members whose name comes again in the same object: first and second.
     pub(super) twice: Vec<(Name, Name)>,
     /// Dotted names without a value. What looks like one may be a secret, so they are never shown.
@@ -86,6 +88,8 @@ pub(super) struct Reader<'t> {
     pub(super) at: usize,
     pub(super) out: Reading,
     pub(super) names: Vec<Name>,
+    /// What is known of them: whether their value is secret.
+    pub(super) frames: Vec<mask::Frame>,
     open: Vec<Open>,
     /// The first bracket that does not close as it is indented, with the one that it closes.
     odd: Option<(usize, usize)>,
@@ -103,6 +107,7 @@ pub(super) fn read(text: &str) -> Reading {
         at: 0,
         out: Reading::default(),
         names: Vec::new(),
+        frames: Vec::new(),
         open: Vec::new(),
         odd: None,
         arrays: 0,
@@ -127,7 +132,10 @@ pub(super) fn read(text: &str) -> Reading {
 
 impl<'t> Reader<'t> {
     pub(super) fn problem(&mut self, rule: &'static Rule, span: Range<usize>, what: impl Into<String>) {
-        self.out.problems.push(Problem { rule, span, what: what.into() });
+        // in one text there may be as many as it has characters
+        if self.out.problems.len() <= 2 * MAX_PROBLEMS {
+            self.out.problems.push(Problem { rule, span, what: what.into() });
+        }
     }
 
     /// A problem behind which nothing can be read.
@@ -291,7 +299,7 @@ impl<'t> Reader<'t> {
     fn object(&mut self) -> Result<Map<String, Value>, Stop> {
         let group = self.enter()?;
         let mut members = Map::new();
-        let mut groups: Vec<Name> = Vec::new();
+        let mut groups: HashMap<String, Name> = HashMap::new();
         loop {
             self.space()?;
             match self.peek() {
@@ -308,9 +316,10 @@ impl<'t> Reader<'t> {
             }
             if let Some((name, value)) = self.member(group)? {
                 if value.as_ref().is_some_and(is_group) {
-                    let before = groups.iter().find(|before| before.text.eq_ignore_ascii_case(&name.text));
-                    self.out.twice.extend(before.map(|before| (before.clone(), name.clone())));
-                    groups.push(name.clone());
+                    match groups.entry(name.text.to_ascii_lowercase()) {
+                        Entry::Occupied(before) => self.out.twice.push((before.get().clone(), name.clone())),
+                        Entry::Vacant(free) => drop(free.insert(name.clone())),
+                    }
                 }
                 members.insert(name.text, value.unwrap_or_default());
             }
@@ -428,6 +437,8 @@ impl<'t> Reader<'t> {
         }
         let colon = self.at;
         self.names.push(name.clone());
+        let frame = self.frames.last().cloned().unwrap_or_default().member(&name.text);
+        self.frames.push(frame);
         self.space()?;
         let start = self.at;
         let value = self.value()?;
@@ -439,8 +450,9 @@ impl<'t> Reader<'t> {
         }
         let names = self.names.clone();
         self.names.pop();
+        self.frames.pop();
         if self.arrays == 0 && !value.as_ref().is_some_and(is_group) {
-            self.out.entries.push(Entry { names, value: value.clone(), span, group });
+            self.out.leaves.push(Leaf { names, value: value.clone(), span, group });
         }
         Ok(Some((name, value)))
     }

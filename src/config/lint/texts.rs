@@ -174,8 +174,7 @@ impl<'t> Reader<'t> {
         };
         let raw = self.slice(start..self.at);
         let text = value.as_ref().and_then(Value::as_str).unwrap_or(raw);
-        let names = self.names.iter().map(|name| name.text.as_str());
-        if mask::is_secret(names) || mask::tells(text) {
+        if self.frames.last().is_some_and(|frame| frame.is_secret) || mask::tells(text) {
             self.hide(start..self.at);
         }
         value
@@ -206,17 +205,18 @@ impl<'t> Reader<'t> {
     fn bare_value(&mut self) -> Read {
         let start = self.at;
         let rest = self.rest();
-        let line = rest.split('\n').next().unwrap_or_default();
         let ends = |c: char| matches!(c, ',' | '}' | ']' | '"' | ':' | '#') || c.is_whitespace();
-        let length = line.find(ends).unwrap_or(line.len());
-        let word = line.get(..length).unwrap_or_default().to_owned();
-        let behind = line.get(length..).unwrap_or_default();
+        let length = rest.find(ends).unwrap_or(rest.len());
+        let word = rest.get(..length).unwrap_or_default();
+        let behind = rest.get(length..).unwrap_or_default();
         if !behind.starts_with('"')
-            && let Some(value) = literal(&word)
+            && let Some(value) = literal(word)
         {
             self.at = start + length;
             return Some(value);
         }
+        // only what is no JSON comes here, and after some of that nothing is read any more
+        let line = rest.split('\n').next().unwrap_or_default();
         if let Some((inside, after)) = line.split_once('"')
             && !inside.contains(['{', '}', '[', ']'])
             && after.trim_start().chars().next().is_none_or(|c| matches!(c, ',' | '}' | ']'))
@@ -227,12 +227,12 @@ impl<'t> Reader<'t> {
             return Some(Value::from(text));
         }
         self.at = start + length;
-        if let Some(meant) = word_meant(&word) {
+        if let Some(meant) = word_meant(word) {
             self.problem(&WORD_WRONG, start..self.at, format!("{word} is no word of JSON"));
             return Some(meant);
         }
-        if is_number(&word) {
-            self.problem(&NUMBER_WRONG, start..self.at, format!("{} is no number of JSON", shown(&word)));
+        if is_number(word) {
+            self.problem(&NUMBER_WRONG, start..self.at, format!("{} is no number of JSON", shown(word)));
             return None;
         }
         let text = line.split([',', '}', ']', '"']).next().unwrap_or_default().trim_end().to_owned();

@@ -79,7 +79,11 @@ What `demisto-install config keys` lists and `config explain KEY` tells. Case do
             );
         }
         for family in table.families.iter().filter(|family| family.role == scope) {
-            let _ = writeln!(text, "| `{}*` | others | - | - | {} | {} |", family.prefix, family.what, family.source);
+            let _ = writeln!(
+                text,
+                "| `{}*` | others | - | - | {} | {} |",
+                family.prefix, family.what, family.source
+            );
         }
     }
     text
@@ -117,7 +121,8 @@ fn secure(key: &Key) -> String {
             let named = |value: Option<String>, role: &str| {
                 value.map(|value| if key.role == Scope::Both { format!("{role}: {value}") } else { value })
             };
-            let both: Vec<String> = [named(server, "server"), named(engine, "engine")].into_iter().flatten().collect();
+            let both: Vec<String> =
+                [named(server, "server"), named(engine, "engine")].into_iter().flatten().collect();
             both.join(", ")
         }
     }
@@ -204,7 +209,9 @@ fn fits(schema: &Value, value: &Value) -> bool {
     };
     let listed = schema["enum"].as_array().is_none_or(|all| all.contains(value));
     let members = value.as_object().is_none_or(|members| {
-        members.iter().all(|(name, value)| schema["properties"].get(name).is_none_or(|inner| fits(inner, value)))
+        members
+            .iter()
+            .all(|(name, value)| schema["properties"].get(name).is_none_or(|inner| fits(inner, value)))
     });
     kind && listed && members
 }
