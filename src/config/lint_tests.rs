@@ -89,3 +89,15 @@ fn files_are_named_though_the_text_is_broken() {
     assert_eq!(files(text, Role::Server), all);
     assert_eq!(files("", Role::Engine)[..2], ["/usr/local/demisto/d1.pem", "/usr/local/demisto/d1.key"]);
 }
+
+#[test]
+fn names_of_clients_that_nobody_verifies_prove_nothing() {
+    let text = r#"{"security.certificate.verifyclientsan": true, "security.certificate.santrustlist": "a.example.org"}"#;
+    assert_eq!(told(text), [("san-unverified", 1, 42)]);
+}
+
+#[test]
+fn nothing_is_said_of_names_behind_a_wrong_bracket() {
+    let text = "{\n  \"container\": {\n    \"engine\": {\n      \"type\": \"docker\"\n    }\n  ,\n  \"log.level\": \"x\"\n}\n";
+    assert_eq!(told(text), [("bracket-missing", 2, 16)]);
+}

@@ -218,11 +218,8 @@ pub(super) fn is_secret<'n>(names: impl Iterator<Item = &'n str>) -> bool {
 
 /// Whether a text tells a secret, whatever its name is: a private key, or a password in a URL.
 pub(super) fn tells(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----")
-        || text.split("//").skip(1).any(|after| {
-            let word = after.split(char::is_whitespace).next().unwrap_or_default();
-            word.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
-        })
+    let login = |word: &str| word.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
+    text.contains("PRIVATE KEY-----") || text.split(char::is_whitespace).any(login)
 }
 
 fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {

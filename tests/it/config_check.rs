@@ -85,7 +85,8 @@ fn each_mistake_gives_exactly_its_finding_at_its_place() {
     assert!(bad.is_empty(), "{} of {} are wrong:\n{}", bad.len(), all.len(), bad.join("\n"));
     assert!(all.len() >= 500, "only {} variants", all.len());
     // what no change of one place shows is shown by tests of its own
-    let elsewhere = ["file-missing", "file-unreadable", "revocation-without-aia", "not-json", "more"];
+    let elsewhere =
+        ["san-unverified", "file-missing", "file-unreadable", "revocation-without-aia", "not-json", "more"];
     let unseen: Vec<&str> = RULES
         .iter()
         .map(|rule| rule.id)
@@ -258,9 +259,9 @@ fn the_host_is_compared() {
     assert_eq!(
         told,
         [
-            ("revocation-without-aia", error, Some(14)),
-            ("file-missing", error, Some(16)),
-            ("file-unreadable", error, Some(16))
+            ("revocation-without-aia", error, Some(15)),
+            ("file-missing", error, Some(17)),
+            ("file-unreadable", error, Some(17))
         ]
     );
     let soft =

@@ -52,9 +52,7 @@ pub(super) fn resolve(reading: &Reading, role: Role, lines: &Lines<'_>, found: &
                 known.push(of_key(key, name, dotted.entry, found))
             }
             Some((key, _)) => elsewhere(&key.key, key.role, dotted, found),
-            None => unknown(dotted, (role, &all), &mut told, found)
-                .into_iter()
-                .for_each(|(key, name)| known.push(of_key(key, name, dotted.entry, found))),
+            None => known.extend(unknown(dotted, (role, &all), &mut told, found)),
         }
     }
     for (key, name) in reading.lonely.iter().filter_map(|name| name_of(name)) {
@@ -115,13 +113,13 @@ fn elsewhere(name: &str, scope: Scope, dotted: &Dotted<'_>, found: &mut Findings
     found.add_with(&KEY_ELSEWHERE, name, (Some(dotted.place()), what), Some(fix.to_owned()));
 }
 
-/// A name that the table does not have. Gives the key that it was meant to be.
+/// A name that the table does not have. Gives the key that it was meant to be, or that it stands in.
 fn unknown(
     dotted: &Dotted<'_>,
     (role, all): (Role, &[Dotted<'_>]),
     told: &mut Vec<usize>,
     found: &mut Findings,
-) -> Option<(&'static Key, &'static str)> {
+) -> Option<Known> {
     if let Some((key, names)) = inside_a_value(&dotted.entry.names) {
         let value = dotted.entry.names.get(names - 1)?;
         if !told.contains(&value.span.start) {
@@ -130,7 +128,7 @@ fn unknown(
             let fix = format!("write {}", key.kind.words());
             found.add_with(&TYPE_WRONG, &key.key, (Some(value.span.clone()), what), Some(fix));
         }
-        return None;
+        return Some(Known { key, name: &key.key, value: None, span: value.span.clone() });
     }
     if is_inside_any(&dotted.folded) {
         return None;
@@ -156,7 +154,7 @@ fn unknown(
             found.hidden.push(dotted.entry.span.clone());
         }
         let there = all.iter().any(|other| other.folded.eq_ignore_ascii_case(name));
-        return Some((key, name)).filter(|(key, _)| !there && key.role.includes(role));
+        return (!there && key.role.includes(role)).then(|| of_key(key, name, dotted.entry, found));
     }
     match table().family(&dotted.name) {
         Some(family) if family.role.includes(role) => {}

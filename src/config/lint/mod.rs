@@ -27,7 +27,7 @@ use super::table::table;
 use crate::product::Role;
 use excerpt::Lines;
 use reader::Hidden;
-use rules::{MORE, NOT_UTF8, TOO_LARGE};
+use rules::{BRACKET_EXTRA, BRACKET_MISSING, MORE, NOT_UTF8, TOO_LARGE};
 
 /// Largest configuration that is looked into, in bytes.
 pub const MAX_SIZE: usize = 1 << 20;
@@ -109,9 +109,15 @@ pub fn lint(text: impl AsRef<[u8]>, role: Role, host: &Host) -> Vec<Finding> {
     };
     let lines = Lines::of(text);
     let mut reading = reader::read(text);
+    let mut nested = text.len(); // how far names are to be relied on
     for problem in std::mem::take(&mut reading.problems) {
+        if [BRACKET_MISSING, BRACKET_EXTRA].contains(problem.rule) {
+            nested = nested.min(problem.span.start);
+        }
         found.add(problem.rule, None, problem.span, problem.what);
     }
+    reading.leaves.retain(|leaf| leaf.span.end <= nested);
+    reading.twice.retain(|(_, second)| second.span.end <= nested);
     let known = keys::resolve(&reading, role, &lines, &mut found);
     several::check(&reading, &known, (role, host), &mut found);
     found.finish(&lines, reading.hidden)

@@ -329,7 +329,11 @@ impl<'t> Reader<'t> {
         Ok(members)
     }
 
+    /// `]` in an object. If a `[` is missing, the value that was read last is not what it seems to be.
     fn wrong_bracket<T>(&mut self) -> Result<T, Stop> {
+        if let Some(leaf) = self.out.leaves.last_mut() {
+            leaf.value = None;
+        }
         let span = self.here();
         self.at = span.end;
         self.stop(&BRACKET_WRONG, span, "] stands where } is to close the object")
@@ -459,7 +463,10 @@ impl<'t> Reader<'t> {
 
     /// A value. Members of objects become entries.
     fn value(&mut self) -> Result<Read, Stop> {
-        while self.peek() == Some(':') {
+        // `:443` is an address without its quotes
+        while self.peek() == Some(':')
+            && !self.rest().trim_start_matches(':').starts_with(|c: char| c.is_ascii_digit())
+        {
             self.problem(&STRAY_CHARACTER, self.here(), "there is one colon too many");
             self.at += 1;
             self.give_up()?;

@@ -96,7 +96,7 @@ impl<'t> Reader<'t> {
         let start = token.span.start;
         let inside = self.slice(start + 1..token.span.end - usize::from(token.is_closed)).to_owned();
         let follows = self.rest().trim_start().chars().next();
-        let ends_here = matches!(follows, Some(':' | '=' | ',' | '}'));
+        let ends_here = matches!(follows, Some(':' | '=' | ',' | '}')) && !inside.trim_end().ends_with(':');
         if let Some(colon) = inside.find(':').filter(|_| !token.is_closed || !ends_here) {
             // the closing quote is not there, and the text went on to the next one
             self.out.problems.truncate(problems);
@@ -205,7 +205,9 @@ impl<'t> Reader<'t> {
     fn bare_value(&mut self) -> Read {
         let start = self.at;
         let rest = self.rest();
-        let ends = |c: char| matches!(c, ',' | '}' | ']' | '"' | ':' | '#') || c.is_whitespace();
+        let ends = |c: char| {
+            matches!(c, ',' | ';' | '}' | ']' | '"' | ':' | '#') || c.is_whitespace() || c.is_control()
+        };
         let length = rest.find(ends).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
         let behind = rest.get(length..).unwrap_or_default();
@@ -235,7 +237,7 @@ impl<'t> Reader<'t> {
             self.problem(&NUMBER_WRONG, start..self.at, format!("{} is no number of JSON", shown(word)));
             return None;
         }
-        let text = line.split([',', '}', ']', '"']).next().unwrap_or_default().trim_end().to_owned();
+        let text = line.split([',', ';', '}', ']', '"']).next().unwrap_or_default().trim_end().to_owned();
         self.at = start + text.len().max(self.peek().map_or(0, char::len_utf8).min(1));
         while !self.text.is_char_boundary(self.at) {
             self.at += 1;

@@ -144,7 +144,8 @@ fn schema(table: &Table, role: Role) -> Value {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": file,
-        "description": "Made from assets/config-keys.json; case of keys does not count for the product",
+        "description": "Made from assets/config-keys.json. Keys are known here in the case in which they are mostly spelt, \
+            and with their first parts nested one by one; the product knows them in any case and spelling.",
         "type": "object",
         "properties": properties,
     });
@@ -230,7 +231,7 @@ fn the_samples_fit_their_schemas() {
         json!({ "Server": { "ProxyMode": "true" } }),
         json!({ "Server.HttpsPort": 443 }),
         json!({ "container": { "engine.type": "dockr" } }),
-        json!({ "security.certificate": { "verifyrevocation": 1 } }),
+        json!({ "security": { "certificate.verifyrevocation": 1 } }),
     ] {
         assert!(!fits(&server, &bad), "{bad}");
     }
