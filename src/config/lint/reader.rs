@@ -87,6 +87,8 @@ pub(super) struct Reader<'t> {
     pub(super) text: &'t str,
     pub(super) at: usize,
     pub(super) out: Reading,
+    /// Whether it is good JSON, so that nothing is to be guessed.
+    pub(super) is_good: bool,
     pub(super) names: Vec<Name>,
     /// What is known of them: whether their value is secret.
     pub(super) frames: Vec<mask::Frame>,
@@ -102,10 +104,12 @@ pub(super) struct Reader<'t> {
 
 /// Reads a text.
 pub(super) fn read(text: &str) -> Reading {
+    let parsed = serde_json::from_str::<Value>(text);
     let mut reader = Reader {
         text,
         at: 0,
         out: Reading::default(),
+        is_good: parsed.is_ok(),
         names: Vec::new(),
         frames: Vec::new(),
         open: Vec::new(),
@@ -126,7 +130,9 @@ pub(super) fn read(text: &str) -> Reading {
         let rest = reader.at..text.len();
         reader.out.hidden.push(Hidden { span: rest, mark: "\u{2026}" });
     }
-    reader.compare_with_serde();
+    if let Err(error) = parsed {
+        reader.compare(&error);
+    }
     reader.out
 }
 
@@ -496,10 +502,8 @@ impl<'t> Reader<'t> {
     }
 
     /// What serde_json refuses, the product does not read either: nothing of that kind may go unsaid.
-    fn compare_with_serde(&mut self) {
-        if self.out.problems.is_empty()
-            && let Err(error) = serde_json::from_str::<Value>(self.text)
-        {
+    fn compare(&mut self, error: &serde_json::Error) {
+        if self.out.problems.is_empty() {
             let lines = self.text.split_inclusive('\n').take(error.line().saturating_sub(1));
             let at = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
             let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));

@@ -36,9 +36,11 @@ struct Keys<'k>(&'k [Known]);
 impl<'k> Keys<'k> {
     fn state(self, name: &str) -> State<'k> {
         let mut there = self.0.iter().filter(|known| known.key.key == name);
-        let differ =
-            |one: &&Known| self.0.iter().any(|other| other.name == one.name && other.value != one.value);
-        if there.clone().find(differ).is_some() {
+        let differ = |spelling: &str| {
+            let mut same = there.clone().filter(|known| known.name == spelling);
+            same.next().is_some_and(|first| same.any(|other| other.value != first.value))
+        };
+        if table().find(name).is_some_and(|key| key.names().any(differ)) {
             return State::Damaged;
         }
         // of two spellings that differ, which is told, the one counts that says false: the stricter

@@ -97,7 +97,7 @@ impl<'t> Reader<'t> {
         let inside = self.slice(start + 1..token.span.end - usize::from(token.is_closed)).to_owned();
         let follows = self.rest().trim_start().chars().next();
         let ends_here = matches!(follows, Some(':' | '=' | ',' | '}')) && !inside.trim_end().ends_with(':');
-        if let Some(colon) = inside.find(':').filter(|_| !token.is_closed || !ends_here) {
+        if let Some(colon) = inside.find(':').filter(|_| !self.is_good && !(token.is_closed && ends_here)) {
             // the closing quote is not there, and the text went on to the next one
             self.out.problems.truncate(problems);
             let text = inside.get(..colon).unwrap_or_default().trim_end();
@@ -189,7 +189,8 @@ impl<'t> Reader<'t> {
         let text = inside.trim_end_matches(|c: char| matches!(c, ',' | '}' | ']') || c.is_whitespace());
         let (text, length) = (text.to_owned(), text.len());
         // `"b,"c"`: the text went on to the quote that opens the next name
-        let goes_on = token.is_closed
+        let goes_on = !self.is_good
+            && token.is_closed
             && length < inside.len()
             && self.peek().is_some_and(|c| c.is_alphanumeric() || c == '_');
         if token.is_closed && !goes_on {
