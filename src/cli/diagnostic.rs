@@ -100,6 +100,7 @@ fn is(error: &anyhow::Error, kind: std::io::ErrorKind) -> bool {
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
     None.or_else(|| error.downcast_ref().map(of_workflow))
+        .or_else(|| error.downcast_ref().map(of_unfit))
         .or_else(|| error.downcast_ref().map(of_wrapper))
         .or_else(|| error.downcast_ref().map(of_unpack))
         .or_else(|| error.downcast_ref().map(of_apply))
@@ -132,6 +133,15 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
         .or_else(|| error.downcast_ref().map(of_keys))
+}
+
+fn of_unfit(error: &workflow::preflight::Unfit) -> Diagnosis {
+    let helps =
+        error.0.iter().filter_map(|outcome| Some(format!("{}: {}", outcome.id, outcome.fix.as_ref()?)));
+    let mut hints: Vec<String> = helps.collect();
+    hints
+        .push("`demisto-install preflight` shows all checks; --skip-check ID goes on without one".to_owned());
+    Diagnosis { exit: Exit::Blocked, hints }
 }
 
 const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";

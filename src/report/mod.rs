@@ -7,6 +7,7 @@ mod certificates;
 mod config;
 mod log;
 mod package;
+mod preflight;
 mod probe;
 mod wrapper;
 
@@ -37,6 +38,7 @@ pub use certificates::{certificate_rules, certificates};
 pub use config::{config_diff, config_findings, config_key, config_keys, config_rules};
 pub use log::log_facts;
 pub use package::package_json;
+pub use preflight::{check_table, checks};
 pub use probe::probed;
 pub use wrapper::wrapper;
 

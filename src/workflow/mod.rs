@@ -16,6 +16,7 @@ pub mod keys;
 mod log;
 pub mod otc;
 pub mod package;
+pub mod preflight;
 pub mod repair;
 pub mod rollback;
 mod session;

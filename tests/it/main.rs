@@ -44,6 +44,7 @@ mod pack_rpm;
 mod package_install;
 mod policy;
 mod policy_sets;
+mod preflight;
 mod prompts;
 mod reference_product;
 mod repair;
