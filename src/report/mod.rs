@@ -35,7 +35,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use certificates::{certificate_rules, certificates};
-pub use config::{config_diff, config_key, config_keys};
+pub use config::{config_diff, config_findings, config_key, config_keys, config_rules};
 pub use log::log_facts;
 pub use package::package_json;
 pub use preflight::{check_table, checks};
