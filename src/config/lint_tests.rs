@@ -87,7 +87,7 @@ fn files_are_named_though_the_text_is_broken() {
     let all =
         ["/srv/cert.pem", "/srv/cert.key", "/usr/local/demisto/client.pem", "/usr/local/demisto/client.key"];
     assert_eq!(files(text, Role::Server), all);
-    assert_eq!(files("", Role::Engine)[..2], ["/usr/local/demisto/d1.pem", "/usr/local/demisto/d1.key"]);
+    assert_eq!(files("", Role::Engine).first().unwrap(), "/usr/local/demisto/d1.pem");
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn no_secret_is_told() {
         format!("{{\"x\": 1}} {secret}"),
         format!("{{\"x\": 1 @ \"{secret}\"}}"),
         format!("[\"{secret}\"]"),
-        format!("{secret}"),
+        secret.to_owned(),
     ] {
         for role in [Role::Server, Role::Engine] {
             let findings = found(text.as_bytes(), role);

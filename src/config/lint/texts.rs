@@ -97,7 +97,7 @@ impl<'t> Reader<'t> {
         let inside = self.slice(start + 1..token.span.end - usize::from(token.is_closed)).to_owned();
         let follows = self.rest().trim_start().chars().next();
         let ends_here = matches!(follows, Some(':' | '=' | ',' | '}')) && !inside.trim_end().ends_with(':');
-        if let Some(colon) = inside.find(':').filter(|_| !self.is_good && !(token.is_closed && ends_here)) {
+        if let Some(colon) = inside.find(':').filter(|_| !(self.is_good || (token.is_closed && ends_here))) {
             // the closing quote is not there, and the text went on to the next one
             self.out.problems.truncate(problems);
             let text = inside.get(..colon).unwrap_or_default().trim_end();

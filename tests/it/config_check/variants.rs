@@ -42,6 +42,7 @@ pub(super) fn of(text: &str, role: Role) -> Vec<Variant> {
     let mut sample = Sample { role, lines: text.lines().collect(), out: Vec::new() };
     sample.names();
     sample.values();
+    sample.kinds();
     sample.commas_and_brackets();
     sample.repeated();
     sample.bytes(text);
@@ -202,6 +203,9 @@ impl<'s> Sample<'s> {
                 Some(("escape-wrong", at)),
             );
         }
+    }
+
+    fn kinds(&mut self) {
         for Member { line, value, value_at, .. } in self.members() {
             let text = self.lines[line];
             let comma = if text.ends_with(',') { "," } else { "" };
@@ -386,7 +390,7 @@ impl<'s> Sample<'s> {
             Some(("comma-extra", Some((after, 2)))),
         );
         self.whole(
-            body[1..].as_bytes().to_vec(),
+            body.as_bytes()[1..].to_vec(),
             "no first bracket",
             Some(("bracket-missing", Some((2, 3)))),
         );
