@@ -9,7 +9,9 @@ mod log;
 mod package;
 mod preflight;
 mod probe;
+mod record;
 mod wrapper;
+mod xdr;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -40,7 +42,9 @@ pub use log::log_facts;
 pub use package::package_json;
 pub use preflight::{check_table, checks};
 pub use probe::probed;
+pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
+pub use xdr::access;
 
 /// The summary at the end of an engine's installation.
 #[must_use]
