@@ -77,7 +77,7 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
-    /// Tell what the product's log says of its version and its FIPS-CC mode
+    /// Tell what the product's log says of its version and mode, and who changed this host
     Log(log::LogArgs),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),
@@ -227,6 +227,8 @@ mod tests {
             "inspect",
             "status",
             "log facts",
+            "log show --last 1",
+            "log verify",
             "wait-ready",
             "repair",
             "uninstall",
@@ -243,6 +245,10 @@ mod tests {
             "ca list",
             "ca remove x",
             "config keys",
+            "config get x",
+            "config set x=1",
+            "config preset evaluated",
+            "config password-policy show",
             "config explain x",
             "otc show",
             "otc add-admin --user x",

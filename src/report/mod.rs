@@ -9,7 +9,9 @@ mod log;
 mod package;
 mod preflight;
 mod probe;
+mod record;
 mod wrapper;
+mod xdr;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -40,7 +42,9 @@ pub use log::log_facts;
 pub use package::package_json;
 pub use preflight::{check_table, checks};
 pub use probe::probed;
+pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
+pub use xdr::access;
 
 /// The summary at the end of an engine's installation.
 #[must_use]
@@ -88,6 +92,9 @@ pub fn plan(plan: &Plan) -> String {
     let mut text = format!("Plan: {} {}{name}\n\n", plan.title, plan.release);
     for (number, planned) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "  {:>2}. {}", number + 1, planned.step.describe());
+        for detail in planned.step.details() {
+            let _ = writeln!(text, "        {detail}");
+        }
         let _ = writeln!(text, "      {}", planned.reason);
     }
     for note in &plan.notes {

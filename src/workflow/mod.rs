@@ -17,6 +17,7 @@ mod log;
 pub mod otc;
 pub mod package;
 pub mod preflight;
+pub mod record;
 pub mod repair;
 pub mod rollback;
 mod session;
@@ -28,6 +29,7 @@ pub mod upgrade;
 pub mod verify;
 pub mod wait;
 pub mod wrapper;
+pub mod xdr;
 
 pub use log::Recorder;
 pub use session::{Error, Session, require_approved};

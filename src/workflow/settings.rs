@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::ca;
 use super::cert::pair::{config_digest, configuration, places};
 use super::change::{self, Restart, installed};
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session};
 use crate::apply::Secrets;
 use crate::config::{self, DiffLine, Setting, preset, table};
 use crate::plan::{Action, Plan, Step};
@@ -130,7 +130,21 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
         plan.notes.push(next_start(session));
     }
     plan.notes.extend(notes(session, &wish.settings));
+    plan.notes.extend(low_port(session, &now, &new));
     Ok(Some(plan))
+}
+
+/// Says so where an engine gets a port that its unit does not let it open.
+fn low_port(session: &Session, now: &str, new: &str) -> Option<String> {
+    let bound = |text: &str| config::text(text, "BindAddress")?.rsplit_once(':')?.1.parse::<u16>().ok();
+    let is_new = !session.site.is_server() && bound(now) != bound(new);
+    let drop_in = under(&session.root, &session.site.low_port_file());
+    let is_low = bound(new).is_some_and(|port| (1..1024).contains(&port));
+    (is_new && is_low && !sys::fs::exists(&drop_in)).then(|| {
+        "its unit does not let the engine open a port below 1024; `engine configure --conf FILE` with this address \
+         does"
+            .to_owned()
+    })
 }
 
 /// When the product notices.
@@ -183,7 +197,7 @@ pub fn run(session: &Session, wish: &Wish, approved: Digest) -> Result<bool> {
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(plan) = plan(session, wish)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let (receipt, _) = installed(session)?;
     change::carry_out(session, &recorder, (&plan, &wish.what), (&Secrets::default(), receipt.owners))?;
     Ok(true)

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::change::{carry_out, installed, service_of};
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session, record};
 use crate::apply::Secrets;
 use crate::host;
 use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, SnapshotRestore, Step, Taking};
@@ -113,7 +113,7 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
     let root = session.root.display().to_string();
     let label = format!("{}-{}", session.now.strftime("%Y%m%dT%H%M%SZ"), receipt.release());
     let input = SnapshotCreate {
-        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root, site: &session.site },
         service: at_work(session, &receipt)?,
         taking: taking(session, &label, dir)?,
     };
@@ -180,7 +180,11 @@ pub fn prune(session: &Session, prune: &Prune) -> Result<Pruned> {
     let _working = sys::signal::Working::begin();
     let pruned = prunable(session, prune)?;
     snapshot::clean(&prune.dir)?;
-    pruned.removed.iter().try_for_each(|id| snapshot::remove(&prune.dir, id))?;
+    let removed = pruned.removed.iter().try_for_each(|id| snapshot::remove(&prune.dir, id));
+    if !pruned.removed.is_empty() {
+        record::note(session, "prune", "snapshot prune", removed.is_ok());
+    }
+    removed?;
     Ok(pruned)
 }
 
@@ -197,7 +201,7 @@ pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
     let restored = restored(session, &found, taking.as_ref())?;
     let root = session.root.display().to_string();
     let input = SnapshotRestore {
-        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root, site: &session.site },
         service: at_work(session, &receipt)?,
         restored,
         taking,
@@ -243,7 +247,7 @@ pub fn restore(session: &Session, restoring: &Restoring, approved: Digest) -> Re
     snapshot::clean(&restoring.dir)?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan_restore(session, restoring)?;
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let what = format!("snapshot restore {}", plan.release);
     carry_out(session, &recorder, (&plan, &what), (&Secrets::default(), receipt.owners))?;
     let taken = plan.steps.into_iter().find_map(|planned| match planned.step {

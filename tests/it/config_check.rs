@@ -139,7 +139,7 @@ fn mutated(sample: &str, dice: &mut Dice) -> Vec<u8> {
         let at = dice.next(bytes.len());
         let end = (at + dice.next(40)).min(bytes.len());
         match dice.next(6) {
-            0 if !bytes.is_empty() => bytes[at.min(end - 1)] = u8::try_from(dice.next(256)).unwrap(),
+            0 if !bytes.is_empty() => bytes[at] = u8::try_from(dice.next(256)).unwrap(),
             1 => drop(bytes.drain(at..end)),
             2 => {
                 let copy = bytes[at..end].to_vec();

@@ -26,7 +26,7 @@ const HOUSE: &[Room] = &[
         "report",
         &[
             "bundle", "certs", "config", "manifest", "pack", "plan", "preflight", "probe", "product",
-            "rpmfile", "snapshot", "trust", "types", "unpack", "verify", "workflow",
+            "record", "rpmfile", "snapshot", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
@@ -34,7 +34,7 @@ const HOUSE: &[Room] = &[
         "workflow",
         &[
             "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan",
-            "preflight", "probe", "product", "prompt", "receipt", "release", "retained", "rpmfile",
+            "preflight", "probe", "product", "prompt", "receipt", "record", "release", "retained", "rpmfile",
             "service", "snapshot", "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
@@ -74,6 +74,7 @@ const HOUSE: &[Room] = &[
     (3, "manifest", &["bundle", "product", "rpmfile", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
     (3, "receipt", &["product", "sys", "types", "verify"]),
+    (3, "record", &["types"]),
     (3, "config", &["product", "types"]),
     (3, "certs", &["types"]),
     (3, "prompt", &["config", "types"]),

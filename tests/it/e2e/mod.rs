@@ -3,6 +3,7 @@
 mod authorities;
 mod bundle;
 mod certificates;
+mod config;
 mod container;
 mod engine;
 mod engine_package;
