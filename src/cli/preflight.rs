@@ -27,7 +27,8 @@ use crate::workflow::preflight::{Asked, require, run as look};
 pub(super) struct Args {
     #[command(flatten)]
     xdr: xdr::XdrArgs,
-    /// The file whose release is to be installed, or to take the place of the installed one
+    /// The file whose release is to be installed, or to take the place of the installed one; this program itself
+    /// unless given
     file: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,

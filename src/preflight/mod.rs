@@ -6,6 +6,8 @@
 
 mod accounts;
 mod change;
+#[cfg(test)]
+mod checks_tests;
 mod containers;
 mod facts;
 mod machine;
