@@ -437,7 +437,7 @@ fn strays(session: &Session) -> Result<Vec<String>> {
 }
 
 /// All that the host trusts; nothing where that cannot be read.
-pub(super) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
+pub(in crate::workflow) fn anchors(session: &Session) -> Option<Vec<Certificate>> {
     let read = |path: &str| match session.is_live() {
         true => sys::fs::read_limited(Path::new(path), BUNDLE_LIMIT),
         false => sys::fs::read_beneath(&session.root, path, BUNDLE_LIMIT),
