@@ -17,6 +17,7 @@ pub mod makeself;
 pub mod manifest;
 pub mod pack;
 pub mod plan;
+pub mod preflight;
 pub mod probe;
 pub mod product;
 pub mod productlog;

@@ -123,6 +123,7 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
+        .or_else(|| error.downcast_ref().map(of_unknown_key))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
@@ -134,6 +135,13 @@ const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from t
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
     "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
+
+fn of_unknown_key(error: &config::table::Unknown) -> Diagnosis {
+    match &error.meant {
+        Some(meant) => diagnosis(Exit::Usage, format!("did you mean {meant}?")),
+        None => diagnosis(Exit::Usage, "`demisto-install config keys` lists those that are"),
+    }
+}
 
 fn of_config(error: &config::Error) -> Diagnosis {
     match error {

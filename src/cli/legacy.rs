@@ -154,7 +154,7 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "install",
     "upgrade",
     "rollback",
@@ -170,6 +170,7 @@ const VERBS: [&str; 19] = [
     "engine",
     "cert",
     "ca",
+    "config",
     "otc",
     "snapshot",
     "keys",

@@ -9,6 +9,7 @@ pub mod ask;
 mod ca;
 mod cert;
 mod common;
+mod config;
 mod diagnostic;
 mod engine;
 mod exit;
@@ -89,6 +90,8 @@ enum Command {
     Cert(cert::CertArgs),
     /// List, add and remove the authorities that this host trusts
     Ca(ca::CaArgs),
+    /// Check the configuration, and tell what its keys mean
+    Config(config::ConfigArgs),
     /// Write the one-time configuration: passphrase, administrators, API keys
     Otc(otc::OtcArgs),
     /// Take, list, put back and remove snapshots of the data
@@ -155,6 +158,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Engine(args)) => engine::run(common, args),
         Some(Command::Cert(args)) => cert::run(common, args),
         Some(Command::Ca(args)) => ca::run(common, args),
+        Some(Command::Config(args)) => config::run(common, args),
         Some(Command::Otc(args)) => otc::run(common, args),
         Some(Command::Snapshot(args)) => snapshot::run(common, args),
         Some(Command::Keys(args)) => keys::run(common, args),
@@ -233,6 +237,8 @@ mod tests {
             "engine uninstall",
             "ca list",
             "ca remove x",
+            "config keys",
+            "config explain x",
             "otc show",
             "otc add-admin --user x",
             "cert mutual off",

@@ -13,6 +13,7 @@ mod merge;
 mod port;
 mod same;
 mod set;
+pub mod table;
 mod tree;
 
 use serde_json::{Map, Value};

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT_ADMIN, DEFAULT_PORT, Error, Result, check_admin_name, check_port};
+use crate::types::edits;
 
 const KEYS: [&str; 4] = ["accept_eula", "port", "admin_name", "start"];
 /// Parts of a key that let somebody expect that a secret may stand there.
@@ -127,23 +128,9 @@ fn position(bytes: &[u8], key: &str) -> Option<(usize, usize)> {
 
 /// The known key that `key` was probably meant to be: the nearest, with at most three edits.
 fn nearest(key: &str) -> Option<&'static str> {
-    let key: Vec<char> = key.to_lowercase().replace(['-', ' '], "_").chars().take(32).collect();
-    let ranked = KEYS.iter().map(|known| (distance(&key, known), *known));
-    ranked.min().filter(|(edits, known)| *edits <= 3 && *edits <= known.len() / 2).map(|(_, known)| known)
-}
-
-/// Levenshtein distance, one row at a time.
-fn distance(left: &[char], right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (i, a) in left.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in right.chars().enumerate() {
-            let replaced = diagonal + usize::from(*a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    let key: String = key.to_lowercase().replace(['-', ' '], "_").chars().take(32).collect();
+    let ranked = KEYS.iter().filter_map(|known| Some((edits(&key, known, known.len().min(6) / 2)?, *known)));
+    ranked.min().map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -221,12 +208,6 @@ mod tests {
         let second = Partial { port: Some(2), start: Some(false), ..Partial::default() };
         let both = first.or(second);
         assert_eq!((both.port, both.start), (Some(1), Some(false)));
-    }
-
-    #[test]
-    fn distances() {
-        let d = |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), b);
-        assert_eq!((d("", "abc"), d("abc", ""), d("kitten", "sitting"), d("port", "port")), (3, 3, 3, 0));
     }
 
     proptest! {

@@ -1,6 +1,12 @@
-//! What a merge changes in a configuration.
+//! What a merge changes in a configuration, and what its keys mean.
 
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::config::table::{Key, Scope, Table};
 use crate::config::{DiffLine, LineKind};
+use crate::product::Role;
 use crate::types::printable_line;
 
 const RED: &str = "\x1b[31m";
@@ -27,6 +33,79 @@ fn shown(line: &DiffLine, color: bool) -> String {
     } else {
         format!("{sign}{text}\n")
     }
+}
+
+/// One line for each key: what it is, what counts without it, what the evaluated configuration wants.
+#[must_use]
+pub fn config_keys(table: &Table) -> String {
+    let width = table.keys.iter().map(|key| key.key.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    let mut line = |key: &str, role: &str, default: &str, secure: &str| {
+        let _ = writeln!(text, "{}", format!("{key:<width$}  {role:<6}  {default:<30}  {secure}").trim_end());
+    };
+    line("KEY", "ROLE", "DEFAULT", "EVALUATED");
+    for key in &table.keys {
+        let default = key.default.as_ref().map(Value::to_string).unwrap_or_default();
+        line(&key.key, &key.role.to_string(), &default, &secure(key));
+    }
+    for family in &table.families {
+        line(&format!("{}*", family.prefix), &family.role.to_string(), "", "");
+    }
+    text
+}
+
+/// What the evaluated configuration wants, the best value of each role.
+fn secure(key: &Key) -> String {
+    let best = |role: Role| key.secure_of(role).first().map(Value::to_string);
+    match (best(Role::Server), best(Role::Engine)) {
+        (Some(server), Some(engine)) if server == engine => server,
+        (server, engine) => {
+            let of = |value: Option<String>, role: Role| {
+                value.map(|value| if key.role == Scope::Both { format!("{value} ({role})") } else { value })
+            };
+            let both: Vec<String> =
+                [of(server, Role::Server), of(engine, Role::Engine)].into_iter().flatten().collect();
+            both.join(", ")
+        }
+    }
+}
+
+/// All that is known of a key.
+#[must_use]
+pub fn config_key(key: &Key) -> String {
+    let mut text = format!("{}\n  {}.\n\n", key.key, key.what);
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:<14} {value}");
+        }
+    };
+    let shown = |value: Option<&Value>| value.map(Value::to_string);
+    let allowed: Vec<String> = key.values.iter().map(|value| format!("{value:?}")).collect();
+    line("Also written", &key.aliases.join(", "));
+    line("Value", key.kind.words());
+    line("Allowed", &allowed.join(", "));
+    line(
+        "Belongs to",
+        match key.role {
+            Scope::Server => "the server: /etc/demisto.conf",
+            Scope::Engine => "an engine: d1.conf",
+            Scope::Both => "server and engine: /etc/demisto.conf and d1.conf",
+        },
+    );
+    let without = shown(key.default_of(Role::Server)).unwrap_or_else(|| "none is published".to_owned());
+    line("Default", &if key.required { "none: it has to be there".to_owned() } else { without });
+    if key.default_engine.is_some() {
+        line("On an engine", &shown(key.default_of(Role::Engine)).unwrap_or_default());
+    }
+    line("Evaluated", &secure(key));
+    if let Some(best) = key.secure_of(Role::Server).first().or(key.secure_of(Role::Engine).first()) {
+        line("Line", &format!("\"{}\": {best}", key.key));
+    }
+    line("Source", &key.source);
+    if key.secret {
+        line("Secret", "its value is never shown");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
 pub use certificates::{certificate_rules, certificates};
-pub use config::config_diff;
+pub use config::{config_diff, config_key, config_keys};
 pub use log::log_facts;
 pub use package::package_json;
 pub use probe::probed;

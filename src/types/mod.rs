@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod distance;
 mod error;
 mod fingerprint;
 mod mode;
@@ -12,6 +13,7 @@ mod relpath;
 mod version;
 
 pub use digest::{Digest, Hasher};
+pub use distance::edits;
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use mode::Mode;
