@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::evidence::{Evidence, Kept};
+use crate::config::table::table;
 use crate::product::Role;
 
 const VERIFY_SERVERS: &str = "security.certificate.override.donotverifyservercertificates";
@@ -59,18 +60,24 @@ fn value<'a>(seen: &'a Evidence, key: &str) -> Result<Option<&'a Value>, Verdict
     }
 }
 
-/// A switch that has to be `wanted`.
-fn switch(seen: &Evidence, key: &str, wanted: bool, default: bool) -> Verdict {
-    match value(seen, key) {
-        Err(unread) => unread,
-        Ok(Some(Value::Bool(found))) if *found == wanted => {
-            Verdict::pass(format!("{}: {key} is {wanted}", seen.config_path))
+/// A key that has to have a value of the evaluated configuration, which is what the table of keys says.
+fn keyed(seen: &Evidence, key: &str) -> Verdict {
+    let role = seen.site.role();
+    let Some(known) = table().find(key) else { return Verdict::manual(format!("nothing is known of {key}")) };
+    let (wanted, default) = (known.secure_of(role), known.default_of(role));
+    let shown = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ");
+    match (value(seen, key), default) {
+        (Err(unread), _) => unread,
+        (Ok(Some(found)), _) if wanted.contains(found) => {
+            Verdict::pass(format!("{}: {key} is {found}", seen.config_path))
         }
-        Ok(Some(found)) => Verdict::fail(format!("{}: {key} is {found}, not {wanted}", seen.config_path)),
-        Ok(None) if default == wanted => {
+        (Ok(Some(found)), _) => {
+            Verdict::fail(format!("{}: {key} is {found}, not {}", seen.config_path, shown(wanted)))
+        }
+        (Ok(None), Some(default)) if wanted.contains(default) => {
             Verdict::pass(format!("{} has no {key}, and the default is {default}", seen.config_path))
         }
-        Ok(None) => Verdict::fail(unset(seen, key, &default.to_string())),
+        (Ok(None), default) => Verdict::fail(unset(seen, key, &shown(default.map_or(&[], std::slice::from_ref)))),
     }
 }
 
@@ -83,7 +90,7 @@ pub(super) fn syntax(seen: &Evidence) -> Verdict {
 }
 
 pub(super) fn verify_servers(seen: &Evidence) -> Verdict {
-    switch(seen, VERIFY_SERVERS, false, true)
+    keyed(seen, VERIFY_SERVERS)
 }
 
 pub(super) fn verify_clients(seen: &Evidence) -> Verdict {
@@ -104,41 +111,31 @@ pub(super) fn verify_clients(seen: &Evidence) -> Verdict {
 }
 
 pub(super) fn client_policy(seen: &Evidence) -> Verdict {
-    match value(seen, CLIENT_POLICY) {
-        Err(unread) => unread,
-        Ok(None) => Verdict::fail(unset(seen, CLIENT_POLICY, "\"\"")),
-        Ok(Some(found)) => {
-            let told = format!("{}: {CLIENT_POLICY} is {found}", seen.config_path);
-            match found.as_str() {
-                Some("verify" | "requireandverify") => Verdict::pass(told),
-                _ => Verdict::fail(format!("{told}, which verifies nobody")),
-            }
-        }
-    }
+    keyed(seen, CLIENT_POLICY)
 }
 
 pub(super) fn revocation(seen: &Evidence) -> Verdict {
-    switch(seen, REVOCATION, true, false)
+    keyed(seen, REVOCATION)
 }
 
 pub(super) fn unknown_status(seen: &Evidence) -> Verdict {
-    switch(seen, UNKNOWN_STATUS, true, true)
+    keyed(seen, UNKNOWN_STATUS)
 }
 
 pub(super) fn ca_sign(seen: &Evidence) -> Verdict {
-    switch(seen, CA_SIGN, true, false)
+    keyed(seen, CA_SIGN)
 }
 
 pub(super) fn keypass_encrypt(seen: &Evidence) -> Verdict {
-    switch(seen, KEYPASS_ENCRYPT, true, false)
+    keyed(seen, KEYPASS_ENCRYPT)
 }
 
 pub(super) fn trust_any(seen: &Evidence) -> Verdict {
-    switch(seen, TRUST_ANY, false, true)
+    keyed(seen, TRUST_ANY)
 }
 
 pub(super) fn client_san(seen: &Evidence) -> Verdict {
-    switch(seen, VERIFY_SAN, true, false)
+    keyed(seen, VERIFY_SAN)
 }
 
 pub(super) fn san_list(seen: &Evidence) -> Verdict {

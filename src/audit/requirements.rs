@@ -124,10 +124,6 @@ requirements! {
         "Certificates are checked for revocation",
         "by default a certificate whose key was stolen is taken for good until it expires",
         "`demisto-install config set security.certificate.verifyrevocation=true SITE`, then restart the service", WEB;
-    "cc-revocation-unknown" Both STATUS, configuration::unknown_status, true,
-        "A certificate whose status cannot be found out is refused",
-        "who can hold back the answer of the responder could use a revoked certificate",
-        "`demisto-install config set security.certificate.failonunknownrevocationstatus=true SITE`, then restart the service", WEB;
     "cc-trust-any" Engine X509, configuration::trust_any, true,
         "The engine does not trust just any server",
         "by default it does, whatever certificate it is shown",
@@ -141,6 +137,10 @@ requirements! {
         "the server can look only at the names of engines that show one",
         "`demisto-install config set security.client.enabled=true SITE`, then restart the service",
         "decide whether this engine needs one; `demisto-install cert install SITE --client` installs it";
+    "cc-revocation-unknown" Both STATUS, configuration::unknown_status, true,
+        "A certificate whose status cannot be found out is refused",
+        "who can hold back the answer of the responder could use a revoked certificate",
+        "`demisto-install config set security.certificate.failonunknownrevocationstatus=true SITE`, then restart the service", WEB;
     // --- names
     "cc-external-host" Both IDENTIFIERS, configuration::external_host, true,
         "The name by which the server is reached is set",

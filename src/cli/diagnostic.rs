@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::ask;
+use super::{ask, audit};
 use super::common::Common;
 use super::exit::Exit;
 use super::password;
@@ -127,14 +127,22 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
+        .or_else(|| error.downcast_ref().map(of_requirement))
+        .or_else(|| error.downcast_ref().map(|_: &audit::PageExists| diagnosis(Exit::Usage, PAGE)))
         .or_else(|| error.downcast_ref().map(of_keys))
 }
 
+const PAGE: &str = "give another name, or --force to write over it";
 const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
     "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
+
+fn of_requirement(error: &audit::Unknown) -> Diagnosis {
+    let meant = error.meant.map_or_else(String::new, |id| format!("{id} was probably meant; "));
+    diagnosis(Exit::Usage, format!("{meant}`demisto-install audit --list` shows all"))
+}
 
 fn of_unknown_key(error: &config::table::Unknown) -> Diagnosis {
     match &error.meant {

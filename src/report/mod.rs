@@ -3,10 +3,12 @@
 //! In: plain data from the rooms below. Out: text. Pure: never prints, never looks anything up.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod certificates;
 mod config;
 mod log;
 mod package;
+mod page;
 mod probe;
 mod wrapper;
 
@@ -33,10 +35,12 @@ use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
+pub use audit::{audit, audit_requirement, audit_requirements};
 pub use certificates::{certificate_rules, certificates};
 pub use config::{config_diff, config_key, config_keys};
 pub use log::log_facts;
 pub use package::package_json;
+pub use page::audit_page;
 pub use probe::probed;
 pub use wrapper::wrapper;
 

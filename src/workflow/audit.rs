@@ -22,7 +22,7 @@ use crate::certs::look::Certificate;
 use crate::config;
 use crate::host::{self, Accounts};
 use crate::probe::{self, Host, Policy, Protocol, View};
-use crate::product::{self, Site, UnitDir, under};
+use crate::product::{self, UnitDir, under};
 use crate::receipt::Receipt;
 use crate::service;
 use crate::sys;
@@ -148,7 +148,7 @@ fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Re
     let handshake = match (&running, port) {
         (Err(why), _) => Err(why.clone()),
         (Ok(()), None) => Err("no port of it is known".to_owned()),
-        (Ok(()), Some(port)) => handshake(session, port),
+        (Ok(()), Some(port)) => handshake(port),
     };
     let login = (options.try_default_login && site.is_server()).then(|| match (&running, port) {
         (Err(why), _) => audit::Login::Unclear(why.clone()),
@@ -389,7 +389,7 @@ fn unit(session: &Session) -> Seen<(String, BTreeMap<String, String>)> {
 }
 
 /// What the service shows on this host. Its certificate is judged elsewhere.
-fn handshake(session: &Session, port: u16) -> Seen<Handshake> {
+fn handshake(port: u16) -> Seen<Handshake> {
     let request = probe::Request {
         host: Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         port,
@@ -400,7 +400,6 @@ fn handshake(session: &Session, port: u16) -> Seen<Handshake> {
         revocation: Policy::Off,
         limit: LIMIT,
     };
-    session.sink.note(format!("looking at the TLS of port {port}"));
     let report = probe::probe(&request).map_err(|e| error_chain(&e))?;
     let spoken = report.versions.iter().filter(|offer| offer.offered);
     let (new, old): (Vec<_>, Vec<_>) =

@@ -15,8 +15,8 @@ const HOUSE: &[Room] = &[
         7,
         "cli",
         &[
-            "apply", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack", "plan",
-            "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
+            "apply", "audit", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack",
+            "plan", "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
             "sys", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
@@ -24,7 +24,7 @@ const HOUSE: &[Room] = &[
         7,
         "report",
         &[
-            "bundle", "certs", "config", "manifest", "pack", "plan", "probe", "product", "rpmfile",
+            "audit", "bundle", "certs", "config", "manifest", "pack", "plan", "probe", "product", "rpmfile",
             "snapshot", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
@@ -32,8 +32,8 @@ const HOUSE: &[Room] = &[
         6,
         "workflow",
         &[
-            "apply", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan", "probe",
-            "product", "prompt", "receipt", "release", "retained", "rpmfile", "service", "snapshot",
+            "apply", "audit", "certs", "config", "event", "host", "journal", "makeself", "manifest", "plan",
+            "probe", "product", "prompt", "receipt", "release", "retained", "rpmfile", "service", "snapshot",
             "source", "sys", "trust", "types", "unpack", "verify",
         ],
     ),
@@ -69,6 +69,7 @@ const HOUSE: &[Room] = &[
         "release",
         &["archive", "bundle", "event", "manifest", "rpmfile", "source", "sys", "trust", "types", "verify"],
     ),
+    (3, "audit", &["config", "product", "productlog", "types"]),
     (3, "snapshot", &["event", "product", "sys", "types"]),
     (3, "manifest", &["bundle", "product", "rpmfile", "types", "verify"]),
     (3, "retained", &["product", "sys", "types"]),
@@ -97,6 +98,7 @@ const HOUSE: &[Room] = &[
 const SAME_FLOOR: &[(&str, &str)] = &[
     ("apply", "journal"),
     ("apply", "service"),
+    ("audit", "config"),
     ("cli", "report"),
     ("makeself", "archive"),
     ("rpmfile", "archive"),
