@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::evidence::{Evidence, Kept};
+use crate::config::policy::Line;
 use crate::config::table::table;
 use crate::product::Role;
 
@@ -200,6 +201,28 @@ pub(super) fn client_enabled(seen: &Evidence) -> Verdict {
         )),
         Ok(_) => Verdict::manual("this engine has no client's certificate, so the server cannot look at its names"),
     }
+}
+
+/// Values that are set have to be as good as those of the guide's table. What is not set, the database tells.
+pub(super) fn password_policy(seen: &Evidence) -> Verdict {
+    let rows = match &seen.policy {
+        Ok(rows) => rows,
+        Err(why) => return Verdict::manual(why),
+    };
+    let told = |row: &Line, value: &Value| format!("{}: {} is {value}", row.row.title, row.row.key());
+    let (mut wrong, mut fine, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        match (&row.configured, &row.objection) {
+            (_, Some(why)) => wrong.push(format!("{}: {why}", row.row.title)),
+            (Some(value), None) => fine.push(told(row, value)),
+            (None, None) => open.push(format!("{}: {} is not set", row.row.title, row.row.key())),
+        }
+    }
+    if wrong.is_empty() && !open.is_empty() {
+        return Verdict::manual(format!("{} does not set all of it", seen.config_path)).and(open).and(fine);
+    }
+    let kept = "what was set on the web page later is kept in the database, counts more and is not seen here";
+    Verdict::of(wrong, fine).and([kept.to_owned()])
 }
 
 /// Who may change the configuration, data and logs besides the service; who may read a passphrase.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::config::policy::Line;
 use crate::product::Site;
 use crate::productlog::Facts;
 use crate::types::{Digest, Version};
@@ -32,6 +33,8 @@ pub struct Evidence {
     pub config_path: String,
     /// The values that the configuration gives to [`KEYS`](super::KEYS), by those names.
     pub values: Seen<BTreeMap<&'static str, Value>>,
+    /// The password policy of the configuration, row by row.
+    pub policy: Seen<Vec<Line>>,
     /// Why the configuration is no JSON, if it is none.
     pub config_problem: Option<String>,
     /// Files and directories whose owners and modes count, if they are there.

@@ -30,6 +30,7 @@ const CONNECTION: &str = "Confirm Connection to the Engine";
 const OPERATIONS: &str = "TOE Operations";
 const VERSION: &str = "Viewing the Current TOE Version";
 const USERS: &str = "User Management";
+const PASSWORDS: &str = "Password Complexity Management";
 const X509: &str = "TLS/X509 Configuration";
 const STATUS: &str = "Cannot Establish Connection to Determine Validity of Certificate";
 const IDENTIFIERS: &str = "Expected Reference Identifiers";
@@ -99,6 +100,11 @@ requirements! {
         "Every user has the least role that he needs",
         "roles say what a user may see and change",
         "", "look at Settings > Users and Roles on the server's web page: users, roles, and who is locked out";
+    "cc-password-policy" Server PASSWORDS, configuration::password_policy, true,
+        "The password policy is at least as strict as the guide's table",
+        "short passwords and endless tries let a guesser in",
+        "`demisto-install config preset evaluated` sets the guide's values, which the server reads at its next upgrade; set them on its web page, too",
+        "look at Settings > Users and Roles > Password Policy on the server's web page and compare it with the guide's table";
     // --- configuration
     "cc-config-syntax" Both X509, configuration::syntax, true,
         "The configuration is valid JSON",

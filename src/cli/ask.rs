@@ -12,6 +12,7 @@ use dialoguer::theme::Theme;
 use secrecy::ExposeSecret as _;
 
 use super::mask::{Line, Typed};
+use crate::config::policy::{Complexity, GUIDE};
 use crate::prompt::{self, Answers, DEFAULT_ADMIN, Partial, password};
 use crate::sys::fs::print_error;
 use crate::sys::process::{self, Tool};
@@ -141,7 +142,7 @@ pub fn guided(q: &Question<'_>) -> Result<Asked> {
         Some(name) => name,
         None => ask_name()?,
     };
-    let password = if q.password_known { None } else { Some(ask_password(&admin_name)?) };
+    let password = if q.password_known { None } else { Some(ask_password(&admin_name, GUIDE)?) };
     let answers = Answers { accept_eula: true, port, admin_name, start: known.start.unwrap_or(true) };
     Ok(Asked { answers, password })
 }
@@ -319,21 +320,21 @@ fn ask_name() -> Result<String> {
     Ok(prompt::check_admin_name(&text)?)
 }
 
-/// Asks for a new password of `user`, twice.
+/// Asks for a new password of `user`, twice; it has to have what is `asked`.
 ///
 /// # Errors
 /// When nobody can be asked, the input ends, or no password is accepted.
-pub fn password(user: &str) -> Result<Secret> {
+pub fn password(user: &str, asked: Complexity) -> Result<Secret> {
     if !tty::is_interactive() {
         return Err(Error::NotATerminal);
     }
-    ask_password(user)
+    ask_password(user, asked)
 }
 
-fn ask_password(user: &str) -> Result<Secret> {
-    print_error(&format!("The password: {}\n", password::RULE));
+fn ask_password(user: &str, asked: Complexity) -> Result<Secret> {
+    print_error(&format!("The password: {}\n", password::rule(asked)));
     let questions = (&*format!("Enter password for user '{user}'"), "Verify password", "passwords");
-    let check = |secret: &Secret| password::check(secret, user).map_err(|refused| refusal(&refused));
+    let check = |secret: &Secret| password::check(secret, user, asked).map_err(|refused| refusal(&refused));
     let (secret, strength) = new_secret(questions, check)?;
     print_error(&format!("Password strength: {strength}.\n"));
     Ok(secret)
@@ -341,7 +342,7 @@ fn ask_password(user: &str) -> Result<Secret> {
 
 fn refusal(refused: &prompt::Error) -> String {
     match refused {
-        prompt::Error::Password { flaws } => {
+        prompt::Error::Password { flaws, .. } => {
             let lines: Vec<String> = flaws.iter().map(|flaw| format!("  - {flaw}\n")).collect();
             format!("error: the password is refused:\n{}", lines.concat())
         }

@@ -455,7 +455,7 @@ fn of_prompt(error: &prompt::Error) -> Diagnosis {
             "accept the licence agreement with \"accept_eula\": true in --answers FILE",
         ),
         prompt::Error::Missing { .. } => diagnosis(Exit::Usage, UNATTENDED),
-        prompt::Error::Password { .. } => diagnosis(Exit::Usage, prompt::password::RULE),
+        prompt::Error::Password { asked, .. } => diagnosis(Exit::Usage, prompt::password::rule(*asked)),
         _ => diagnosis(Exit::Usage, ""),
     }
 }

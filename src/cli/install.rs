@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::package::PackageArgs;
 use super::passphrase;
 use super::password::{self, PasswordArgs};
+use crate::config::policy::GUIDE;
 use crate::plan::{self, Plan};
 use crate::product::Role;
 use crate::prompt::{self, Answers, Partial};
@@ -284,7 +285,7 @@ fn questions(
     };
     let asked = ask::guided(&question)?;
     let password = password.or(asked.password).ok_or(ask::Error::NotATerminal)?;
-    prompt::password::check(&password, &asked.answers.admin_name)?;
+    prompt::password::check(&password, &asked.answers.admin_name, GUIDE)?;
     Ok((asked.answers, password))
 }
 

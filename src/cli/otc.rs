@@ -145,11 +145,12 @@ fn add_admin(common: &Common, session: &Session, args: &AddAdmin) -> Result<Exit
     for text in [&args.email, &args.phone].into_iter().chain(&args.full_name) {
         printable(text)?;
     }
+    let asked = otc::complexity(session)?;
     let password = match password::from_sources(&args.password)? {
         Some(password) => password,
-        None => ask::password(&name).map_err(|e| e.or_by("--admin-password-file"))?,
+        None => ask::password(&name, asked).map_err(|e| e.or_by("--admin-password-file"))?,
     };
-    prompt::password::check(&password, &name)?;
+    prompt::password::check(&password, &name, asked)?;
     let mut user = OneTimeUser::new(&name, password);
     user.email.clone_from(&args.email);
     user.phone.clone_from(&args.phone);

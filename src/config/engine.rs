@@ -226,7 +226,7 @@ fn is_server(url: &str) -> bool {
 }
 
 /// `host` or `host:port`.
-fn is_authority(text: &str) -> bool {
+pub(super) fn is_authority(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),

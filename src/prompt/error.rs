@@ -1,4 +1,5 @@
 use super::password::Flaw;
+use crate::config::policy::Complexity;
 
 /// An answer that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +73,8 @@ pub enum Error {
     Password {
         /// All that is wrong with it.
         flaws: Vec<Flaw>,
+        /// What passwords have to have here.
+        asked: Complexity,
     },
     /// A password that is no text.
     #[error("the password is not valid UTF-8 text")]

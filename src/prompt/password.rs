@@ -1,8 +1,9 @@
 //! The rule for the administrator's password, the same at the prompt and for automation.
 //!
-//! The evaluated configuration's guide asks for at least eight characters that combine upper and
-//! lower case with digits or special characters. Beyond that, what an attacker tries first is
-//! refused: the user's own name and the defaults of this and other products.
+//! How many characters of which kinds it has is the password policy of the product
+//! ([`crate::config::policy`]): the guide's numbers, or what the host's configuration sets where that is
+//! stricter. Beyond that, what an attacker tries first is refused: the user's own name and the defaults of
+//! this and other products.
 
 use std::fmt;
 
@@ -10,15 +11,27 @@ use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use super::{Error, Result};
+use crate::config::policy::Complexity;
 use crate::types::Secret;
 
-/// The fewest characters.
-pub const MIN_CHARS: usize = 8;
 /// The most bytes.
 pub const MAX_BYTES: usize = 1024;
+
 /// The rule in one sentence, to show before the question.
-pub const RULE: &str = "At least 8 characters with a lower-case letter, an upper-case letter and a digit or symbol; \
-                        not the user's name and no well-known default.";
+#[must_use]
+pub fn rule(asked: Complexity) -> String {
+    let Complexity { chars, lower, upper, digits_or_symbols } = asked;
+    let count = |number: u32, one: &str, several: &str| match number {
+        1 => one.to_owned(),
+        number => format!("{number} {several}"),
+    };
+    format!(
+        "At least {chars} characters with {}, {} and {}; not the user's name and no well-known default.",
+        count(lower, "a lower-case letter", "lower-case letters"),
+        count(upper, "an upper-case letter", "upper-case letters"),
+        count(digits_or_symbols, "a digit or symbol", "digits or symbols"),
+    )
+}
 
 /// A shorter name is found in too many good passwords by chance.
 const NAME_MIN: usize = 4;
@@ -66,18 +79,18 @@ const KNOWN: [&str; 34] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// Fewer than eight characters.
-    TooShort,
+    /// Fewer characters than this.
+    TooShort(u32),
     /// More than 1024 bytes.
     TooLong,
     /// A line break, NUL or another control character.
     Control,
-    /// No lower-case letter.
-    NoLower,
-    /// No upper-case letter.
-    NoUpper,
-    /// Neither a digit nor a symbol.
-    NoDigitOrSymbol,
+    /// Fewer lower-case letters than this.
+    Lower(u32),
+    /// Fewer upper-case letters than this.
+    Upper(u32),
+    /// Fewer digits and symbols than this.
+    DigitsOrSymbols(u32),
     /// The user's name, perhaps reversed, or with digits and symbols around it.
     IsName,
     /// The user's name is a part of it.
@@ -89,12 +102,21 @@ pub enum Flaw {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooShort => "it has fewer than 8 characters",
+            Self::TooShort(least) => return write!(f, "it has fewer than {least} characters"),
+            Self::Lower(least @ 2..) => {
+                return write!(f, "it has fewer than {least} lower-case letters (a-z)");
+            }
+            Self::Upper(least @ 2..) => {
+                return write!(f, "it has fewer than {least} upper-case letters (A-Z)");
+            }
+            Self::DigitsOrSymbols(least @ 2..) => {
+                return write!(f, "it has fewer than {least} digits and symbols");
+            }
             Self::TooLong => "it is longer than 1024 bytes",
             Self::Control => "it has a line break or another control character",
-            Self::NoLower => "it has no lower-case letter (a-z)",
-            Self::NoUpper => "it has no upper-case letter (A-Z)",
-            Self::NoDigitOrSymbol => "it has neither a digit nor a symbol",
+            Self::Lower(_) => "it has no lower-case letter (a-z)",
+            Self::Upper(_) => "it has no upper-case letter (A-Z)",
+            Self::DigitsOrSymbols(_) => "it has neither a digit nor a symbol",
             Self::IsName => {
                 "it is the user's name, forwards or backwards, with nothing but digits or symbols added"
             }
@@ -147,7 +169,7 @@ pub fn parse_password(bytes: Vec<u8>) -> Result<Secret> {
 ///
 /// # Errors
 /// [`Error::Password`] with all that is wrong.
-pub fn check(password: &Secret, user: &str) -> Result<Strength> {
+pub fn check(password: &Secret, user: &str, asked: Complexity) -> Result<Strength> {
     let text = password.expose_secret();
     let mut flaws = Vec::new();
     let mut flaw = |is: bool, flaw: Flaw| {
@@ -155,14 +177,19 @@ pub fn check(password: &Secret, user: &str) -> Result<Strength> {
             flaws.push(flaw);
         }
     };
-    let has = |test: fn(&char) -> bool| text.chars().any(|c| test(&c));
-    flaw(text.chars().count() < MIN_CHARS, Flaw::TooShort);
+    let has = |least: u32, test: fn(&char) -> bool| {
+        let least = usize::try_from(least).unwrap_or(usize::MAX);
+        text.chars().filter(test).count() >= least
+    };
+    flaw(!has(asked.chars, |_| true), Flaw::TooShort(asked.chars));
     flaw(text.len() > MAX_BYTES, Flaw::TooLong);
     flaw(text.chars().any(char::is_control), Flaw::Control);
     // ASCII alone is counted: whether the server takes other letters for lower or upper case is unknown.
-    flaw(!has(char::is_ascii_lowercase), Flaw::NoLower);
-    flaw(!has(char::is_ascii_uppercase), Flaw::NoUpper);
-    flaw(!has(char::is_ascii_digit) && !has(char::is_ascii_punctuation), Flaw::NoDigitOrSymbol);
+    flaw(!has(asked.lower, char::is_ascii_lowercase), Flaw::Lower(asked.lower));
+    flaw(!has(asked.upper, char::is_ascii_uppercase), Flaw::Upper(asked.upper));
+    let other = asked.digits_or_symbols;
+    let is_other = |c: &char| c.is_ascii_digit() || c.is_ascii_punctuation();
+    flaw(!has(other, is_other), Flaw::DigitsOrSymbols(other));
     let folded = Zeroizing::new(text.to_lowercase());
     let user = user.to_lowercase();
     let reversed: String = user.chars().rev().collect();
@@ -173,7 +200,7 @@ pub fn check(password: &Secret, user: &str) -> Result<Strength> {
         flaw(is_name, Flaw::IsName);
         flaw(has_name && !is_name && user.chars().count() >= NAME_MIN, Flaw::HasName);
     }
-    if flaws.is_empty() { Ok(strength(text)) } else { Err(Error::Password { flaws }) }
+    if flaws.is_empty() { Ok(strength(text)) } else { Err(Error::Password { flaws, asked }) }
 }
 
 /// Whether `folded` is `name` itself or `name` between digits and symbols.
@@ -271,11 +298,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::policy::GUIDE;
 
     fn flaws(text: &str, user: &str) -> Vec<Flaw> {
-        match check(&Secret::from(text), user) {
+        match check(&Secret::from(text), user, GUIDE) {
             Ok(_) => Vec::new(),
-            Err(Error::Password { flaws }) => flaws,
+            Err(Error::Password { flaws, .. }) => flaws,
             Err(other) => panic!("{other}"),
         }
     }
@@ -284,15 +312,45 @@ mod tests {
     fn the_guides_rule() {
         assert_eq!(flaws("Correct7Horse", "admin"), []);
         assert_eq!(flaws("Correct Horse!", "admin"), []);
-        assert_eq!(flaws("Sh0rt!x", "admin"), [Flaw::TooShort]);
-        assert_eq!(flaws("nothing-upper", "admin"), [Flaw::NoUpper]);
-        assert_eq!(flaws("NOTHING-LOWER", "admin"), [Flaw::NoLower]);
-        assert_eq!(flaws("JustLetters", "admin"), [Flaw::NoDigitOrSymbol]);
-        assert_eq!(flaws("", "admin"), [Flaw::TooShort, Flaw::NoLower, Flaw::NoUpper, Flaw::NoDigitOrSymbol]);
+        assert_eq!(flaws("Sh0rt!x", "admin"), [Flaw::TooShort(8)]);
+        assert_eq!(flaws("nothing-upper", "admin"), [Flaw::Upper(1)]);
+        assert_eq!(flaws("NOTHING-LOWER", "admin"), [Flaw::Lower(1)]);
+        assert_eq!(flaws("JustLetters", "admin"), [Flaw::DigitsOrSymbols(1)]);
+        assert_eq!(
+            flaws("", "admin"),
+            [Flaw::TooShort(8), Flaw::Lower(1), Flaw::Upper(1), Flaw::DigitsOrSymbols(1)]
+        );
         assert_eq!(flaws(&"Ab1".repeat(400), "admin"), [Flaw::TooLong]);
         for bad in ["Line\nBreak77", "Nul\0Inside77", "Ends with 1\n"] {
             assert_eq!(flaws(bad, "admin"), [Flaw::Control], "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_stricter_policy_asks_for_more() {
+        let asked = Complexity { chars: 12, lower: 2, upper: 3, digits_or_symbols: 2 };
+        let of = |text: &str| match check(&Secret::from(text), "operator", asked) {
+            Ok(_) => Vec::new(),
+            Err(Error::Password { flaws, asked: told }) => {
+                assert_eq!(told, asked);
+                flaws
+            }
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(of("CoRReCt7-Horse"), []);
+        assert_eq!(of("Correct7Horse"), [Flaw::Upper(3), Flaw::DigitsOrSymbols(2)]);
+        assert_eq!(of("CORRECTHORs"), [Flaw::TooShort(12), Flaw::Lower(2), Flaw::DigitsOrSymbols(2)]);
+        let told = [Flaw::Upper(3), Flaw::Lower(2), Flaw::DigitsOrSymbols(2)].map(|flaw| flaw.to_string());
+        assert!(told.iter().all(|flaw| flaw.starts_with("it has fewer than ")), "{told:?}");
+        assert_eq!(
+            rule(asked),
+            "At least 12 characters with 2 lower-case letters, 3 upper-case letters and 2 digits or symbols; not \
+             the user's name and no well-known default."
+        );
+        assert!(
+            rule(GUIDE)
+                .starts_with("At least 8 characters with a lower-case letter, an upper-case letter and a ")
+        );
     }
 
     #[test]
@@ -336,7 +394,7 @@ mod tests {
 
     #[test]
     fn strength_is_plausible() {
-        let of = |text| check(&Secret::from(text), "operator").unwrap();
+        let of = |text| check(&Secret::from(text), "operator", GUIDE).unwrap();
         assert_eq!(of("Abcdefg1"), Strength::Weak);
         assert_eq!(of("Aaaaaaaaaaaaaaaaaaaaaaa1"), Strength::Weak);
         assert_eq!(of("xK7pZ2vM"), Strength::Fair);
@@ -357,15 +415,15 @@ mod tests {
 
     #[test]
     fn an_error_does_not_repeat_the_password() {
-        let error = check(&Secret::from("tiger"), "operator").unwrap_err();
+        let error = check(&Secret::from("tiger"), "operator", GUIDE).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("tiger"));
     }
 
     proptest! {
         #[test]
         fn what_is_accepted_meets_the_rule(text in any::<String>(), user in any::<String>()) {
-            if check(&Secret::from(text.as_str()), &user).is_ok() {
-                prop_assert!(text.chars().count() >= MIN_CHARS && text.len() <= MAX_BYTES);
+            if check(&Secret::from(text.as_str()), &user, GUIDE).is_ok() {
+                prop_assert!(text.chars().count() >= 8 && text.len() <= MAX_BYTES);
                 prop_assert!(!text.chars().any(char::is_control));
             }
         }

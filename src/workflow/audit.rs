@@ -19,7 +19,7 @@ use crate::audit::{
 };
 use crate::certs::check::{Role, Severity};
 use crate::certs::look::Certificate;
-use crate::config;
+use crate::config::{self, policy};
 use crate::host::{self, Accounts};
 use crate::probe::{self, Host, Policy, Protocol, View};
 use crate::product::{self, UnitDir, under};
@@ -137,7 +137,13 @@ fn seen<T>(result: Result<T>) -> Seen<T> {
 
 fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Result<Evidence> {
     let site = &session.site;
-    let (values, config_problem, secret) = configuration(session)?;
+    let (read, secret) = configuration(session)?;
+    let config_problem = read.as_ref().err().cloned();
+    let unread = format!("{} cannot be read as JSON, so its values are not known", site.config_file());
+    let (values, policy) = match read {
+        Ok((values, policy)) => (Ok(values), Ok(policy)),
+        Err(_) => (Err(unread.clone()), Err(unread)),
+    };
     let certificates = seen(pairs(session));
     let owners = receipt.is_none_or(|receipt| receipt.owners);
     let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.ids().filter(|_| owners);
@@ -165,6 +171,7 @@ fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Re
         log: seen(facts::facts(session, None)).map(|told| told.facts),
         config_path: site.config_file(),
         values,
+        policy,
         config_problem,
         files,
         certificates: certificates.map(|all| all.into_iter().map(|pair| pair.1).collect()),
@@ -217,28 +224,27 @@ fn artefact(session: &Session, receipt: Option<&Receipt>) -> Seen<Artefact> {
     Ok(Artefact { recorded: Digest::of(&manifest), installed })
 }
 
-type Values = Seen<BTreeMap<&'static str, serde_json::Value>>;
+type Values = (BTreeMap<&'static str, serde_json::Value>, Vec<policy::Line>);
 
-/// The values that count, why there are none, and whether the file holds a passphrase.
-fn configuration(session: &Session) -> Result<(Values, Option<String>, bool)> {
-    let path = session.site.config_file();
-    let text = match read_in(session, &path) {
+/// The values that count and the password policy, or why there are none; and whether the file holds a passphrase.
+fn configuration(session: &Session) -> Result<(Seen<Values>, bool)> {
+    let text = match read_in(session, &session.site.config_file()) {
         Err(e) if e.is_not_found() => Zeroizing::new("{}".to_owned()),
         other => Zeroizing::new(String::from_utf8_lossy(&other?).into_owned()),
     };
     let holds = |key: &str| config::text(&text, key).is_some();
     let secret = holds("security.keypass") || holds("security.certificate.client.keypass");
+    Ok((values(&text).map_err(|e| error_chain(&e)), secret))
+}
+
+fn values(text: &str) -> config::Result<Values> {
     let mut values = BTreeMap::new();
     for key in audit::KEYS {
-        match config::value(&text, key) {
-            Ok(value) => drop(value.map(|value| values.insert(key, value))),
-            Err(error) => {
-                let why = format!("{path} cannot be read as JSON, so its values are not known");
-                return Ok((Err(why), Some(error_chain(&error)), secret));
-            }
+        if let Some(value) = config::value(text, key)? {
+            values.insert(key, value);
         }
     }
-    Ok((Ok(values), None, secret))
+    Ok((values, policy::lines(text)?))
 }
 
 /// The pairs that are installed, each with what `cert check` says of it.

@@ -12,6 +12,7 @@ use super::change::{Restart, carry_out, installed, plan_small};
 use super::{Recorder, Session, require_approved};
 use crate::apply::{self, OneTime, Secrets, Waiting};
 use crate::certs::{self, key};
+use crate::config::policy::{self, Complexity};
 use crate::plan::{Action, Plan, Step};
 use crate::product::{PairKind, under};
 use crate::sys;
@@ -80,6 +81,16 @@ fn place(session: &Session) -> Result<(String, bool)> {
         return Err(Error::NoServer.into());
     }
     Ok((apply::one_time_file(&session.root, &session.site), receipt.owners))
+}
+
+/// What a password of this server's users has to have: the guide's numbers, or those of its configuration
+/// where they are stricter.
+///
+/// # Errors
+/// When no server is installed, or its configuration cannot be used.
+pub fn complexity(session: &Session) -> Result<Complexity> {
+    place(session)?;
+    Ok(policy::complexity(&configuration(session)?)?)
 }
 
 /// The installed private key, which is encrypted, and its certificate.

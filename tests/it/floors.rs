@@ -76,7 +76,7 @@ const HOUSE: &[Room] = &[
     (3, "receipt", &["product", "sys", "types", "verify"]),
     (3, "config", &["product", "types"]),
     (3, "certs", &["types"]),
-    (3, "prompt", &["types"]),
+    (3, "prompt", &["config", "types"]),
     (3, "preflight", &[]),
     (2, "verify", &["product", "trust", "types"]),
     (2, "trust", &["sys", "types"]),
@@ -101,6 +101,7 @@ const SAME_FLOOR: &[(&str, &str)] = &[
     ("audit", "config"),
     ("cli", "report"),
     ("makeself", "archive"),
+    ("prompt", "config"),
     ("rpmfile", "archive"),
     ("verify", "trust"),
 ];
