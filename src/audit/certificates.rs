@@ -20,7 +20,8 @@ pub(super) fn rules(seen: &Evidence) -> Verdict {
     };
     let errors = all.iter().flat_map(|set| set.errors.iter().map(|what| format!("{}: {what}", set.title)));
     let shown = all.iter().flat_map(|set| set.seen.iter().map(|what| format!("{}: {what}", set.title)));
-    let warned = all.iter().flat_map(|set| set.warnings.iter().map(|w| format!("{}: warning: {w}", set.title)));
+    let warned =
+        all.iter().flat_map(|set| set.warnings.iter().map(|w| format!("{}: warning: {w}", set.title)));
     if all.iter().all(|set| set.files.is_empty()) {
         return Verdict::manual("there is nothing to be looked at");
     }

@@ -48,7 +48,9 @@ pub const KEYS: [&str; 14] = [
 fn unset(seen: &Evidence, key: &str, default: &str) -> String {
     let at = format!("{} has no {key}, and the default is {default}", seen.config_path);
     match seen.site.role() {
-        Role::Server => format!("{at}; what is set on the web page is kept in the database and is not seen here"),
+        Role::Server => {
+            format!("{at}; what is set on the web page is kept in the database and is not seen here")
+        }
         Role::Engine => format!("{at}; what the server's page sets for an engine is not seen here"),
     }
 }
@@ -78,7 +80,9 @@ fn keyed(seen: &Evidence, key: &str) -> Verdict {
         (Ok(None), Some(default)) if wanted.contains(default) => {
             Verdict::pass(format!("{} has no {key}, and the default is {default}", seen.config_path))
         }
-        (Ok(None), default) => Verdict::fail(unset(seen, key, &shown(default.map_or(&[], std::slice::from_ref)))),
+        (Ok(None), default) => {
+            Verdict::fail(unset(seen, key, &shown(default.map_or(&[], std::slice::from_ref))))
+        }
     }
 }
 
@@ -163,11 +167,14 @@ pub(super) fn san_list(seen: &Evidence) -> Verdict {
 pub(super) fn external_host(seen: &Evidence) -> Verdict {
     match value(seen, EXTERNAL_NAME) {
         Err(unread) => unread,
-        Ok(None) if seen.site.is_server() => Verdict::manual(unset(seen, EXTERNAL_NAME, "the host's own name")),
+        Ok(None) if seen.site.is_server() => {
+            Verdict::manual(unset(seen, EXTERNAL_NAME, "the host's own name"))
+        }
         Ok(None) => Verdict::fail(unset(seen, EXTERNAL_NAME, "the name in EngineURLs")),
         Ok(Some(found)) => {
             let told = format!("{}: {EXTERNAL_NAME} is {found}", seen.config_path);
-            let fits = found.as_str().is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace));
+            let fits =
+                found.as_str().is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace));
             if fits { Verdict::pass(told) } else { Verdict::fail(format!("{told}, which names no host")) }
         }
     }
@@ -194,12 +201,16 @@ pub(super) fn client_enabled(seen: &Evidence) -> Verdict {
     };
     match value(seen, CLIENT_ENABLED) {
         Err(unread) => unread,
-        Ok(Some(Value::Bool(true))) => Verdict::pass(format!("{}: {CLIENT_ENABLED} is true", seen.config_path)),
+        Ok(Some(Value::Bool(true))) => {
+            Verdict::pass(format!("{}: {CLIENT_ENABLED} is true", seen.config_path))
+        }
         Ok(_) if has_pair => Verdict::fail(format!(
             "there is a client's certificate, but {CLIENT_ENABLED} is not true in {}",
             seen.config_path
         )),
-        Ok(_) => Verdict::manual("this engine has no client's certificate, so the server cannot look at its names"),
+        Ok(_) => {
+            Verdict::manual("this engine has no client's certificate, so the server cannot look at its names")
+        }
     }
 }
 
@@ -239,7 +250,8 @@ pub(super) fn files(seen: &Evidence, directories: bool) -> Verdict {
             _ => continue,
         };
         let told = format!("{} has mode {:04o} and belongs to {}", file.path, file.mode, file.owner);
-        let others = |bits: u32| file.mode & bits != 0 || (file.foreign_group && file.mode & (bits << 3) != 0);
+        let others =
+            |bits: u32| file.mode & bits != 0 || (file.foreign_group && file.mode & (bits << 3) != 0);
         let why = match () {
             () if file.foreign_owner => Some("which is not the service"),
             () if others(0o002) => Some("so others can change it"),

@@ -48,7 +48,8 @@ pub(super) fn drift(seen: &Evidence) -> Verdict {
         Ok(found) => {
             let all = found.drift.len();
             let more = all.checked_sub(SHOWN).filter(|more| *more > 0).map(|more| format!("and {more} more"));
-            let differ = format!("{} of {} compared", counted(all, "difference", "differences"), found.compared);
+            let differ =
+                format!("{} of {} compared", counted(all, "difference", "differences"), found.compared);
             Verdict::fail(differ).and(found.drift.iter().take(SHOWN).cloned()).and(more)
         }
     }
@@ -57,10 +58,14 @@ pub(super) fn drift(seen: &Evidence) -> Verdict {
 pub(super) fn default_password(seen: &Evidence) -> Verdict {
     match &seen.login {
         Some(Login::Accepted(status)) => {
-            return Verdict::fail(format!("a login as admin with the password admin was let in (HTTP {status})"));
+            return Verdict::fail(format!(
+                "a login as admin with the password admin was let in (HTTP {status})"
+            ));
         }
         Some(Login::Refused(status)) => {
-            return Verdict::pass(format!("a login as admin with the password admin was refused (HTTP {status})"));
+            return Verdict::pass(format!(
+                "a login as admin with the password admin was refused (HTTP {status})"
+            ));
         }
         Some(Login::Unclear(why)) => {
             return Verdict::manual(format!("whether the default password works could not be told: {why}"));
@@ -87,7 +92,9 @@ pub(super) fn evaluated_version(seen: &Evidence) -> Verdict {
     if Ok(version) == EVALUATED.parse() {
         Verdict::pass(format!("{version} is the version that was evaluated"))
     } else {
-        Verdict::manual(format!("{EVALUATED} was evaluated; {version} is installed, of which the guide does not speak"))
+        Verdict::manual(format!(
+            "{EVALUATED} was evaluated; {version} is installed, of which the guide does not speak"
+        ))
     }
 }
 
@@ -126,7 +133,9 @@ pub(super) fn self_tests(seen: &Evidence) -> Verdict {
     };
     let at = facts.fips.at.as_deref().unwrap_or_default();
     match (facts.fips.mode, facts.fips.self_tests) {
-        (Mode::On, _) => Verdict::pass(format!("the log of the start at {} says at {at} that all passed", start.at)),
+        (Mode::On, _) => {
+            Verdict::pass(format!("the log of the start at {} says at {at} that all passed", start.at))
+        }
         (Mode::Off, _) | (_, SelfTests::Failed) => {
             Verdict::fail(format!("the log says at {at} that they failed")).and(facts.fips.problem.clone())
         }

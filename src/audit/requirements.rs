@@ -38,7 +38,8 @@ const STORE: &str = "Storing CA certificates in Linux";
 const TRICKS: &str = "Configuration Tricks and Tips";
 const SENSITIVE: &str = "Configure the Sensitive Data to be Encrypted";
 
-const WEB: &str = "look at Settings > About > Troubleshooting, Server Configuration, on the server's web page";
+const WEB: &str =
+    "look at Settings > About > Troubleshooting, Server Configuration, on the server's web page";
 const LIVE: &str = "run the audit on the host itself while the service runs, as root";
 const LOG: &str = "start the service, and look for the line in its log (`demisto-install log facts` reads it), or at Settings > About on the server's web page";
 const UNIT: &str = "look at `systemctl cat` and `systemctl show` of the unit on the host";

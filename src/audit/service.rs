@@ -43,8 +43,10 @@ fn yes(value: &str) -> bool {
     unit::is_yes(value)
 }
 
-const ACCOUNT: [Rule; 2] =
-    [("user", SERVICE_USER, |value| value == SERVICE_USER), ("group", SERVICE_USER, |value| value == SERVICE_USER)];
+const ACCOUNT: [Rule; 2] = [
+    ("user", SERVICE_USER, |value| value == SERVICE_USER),
+    ("group", SERVICE_USER, |value| value == SERVICE_USER),
+];
 
 const PRIVILEGES: [Rule; 4] = [
     ("nonewprivileges", "yes", yes),
@@ -58,7 +60,9 @@ const FILES: [Rule; 5] = [
     ("protecthome", "yes, read-only or tmpfs", |value| yes(value) || matches!(value, "read-only" | "tmpfs")),
     ("privatetmp", "yes", |value| yes(value) || value == "disconnected"),
     ("privatedevices", "yes", yes),
-    ("umask", "0027 or stricter", |value| u32::from_str_radix(value, 8).is_ok_and(|mask| mask & 0o027 == 0o027)),
+    ("umask", "0027 or stricter", |value| {
+        u32::from_str_radix(value, 8).is_ok_and(|mask| mask & 0o027 == 0o027)
+    }),
 ];
 
 const KERNEL: [Rule; 8] = [
@@ -100,7 +104,8 @@ fn rules(seen: &Evidence, rules: &[Rule]) -> Verdict {
 
 fn said(properties: &BTreeMap<String, String>, name: &str) -> String {
     let value = properties.get(name).map_or("", String::as_str);
-    let empty_counts = matches!(name, "capabilityboundingset" | "ambientcapabilities") && properties.contains_key(name);
+    let empty_counts =
+        matches!(name, "capabilityboundingset" | "ambientcapabilities") && properties.contains_key(name);
     if value.is_empty() && !empty_counts { unsaid(name).to_owned() } else { value.to_owned() }
 }
 
@@ -137,9 +142,11 @@ mod tests {
         for good in ["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"] {
             assert!(is_approved(good), "{good}");
         }
-        for bad in
-            ["TLS_CHACHA20_POLY1305_SHA256", "TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256"]
-        {
+        for bad in [
+            "TLS_CHACHA20_POLY1305_SHA256",
+            "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+            "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256",
+        ] {
             assert!(!is_approved(bad), "{bad}");
         }
     }

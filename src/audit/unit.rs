@@ -72,6 +72,7 @@ pub fn effective(texts: &[String]) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests may stop anywhere")]
 mod tests {
     use super::*;
 

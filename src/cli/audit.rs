@@ -15,8 +15,8 @@ use crate::report;
 use crate::sys;
 use crate::sys::fresh::{NewFile, create_all};
 use crate::types::edits;
-use crate::workflow::audit::{Audit, Options};
 use crate::workflow;
+use crate::workflow::audit::{Audit, Options};
 
 /// The page may tell an attacker where to begin.
 const PAGE_MODE: u32 = 0o600;

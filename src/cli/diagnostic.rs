@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{ask, audit};
 use super::common::Common;
 use super::exit::Exit;
 use super::password;
 use super::reason::reason;
+use super::{ask, audit};
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;

@@ -154,7 +154,7 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "install",
     "upgrade",
     "rollback",
@@ -162,6 +162,7 @@ const VERBS: [&str; 20] = [
     "verify",
     "inspect",
     "status",
+    "audit",
     "log",
     "wait-ready",
     "repair",

@@ -75,7 +75,7 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
-    /// Compare what is installed with the evaluated configuration of the Common Criteria guide
+    /// Compare what is installed with the evaluated configuration
     Audit(audit::Args),
     /// Tell what the product's log says of its version and its FIPS-CC mode
     Log(log::LogArgs),

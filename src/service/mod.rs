@@ -12,4 +12,6 @@ mod systemd;
 pub use connection::{Engine, Log, await_connection};
 pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id, shown_on};
 pub use login::login;
-pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, properties, start, state, stop};
+pub use systemd::{
+    State, daemon_reload, disable, enable, is_enabled, log_tail, properties, start, state, stop,
+};

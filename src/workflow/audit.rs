@@ -115,7 +115,13 @@ pub fn audit(session: &Session, options: &Options) -> Result<Audit> {
         return Err(session.missing());
     }
     let at = session.now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    Ok(Audit { profile: PROFILE, host: host_name(session), at, tool: env!("CARGO_PKG_VERSION"), installations })
+    Ok(Audit {
+        profile: PROFILE,
+        host: host_name(session),
+        at,
+        tool: env!("CARGO_PKG_VERSION"),
+        installations,
+    })
 }
 
 fn signers(receipt: &Receipt) -> Vec<String> {
@@ -280,9 +286,7 @@ fn certificates(checked: &Checked, trusted: Option<&HashSet<Digest>>) -> Certifi
         places: places.map(|finding| format!("{}: {}", finding.file, finding.what)).collect(),
         authorities: match trusted {
             None => Err("no trust store of the host can be read".to_owned()),
-            Some(trusted) => {
-                Ok(authorities.map(|ca| (ca.title(), trusted.contains(&ca.sha256()))).collect())
-            }
+            Some(trusted) => Ok(authorities.map(|ca| (ca.title(), trusted.contains(&ca.sha256()))).collect()),
         },
     }
 }
@@ -303,11 +307,7 @@ fn files(
 ) -> Result<Vec<WatchedFile>> {
     let site = &session.site;
     let mut wanted = vec![(site.config_file(), Kept::Configuration(secret))];
-    let mut directories = vec![product::DATA_DIR.to_owned(), product::LOG_DIR.to_owned()];
-    directories.extend([site.data_dir(), site.log_dir()]);
-    directories.sort();
-    directories.dedup();
-    wanted.extend(directories.into_iter().map(|path| (path, Kept::Directory)));
+    wanted.extend([site.data_dir(), site.log_dir()].map(|path| (path, Kept::Directory)));
     let pairs = pairs.as_ref().map(Vec::as_slice).unwrap_or_default();
     let files = pairs.iter().flat_map(|(checked, _)| &checked.files);
     wanted.extend(files.map(|file| (file.file.clone(), Kept::Pair)));

@@ -15,9 +15,9 @@ const HOUSE: &[Room] = &[
         7,
         "cli",
         &[
-            "apply", "audit", "bundle", "certs", "config", "event", "journal", "makeself", "manifest", "pack",
-            "plan", "probe", "product", "prompt", "receipt", "release", "report", "retained", "snapshot", "source",
-            "sys", "trust", "types", "unpack", "verify", "workflow",
+            "apply", "audit", "bundle", "certs", "config", "event", "journal", "makeself", "manifest",
+            "pack", "plan", "probe", "product", "prompt", "receipt", "release", "report", "retained",
+            "snapshot", "source", "sys", "trust", "types", "unpack", "verify", "workflow",
         ],
     ),
     (
