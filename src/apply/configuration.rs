@@ -80,5 +80,5 @@ fn rewrite(
         return Ok(());
     }
     let owner = context.owners.then_some(stat.ids);
-    Ok(dir.replace_file(&name, new.as_bytes(), stat.mode & 0o777, owner)?)
+    Ok(dir.replace_file_like(&name, new.as_bytes(), &file, (stat.mode & 0o777, owner))?)
 }

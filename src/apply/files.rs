@@ -32,11 +32,14 @@ pub(super) const LIVE: u32 = 0o755;
 /// put there by somebody else, to fill the disk.
 const COPY_LIMIT: u64 = 16 << 20;
 
+/// Mode of a copy that is kept for undoing.
+const PRIVATE: u32 = 0o600;
+
 /// Owner and mode of a copy.
 pub(super) type Attributes = (Option<Ids>, u32);
 
-/// Copies a file's content to a new file, which is durable, with the time of its last change: what is put back is
-/// as it was, and rpm compares that, too. Without attributes it is ours alone
+/// Copies a file's content to a new file, which is durable, with the time of its last change and its extended
+/// attributes: what is put back is as it was, and rpm compares that, too. Without attributes it is ours alone
 /// (0600). They are set on the descriptor of the file that was made here: the directory may be the
 /// service's, which could put another file under the name meanwhile.
 pub(super) fn copy(mut source: File, to: &Dir, copy: &str, attributes: Option<Attributes>) -> Result<()> {
@@ -49,9 +52,9 @@ pub(super) fn copy(mut source: File, to: &Dir, copy: &str, attributes: Option<At
         to.remove_file(copy)?;
         return Err(sys::Error::rule("copy to", &path, "the file is larger than 16 MiB").into());
     }
-    if let Some((owner, mode)) = attributes {
-        dir::set_attributes(&target, &path, owner, mode)?;
-    }
+    sys::attributes::copy_extended(&source, &target, &path)?;
+    let (owner, mode) = attributes.unwrap_or((None, PRIVATE));
+    dir::set_attributes(&target, &path, owner, mode)?;
     sys::attributes::copy_modified(&source, &target, &path)?;
     fault::point("backup written").map_err(failed)?;
     target.sync_all().map_err(failed)?;

@@ -3,6 +3,7 @@
 mod certificates;
 mod planning;
 mod probing;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ use crate::workflow::{keys, wrapper};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
+use settings::{of_preset, of_settings};
 
 use crate::{
     apply, bundle, config, journal, makeself, manifest, pack, prompt, receipt, release, retained, snapshot,
@@ -98,6 +100,7 @@ fn is(error: &anyhow::Error, kind: std::io::ErrorKind) -> bool {
 
 fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
     None.or_else(|| error.downcast_ref().map(of_workflow))
+        .or_else(|| error.downcast_ref().map(of_unfit))
         .or_else(|| error.downcast_ref().map(of_wrapper))
         .or_else(|| error.downcast_ref().map(of_unpack))
         .or_else(|| error.downcast_ref().map(of_apply))
@@ -123,6 +126,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_no_certificate))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
+        .or_else(|| error.downcast_ref().map(of_settings))
+        .or_else(|| error.downcast_ref().map(of_preset))
         .or_else(|| error.downcast_ref().map(of_unknown_key))
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
@@ -133,6 +138,15 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
 }
 
 const PAGE: &str = "give another name, or --force to write over it";
+fn of_unfit(error: &workflow::preflight::Unfit) -> Diagnosis {
+    let helps =
+        error.0.iter().filter_map(|outcome| Some(format!("{}: {}", outcome.id, outcome.fix.as_ref()?)));
+    let mut hints: Vec<String> = helps.collect();
+    hints
+        .push("`demisto-install preflight` shows all checks; --skip-check ID goes on without one".to_owned());
+    Diagnosis { exit: Exit::Blocked, hints }
+}
+
 const PASSWORD: &str = "the file must belong to you or root, and nobody else may read it: chmod 600 FILE";
 const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from the defaults";
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";

@@ -10,6 +10,7 @@ use super::approval::Approval;
 use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use super::package::PackageArgs;
+use super::preflight::SkipArgs;
 use super::{repair, rollback, status, uninstall, upgrade, verify};
 use crate::event::{self, EventSink};
 use crate::plan::Plan;
@@ -101,6 +102,8 @@ pub(super) struct Install {
     require_fips: bool,
     #[command(flatten)]
     package: PackageArgs,
+    #[command(flatten)]
+    skip: SkipArgs,
     /// Leave all files to whoever runs this; for trying it in a directory with --root
     #[arg(long)]
     no_owner: bool,
@@ -253,6 +256,7 @@ pub(super) fn install(common: &Common, args: &Install) -> Result<ExitCode> {
         Next::Nothing => return Ok(nothing_to_do(common, &offer)),
         Next::Change(plan) => plan,
     };
+    args.skip.require_fit(&session, &offer)?;
     if !args.approval.dry_run {
         args.approval.check(&plan)?;
         upgrade::licence(&offer, None, args.answers.as_deref(), args.approval.is_unattended())?;

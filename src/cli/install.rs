@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::package::PackageArgs;
 use super::passphrase;
 use super::password::{self, PasswordArgs};
+use super::preflight::SkipArgs;
 use crate::config::policy::GUIDE;
 use crate::plan::{self, Plan};
 use crate::product::Role;
@@ -52,6 +53,8 @@ pub(super) struct Target {
     pub(super) health: HealthArgs,
     #[command(flatten)]
     pub(super) package: PackageArgs,
+    #[command(flatten)]
+    pub(super) skip: SkipArgs,
 }
 
 pub(super) const HEALTH_SECONDS: u64 = 120;
@@ -165,6 +168,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     if plan_of(&session, &offer, &assumed(&session, &known), &options)?.is_none() {
         return Ok(nothing_to_do(common, &offer));
     }
+    args.target.skip.require_fit(&session, &offer)?;
     if !can_ask {
         return Err(missing(&known, password.is_some()));
     }

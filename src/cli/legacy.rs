@@ -154,11 +154,12 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "install",
     "upgrade",
     "rollback",
     "plan",
+    "preflight",
     "verify",
     "inspect",
     "status",

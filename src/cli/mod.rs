@@ -26,6 +26,7 @@ mod package;
 mod passphrase;
 pub mod password;
 mod plan;
+mod preflight;
 pub mod progress;
 mod reason;
 mod recover;
@@ -69,6 +70,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Show what install or upgrade would do, and change nothing
     Plan(plan::Args),
+    /// Check whether this host is fit for the product, and for the release in FILE
+    Preflight(preflight::Args),
     /// Check every signature and every byte of a release
     Verify(verify::Args),
     /// Show what is inside a release
@@ -150,6 +153,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Upgrade(args)) => upgrade::run(common, args),
         Some(Command::Rollback(args)) => rollback::run(common, args),
         Some(Command::Plan(args)) => plan::run(common, args),
+        Some(Command::Preflight(args)) => preflight::run(common, args),
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
@@ -220,6 +224,7 @@ mod tests {
         let verbs = [
             "install",
             "plan",
+            "preflight",
             "upgrade",
             "rollback",
             "verify",

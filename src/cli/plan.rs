@@ -47,6 +47,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
             Ok(Exit::Done.into())
         }
         Some(plan) => {
+            args.target.skip.require_fit(&session, &offer)?;
             if let Some(why) = install::port_in_use(answers.port) {
                 return Err(ask::Error::PortInUse { port: answers.port, why }.into());
             }
@@ -70,6 +71,7 @@ fn of_upgrade(common: &Common, session: &Session, args: &Args) -> Result<ExitCod
         return Ok(Exit::Done.into());
     };
     args.target.refuse_first_only()?;
+    args.target.skip.require_fit(session, &offer)?;
     upgrade::show(common, session, &planned, args.diff);
     Ok(if args.detailed_exitcode { Exit::Pending.into() } else { Exit::Done.into() })
 }

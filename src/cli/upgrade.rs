@@ -10,6 +10,7 @@ use super::common::{Common, KeyArgs, Place};
 use super::exit::Exit;
 use super::install::HealthArgs;
 use super::package::PackageArgs;
+use super::preflight::SkipArgs;
 use crate::config::OnConflict;
 use crate::prompt::Partial;
 use crate::report;
@@ -82,6 +83,8 @@ pub(super) struct Args {
     #[command(flatten)]
     package: PackageArgs,
     #[command(flatten)]
+    skip: SkipArgs,
+    #[command(flatten)]
     approval: Approval,
 }
 
@@ -142,6 +145,8 @@ pub(super) struct EngineArgs {
     #[command(flatten)]
     package: PackageArgs,
     #[command(flatten)]
+    skip: SkipArgs,
+    #[command(flatten)]
     approval: Approval,
 }
 
@@ -155,6 +160,7 @@ impl EngineArgs {
             choices: Choices { on_conflict, allow_downgrade, ..Choices::default() },
             health: HealthArgs { health_timeout: connect_seconds, require_fips: self.require_fips },
             package: self.package,
+            skip: self.skip.clone(),
             answers: self.answers.clone(),
             no_owner: false,
             diff: self.diff,
@@ -177,6 +183,7 @@ pub(super) fn run_in(common: &Common, args: &Args, place: Place) -> Result<ExitC
     let Some(planned) = upgrade::plan(&session, &offer, &present, &options)? else {
         return Ok(nothing_to_do(common, &offer));
     };
+    args.skip.require_fit(&session, &offer)?;
     if args.approval.dry_run {
         show(common, &session, &planned, args.diff);
         return Ok(Exit::Done.into());

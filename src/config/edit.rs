@@ -97,6 +97,10 @@ impl<'d> Edits<'d> {
         let gone = match (before, object.members.get(at), object.members.get(at + 1)) {
             (Some(before), ..) => before.value.span.end..node.span.end,
             (None, Some(own), Some(after)) => own.name_span.start..after.name_span.start,
+            // what `insertion` put behind the white space of an empty object
+            (None, Some(own), None) if own.value.span.end + 1 == span.end => {
+                own.name_span.start..node.span.end
+            }
             _ => span.start + 1..span.end.saturating_sub(1),
         };
         self.replaced.insert(gone.start, (gone, String::new()));
@@ -144,6 +148,9 @@ impl<'d> Edits<'d> {
     fn insertion(&self, span: &Range<usize>, object: &Object, group: &Group<'d>) -> (Range<usize>, String) {
         let Some(last) = object.members.last() else {
             let inside = span.start + 1..span.end.saturating_sub(1);
+            if !inside.is_empty() && group.members.len() == 1 {
+                return (inside.end..inside.end, self.members(group, "")); // the white space is somebody's
+            }
             let lead = self.line_lead(span.start);
             let (inner, end) = self.inner_lead(&lead);
             return (inside, self.members(group, &inner) + &end);

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use serde_json::Value;
 
 use super::parse;
+use super::table::table;
 use super::tree::{Scanner, decoded};
 
 /// What is shown instead of a secret, however long it is.
@@ -48,6 +52,32 @@ pub(super) fn masked(old: &str, new: &str) -> (String, String) {
         replaced(text, own, &other, word)
     };
     (shown(old, &old_hidden, &new_hidden, "old"), shown(new, &new_hidden, &old_hidden, "new"))
+}
+
+/// The value of a key as it may be shown; `None` when nothing of it has to be hidden.
+#[must_use]
+pub fn masked_value(key: &str, value: &Value) -> Option<Value> {
+    let text = serde_json::json!({ key: value }).to_string();
+    let (shown, _) = masked(&text, &text);
+    if shown == text {
+        return None;
+    }
+    let mut shown = parse(&shown).unwrap_or_default();
+    Some(shown.remove(key).unwrap_or_else(|| STARS.into()))
+}
+
+/// Whether the known key in a place is secret, whatever its name looks like.
+fn known_secret(place: u64) -> Option<bool> {
+    static KNOWN: LazyLock<HashMap<u64, bool>> = LazyLock::new(|| {
+        let names = table().keys.iter().flat_map(|key| key.names().map(|name| (name, key.secret)));
+        names.map(|(name, secret)| (place_of(0, &name.to_ascii_lowercase()), secret)).collect()
+    });
+    KNOWN.get(&place).copied()
+}
+
+/// The place of a name, which may be dotted, in that of an object.
+fn place_of(above: u64, folded: &str) -> u64 {
+    folded.split('.').fold(above, hash)
 }
 
 fn blank(text: &str) -> String {
@@ -170,10 +200,11 @@ impl Frame {
     /// The frame of a member of this object.
     fn member(&self, name: &str) -> Self {
         let folded = name.to_ascii_lowercase();
-        let place = folded.split('.').fold(self.place, hash);
+        let place = place_of(self.place, &folded);
         let own: String = folded.chars().filter(|c| !matches!(c, '.' | '-' | '_' | ' ')).collect();
         let whole = format!("{}{own}", self.tail);
-        let is_secret = self.is_secret || WORDS.iter().any(|word| whole.contains(word));
+        let looks_secret = self.is_secret || WORDS.iter().any(|word| whole.contains(word));
+        let is_secret = known_secret(place).unwrap_or(looks_secret);
         let start = own.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
         let tail = own.get(start..).unwrap_or_default().to_owned();
         Self { is_array: false, items: 0, place, is_secret, tail }
@@ -185,4 +216,39 @@ fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {
     place.hash(&mut hasher);
     part.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_secret_is_hidden() {
+        for (key, value) in [
+            ("security.keypass", json!("hunter2")),
+            ("Security.Certificate.Client.KeyPass", json!("hunter2")),
+            ("my.password", json!(1234)),
+            ("my.token", json!(["hunter2"])),
+            ("http.authentication.header", json!(["hunter2"])),
+            ("x", json!("-----BEGIN PRIVATE KEY-----")),
+        ] {
+            let shown = masked_value(key, &value).unwrap_or_default().to_string();
+            assert!(shown.contains(STARS) && !shown.contains("hunter2"), "{key}: {shown}");
+        }
+        let shown = masked_value("http_proxy", &json!("http://me:hunter2@proxy:3128"));
+        assert_eq!(shown, Some(json!("http://me:********@proxy:3128")));
+        for (key, value) in [
+            ("security.keypass.encrypt", json!(true)),
+            ("Password.policy.default.MinPasswordLength", json!(12)),
+            ("Server.HttpsPort", json!("443")),
+            ("http_proxy", json!("http://proxy:3128")),
+        ] {
+            assert_eq!(masked_value(key, &value), None, "{key}");
+        }
+        let (old, new) = (r#"{"Security": {"KeyPass.Encrypt": false, "keypass": "a"}}"#, r#"{"x": 1}"#);
+        let (shown, _) = masked(old, new);
+        assert_eq!(shown, r#"{"Security": {"KeyPass.Encrypt": false, "keypass": "********"}}"#);
+    }
 }

@@ -17,14 +17,17 @@ mod same;
 mod set;
 pub mod table;
 mod tree;
+mod typed;
 
 use serde_json::{Map, Value};
 
 pub use diff::{DiffLine, LineKind, diff};
 pub use engine::{DEFAULT_LOG, Engine, Problem, engine, engine_log};
+pub use mask::masked_value;
 pub use merge::{Conflict, How, Merged, OnConflict, merge};
 pub use port::{certificate_file, external_host, https_port, text, with_https_port};
 pub use set::{Setting, set, value};
+pub use typed::typed;
 
 /// The key of the HTTPS port; its value is a string.
 pub const HTTPS_PORT: &str = "Server.HttpsPort";

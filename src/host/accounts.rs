@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use users::os::unix::UserExt as _;
 use users::{get_group_by_gid, get_group_by_name, get_user_by_name, get_user_by_uid};
 
 use crate::product::under;
@@ -48,17 +49,85 @@ impl Accounts {
     }
 }
 
+/// A user as the account database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// User id.
+    pub uid: u32,
+    /// The id of the user's first group.
+    pub gid: u32,
+    /// Its home.
+    pub home: String,
+    /// Its login shell.
+    pub shell: String,
+    /// Whether it is in the root's own file, and not in a directory service only.
+    pub local: bool,
+}
+
+impl Login {
+    /// Looks `name` up: on the running system through NSS, in another root in its own file.
+    #[must_use]
+    pub fn look_up(root: &Path, name: &str) -> Option<Self> {
+        let local = line(root, PASSWD, name);
+        if root == Path::new("/") {
+            let user = get_user_by_name(name)?;
+            return Some(Self {
+                uid: user.uid(),
+                gid: user.primary_group_id(),
+                home: user.home_dir().to_string_lossy().into_owned(),
+                shell: user.shell().to_string_lossy().into_owned(),
+                local: local.is_some(),
+            });
+        }
+        let line = local?;
+        let mut fields = line.split(':').skip(2);
+        let mut number = || fields.next()?.parse().ok();
+        let (uid, gid) = (number()?, number()?);
+        let mut text = || fields.next().unwrap_or_default().to_owned();
+        text(); // the person's name
+        Some(Self { uid, gid, home: text(), shell: text(), local: true })
+    }
+}
+
+/// The number of a group, as [`Login::look_up`] finds it.
+#[must_use]
+pub fn group_id(root: &Path, name: &str) -> Option<u32> {
+    if root == Path::new("/") {
+        return get_group_by_name(name).map(|group| group.gid());
+    }
+    line(root, GROUP, name)?.split(':').nth(2)?.parse().ok()
+}
+
+/// Who has a user's number.
+#[must_use]
+pub fn user_of(root: &Path, uid: u32) -> Option<String> {
+    if root == Path::new("/") {
+        return get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+    }
+    name_of(root, PASSWD, uid)
+}
+
+/// Which group has a number.
+#[must_use]
+pub fn group_of(root: &Path, gid: u32) -> Option<String> {
+    if root == Path::new("/") {
+        return get_group_by_gid(gid).map(|group| group.name().to_string_lossy().into_owned());
+    }
+    name_of(root, GROUP, gid)
+}
+
+/// `name`'s line of one of the files.
+fn line(root: &Path, file: &str, name: &str) -> Option<String> {
+    let bytes = sys::fs::read_beneath(root, file, LIMIT).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned)
+}
+
 /// The names of an owner with a colon between them, as the root's own account database has them; numbers
 /// where it has none.
 #[must_use]
 pub fn owner(root: &Path, ids: Ids) -> String {
-    let (user, group) = if root == Path::new("/") {
-        let user = get_user_by_uid(ids.uid).map(|user| user.name().to_string_lossy().into_owned());
-        let group = get_group_by_gid(ids.gid).map(|group| group.name().to_string_lossy().into_owned());
-        (user, group)
-    } else {
-        (name_of(root, PASSWD, ids.uid), name_of(root, GROUP, ids.gid))
-    };
+    let (user, group) = (user_of(root, ids.uid), group_of(root, ids.gid));
     let word = |name: Option<String>, id: u32| name.unwrap_or_else(|| id.to_string());
     format!("{}:{}", word(user, ids.uid), word(group, ids.gid))
 }
@@ -97,6 +166,11 @@ mod tests {
         write("group", "demistox:x:1:\ndemisto:x:992:\n");
         let found = Accounts::look_up(root.path(), "demisto").unwrap();
         assert_eq!(found.ids(), Some(Ids { uid: 993, gid: 992 }));
+        let login = Login::look_up(root.path(), "demisto").unwrap();
+        assert_eq!((login.uid, login.gid, login.home.as_str()), (993, 992, "/var/lib/demisto"));
+        assert_eq!((login.shell.as_str(), login.local), ("/usr/sbin/nologin", true));
+        assert_eq!(group_id(root.path(), "demisto"), Some(992));
+        assert_eq!(Login::look_up(Path::new("/"), "root").unwrap().uid, 0);
         assert_eq!(owner(root.path(), Ids { uid: 993, gid: 992 }), "demisto:demisto");
         assert_eq!(owner(root.path(), Ids { uid: 0, gid: 7 }), "root:7");
         write("group", "demisto:x:0:\n");

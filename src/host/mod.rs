@@ -7,6 +7,6 @@ mod accounts;
 mod facts;
 mod survey;
 
-pub use accounts::{Accounts, owner};
+pub use accounts::{Accounts, Login, group_id, group_of, owner, user_of};
 pub use facts::{Facts, facts};
-pub use survey::{Directory, Survey, survey};
+pub use survey::{Directory, Survey, nearest, survey};

@@ -153,6 +153,7 @@ fn is_mount_point(path: &Path) -> sys::Result<bool> {
 }
 
 /// The nearest directory on the way up that exists.
-fn nearest(path: &Path) -> PathBuf {
+#[must_use]
+pub fn nearest(path: &Path) -> PathBuf {
     path.ancestors().find(|p| sys::fs::exists(p)).unwrap_or(Path::new("/")).to_owned()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::outside::{are_free, files_outside, packaged};
-use super::{Action, Error, Old, Packaging, Plan, Result, Step, VersionCheck};
+use super::{Action, Changes, Error, Old, Packaging, Plan, Result, Step, VersionCheck};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::config;
 use crate::host::{Directory, Facts, Survey};
@@ -212,12 +212,22 @@ pub(super) fn is_free(survey: &Survey) -> Result<()> {
     }
 }
 
+/// Bytes needed at most where the tree is laid out: what the installed release does not have, and room for records.
+#[must_use]
+pub fn room(old: Option<&Manifest>, new: &Manifest) -> u64 {
+    room_for(Changes::between(old, new, 0).bytes)
+}
+
+pub(super) fn room_for(bytes: u64) -> u64 {
+    bytes.saturating_add(64 << 20)
+}
+
 /// Whether the host has accounts and room.
 pub(super) fn fits(manifest: &Manifest, survey: &Survey, owners: bool) -> Result<()> {
     if owners && !survey.has_passwd {
         return Err(Error::NoAccounts { root: survey.root.display().to_string() });
     }
-    let needed = manifest.total_size().saturating_add(64 << 20);
+    let needed = room(None, manifest);
     if needed > survey.free_bytes {
         return Err(Error::NoSpace { needed, free: survey.free_bytes });
     }

@@ -23,7 +23,7 @@ pub use certificate::{Keypass, NewPair, PairChange, pair_change};
 pub use changes::Changes;
 pub use engine::{Configure, Engine, Given, configure, engine_install};
 pub use error::{Error, Result};
-pub use install::{CONFIG_MODE, Certificate, Install, install, paths_of_interest};
+pub use install::{CONFIG_MODE, Certificate, Install, install, paths_of_interest, room};
 pub use outside::{FILE_MODE, HostFile, files_outside, packaged_files};
 pub use package::{Packaging, Script, script, word};
 pub use repair::{Repair, TREE_MODE, repair, replaced, unit_of};

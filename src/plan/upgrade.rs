@@ -238,7 +238,7 @@ fn fits(input: &Upgrade, changes: &Changes) -> Result<()> {
     if input.owners && !input.survey.has_passwd {
         return Err(Error::NoAccounts { root: input.survey.root.display().to_string() });
     }
-    let needed = changes.bytes.saturating_add(64 << 20);
+    let needed = install::room_for(changes.bytes);
     if needed > input.survey.free_bytes {
         return Err(Error::NoSpace { needed, free: input.survey.free_bytes });
     }

@@ -4,7 +4,28 @@
 //! touches nothing; the time is among the facts.
 #![forbid(unsafe_code)]
 
+mod accounts;
+mod change;
+mod containers;
+mod facts;
+mod machine;
+mod places;
+mod proxy;
+mod sizes;
+mod system;
+mod table;
+
 use serde::Serialize;
+
+pub use change::{Change, Kept, Room};
+pub use containers::{Engine, Git};
+pub use facts::{
+    Account, Expected, Facts, Fapolicyd, Holder, Inodes, Machine, Names, Os, Place, Profile, Selinux, SubIds,
+    Use,
+};
+pub use proxy::{Proxy, Settings};
+pub use system::SUPPORTED;
+pub use table::{CHECKS, DECISIVE};
 
 /// How bad it is when a check does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -18,9 +39,19 @@ pub enum Severity {
     Error,
 }
 
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
 /// A check over facts of the kind `F`.
-#[derive(Debug, Clone, Copy)]
-pub struct Check<F: ?Sized> {
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Check<F: ?Sized + 'static> {
     /// Its name, which stays.
     pub id: &'static str,
     /// How bad it is when it does not pass.
@@ -32,6 +63,7 @@ pub struct Check<F: ?Sized> {
     /// What helps when it does not pass.
     pub fix: &'static str,
     /// Judges the facts.
+    #[serde(skip)]
     pub function: fn(&F) -> Verdict,
 }
 
@@ -157,6 +189,48 @@ impl<F: ?Sized> Check<F> {
             fix: fix.or_else(|| wrong.then(|| self.fix.to_owned())),
         }
     }
+}
+
+/// Which checks are wanted, by their names.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// Only these; all when empty.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+}
+
+impl Chosen {
+    /// Whether a check is run, so that facts for it are needed.
+    #[must_use]
+    pub fn runs(&self, id: &str) -> bool {
+        self.lists(id) && !self.skips(id)
+    }
+
+    fn lists(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == id)
+    }
+
+    fn skips(&self, id: &str) -> bool {
+        self.skip.iter().any(|skipped| skipped == id)
+    }
+}
+
+/// Runs the chosen checks of a table, in its order. Those that were left out by name are told as skipped.
+#[must_use]
+pub fn run<F>(checks: &[Check<F>], facts: &F, chosen: &Chosen) -> Vec<Outcome> {
+    let judge = |check: &Check<F>| {
+        let left_out = |_: &F| Verdict::skipped("it was left out by its name");
+        let function = if chosen.skips(check.id) { left_out } else { check.function };
+        Check { function, ..*check }.judge("", facts)
+    };
+    checks.iter().filter(|check| chosen.lists(check.id)).map(judge).collect()
+}
+
+/// Whether a check failed.
+#[must_use]
+pub fn is_blocked(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|outcome| outcome.status == Status::Fail)
 }
 
 #[cfg(test)]

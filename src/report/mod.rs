@@ -9,6 +9,7 @@ mod config;
 mod log;
 mod package;
 mod page;
+mod preflight;
 mod probe;
 mod wrapper;
 
@@ -41,6 +42,7 @@ pub use config::{config_diff, config_key, config_keys};
 pub use log::log_facts;
 pub use package::package_json;
 pub use page::audit_page;
+pub use preflight::{check_table, checks};
 pub use probe::probed;
 pub use wrapper::wrapper;
 

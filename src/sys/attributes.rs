@@ -162,6 +162,19 @@ pub fn set_modified(fd: &impl AsFd, path: &Path, seconds: i64) -> Result<()> {
     set_time(fd, path, Timespec { tv_sec: seconds, tv_nsec: 0 })
 }
 
+/// Gives a file the extended attributes of another one, access lists among them: as far as its file system
+/// knows such, and without capabilities. The mode is to be set after it, since an access list has a part of it.
+///
+/// # Errors
+/// When they cannot be read or set.
+pub fn copy_extended(from: &impl AsFd, to: &impl AsFd, path: &Path) -> Result<()> {
+    let keep = Keep { owners: super::env::is_root(), privileges: false };
+    match Attributes::of(from, path)?.set_extended(to, path, keep) {
+        Err(e) if e.source.kind() == std::io::ErrorKind::Unsupported => Ok(()),
+        other => other,
+    }
+}
+
 /// Gives a copy the time of the last change that its original has.
 ///
 /// # Errors

@@ -31,6 +31,23 @@ pub fn sleep(duration: Duration) {
     }
 }
 
+/// Whether the clock is kept in step with others, by what the kernel was told (adjtimex(2)). The rule is that of
+/// `timedatectl`: the largest possible error is below 16 s.
+#[must_use]
+pub fn is_synchronised() -> Option<bool> {
+    const TIME_ERROR: nix::libc::c_int = 5;
+    const LARGEST_ERROR: i64 = 16_000_000; // microseconds; the kernel counts up to it without news
+
+    #[allow(unsafe_code, reason = "no safe wrapper has it")]
+    // SAFETY: all zeros is a valid `timex`; with `modes` 0 the call only writes into the structure it is given
+    let (state, told) = unsafe {
+        let mut told: nix::libc::timex = std::mem::zeroed();
+        (nix::libc::adjtimex(&raw mut told), told)
+    };
+    #[allow(clippy::useless_conversion, reason = "the type differs between platforms")]
+    (state >= 0).then(|| state != TIME_ERROR && i64::from(told.maxerror) < LARGEST_ERROR)
+}
+
 /// A stopwatch.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch(std::time::Instant);

@@ -7,11 +7,12 @@ mod descent;
 mod entries;
 mod meta;
 mod removal;
+mod replace;
 mod scrub;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -329,31 +330,6 @@ impl Dir {
     pub fn raw_read_link(&self, name: impl AsRef<OsStr>) -> Result<OsString> {
         let name = name.as_ref();
         nix::fcntl::readlinkat(&self.fd, name).context("read the link", &self.path_of(name))
-    }
-
-    /// Writes a file in one step: a temporary file with its final owner and mode, synced, renamed
-    /// over `name`, the directory synced.
-    ///
-    /// # Errors
-    /// When a part fails; `name` is as before then.
-    pub fn replace_file(&self, name: &str, bytes: &[u8], mode: u32, owner: Option<Ids>) -> Result<()> {
-        self.remove_leftover(name)?;
-        let temp = temp_name(name)?;
-        let path = self.path_of(name);
-        let result = (|| {
-            let mut file = self.create_file(&temp)?;
-            set_attributes(&file, &path, owner, mode)?;
-            fault::point("write file").context("write", &path)?;
-            file.write_all(bytes).context("write", &path)?;
-            fault::point("sync file").context("sync", &path)?;
-            file.sync_all().context("sync", &path)?;
-            self.rename(&temp, self, name)
-        })();
-        if result.is_err() {
-            let _ = self.remove_file(&temp);
-        }
-        result?;
-        self.sync()
     }
 
     /// Removes what a [`Dir::replace_file`] of `name` left that was killed half-way, and whatever

@@ -63,6 +63,23 @@ pub fn hostname() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
+/// The kernel's release and the machine's architecture, as `uname -r` and `uname -m` tell them.
+#[must_use]
+pub fn kernel() -> (String, String) {
+    let told = nix::sys::utsname::uname();
+    let text = |field: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+        told.as_ref().map_or_else(|_| String::new(), |told| field(told).to_string_lossy().into_owned())
+    };
+    (text(nix::sys::utsname::UtsName::release), text(nix::sys::utsname::UtsName::machine))
+}
+
+/// How many files a process may have open when it asks for as many as it is allowed to.
+#[must_use]
+pub fn open_files() -> u64 {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    limit.map_or(u64::MAX, |(_, hard)| hard)
+}
+
 /// How many workers the machine can run at once, at most `cap`.
 #[must_use]
 pub fn workers(cap: usize) -> usize {

@@ -293,18 +293,41 @@ pub fn canonical(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).context("resolve", path)
 }
 
+/// What a file system can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Bytes that an ordinary caller can still write.
+    pub free: u64,
+    /// Names that it can hold; 0 where they are not counted.
+    pub names: u64,
+    /// Names that an ordinary caller can still make.
+    pub free_names: u64,
+}
+
+/// What the file system of `path` can hold.
+///
+/// # Errors
+/// When it cannot be told.
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the types differ between platforms")]
+pub fn space(path: &Path) -> Result<Space> {
+    let stat = nix::sys::statvfs::statvfs(path).context("measure the file system of", path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size() as u64);
+    Ok(Space {
+        size: bytes(stat.blocks() as u64),
+        free: bytes(stat.blocks_available() as u64),
+        names: stat.files() as u64,
+        free_names: stat.files_available() as u64,
+    })
+}
+
 /// Bytes that an ordinary caller can still write on the file system of `path`.
 ///
 /// # Errors
 /// When it cannot be told.
 pub fn free_bytes(path: &Path) -> Result<u64> {
-    let stat = nix::sys::statvfs::statvfs(path).context("measure the file system of", path)?;
-    #[allow(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        reason = "the types differ between platforms"
-    )]
-    Ok((stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64))
+    space(path).map(|space| space.free)
 }
 
 /// Whether what is written there is lost when the machine stops (tmpfs, ramfs).

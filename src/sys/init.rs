@@ -1,6 +1,9 @@
 //! What has to happen before anything else in the process.
 
 use std::os::raw::c_int;
+use std::sync::OnceLock;
+
+use nix::sys::stat::{Mode, umask};
 
 /// OPENSSL_INIT_NO_LOAD_CONFIG (openssl/crypto.h): read no configuration file.
 const NO_LOAD_CONFIG: u64 = 0x80;
@@ -16,5 +19,14 @@ pub fn process() {
     let _ok: c_int = unsafe { openssl_sys::OPENSSL_init_ssl(NO_LOAD_CONFIG, std::ptr::null()) };
     // a core file would hold secrets; where the limit cannot be set, it is no looser than before
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let _ = GIVEN.set(umask(Mode::from_bits_truncate(0o077)).bits());
+}
+
+/// The umask of whoever called this program.
+static GIVEN: OnceLock<u32> = OnceLock::new();
+
+/// The umask that the program was called with, as long as it runs as a program.
+#[must_use]
+pub fn given_umask() -> Option<u32> {
+    GIVEN.get().copied()
 }

@@ -1,7 +1,9 @@
 //! The host's own addresses; which TCP ports are in use, and by whom, from `/proc`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::fs;
 
@@ -20,6 +22,27 @@ pub fn own_addresses() -> Vec<IpAddr> {
         };
         found.extend(v4.or(v6).filter(|address| !local(address)));
     }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// How long names may take to be resolved: a name server that does not answer is asked twice by default.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// The addresses of a host, as every program of this system gets them (getaddrinfo(3)); none when there are none,
+/// or nobody answered in time.
+#[must_use]
+pub fn resolve(name: &str) -> Vec<IpAddr> {
+    let (send, receive) = mpsc::channel();
+    let wanted = name.to_owned();
+    // nothing ends a look-up that waits for a name server; the thread ends with the process
+    std::thread::spawn(move || {
+        let found =
+            (wanted.as_str(), 0).to_socket_addrs().map(|all| all.map(|address| address.ip()).collect());
+        let _ = send.send(found.unwrap_or_default());
+    });
+    let mut found: Vec<IpAddr> = receive.recv_timeout(PATIENCE).unwrap_or_default();
     found.sort_unstable();
     found.dedup();
     found
@@ -90,6 +113,14 @@ fn holder_of(inodes: &[u64]) -> Option<Holder> {
     })
 }
 
+impl Holder {
+    /// The program that it runs, if that can be seen.
+    #[must_use]
+    pub fn program(&self) -> Option<PathBuf> {
+        fs::read_link(Path::new(&format!("/proc/{}/exe", self.pid))).ok()
+    }
+}
+
 fn comm(home: &Path) -> String {
     let name = fs::read_limited(&home.join("comm"), 64).unwrap_or_default();
     String::from_utf8_lossy(&name).trim().chars().filter(|c| !c.is_control()).collect()
@@ -117,12 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn names_are_resolved() {
+        assert!(resolve("localhost").iter().any(IpAddr::is_loopback));
+        assert!(resolve("no-such-name.invalid").is_empty());
+    }
+
+    #[test]
     fn finds_our_own_listener() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let holder = listening_on(port).unwrap().unwrap();
         assert_eq!(holder.pid, std::process::id());
         assert!(ports_of(holder.pid).contains(&port));
+        assert_eq!(holder.program().unwrap(), super::super::env::program());
         drop(socket);
         assert_eq!(listening_on(port), None);
     }

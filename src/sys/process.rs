@@ -252,6 +252,18 @@ impl Tool {
     }
 }
 
+/// Whether a process with this short name (`/proc/PID/comm`) runs.
+#[must_use]
+pub fn is_running(name: &str) -> bool {
+    let named = |pid: &String| {
+        let comm =
+            super::fs::read_limited(&Path::new("/proc").join(pid).join("comm"), 64).unwrap_or_default();
+        comm.trim_ascii() == name.as_bytes()
+    };
+    let pids = super::fs::list(Path::new("/proc")).unwrap_or_default();
+    pids.iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit())).any(named)
+}
+
 /// Ends every process of a user (SIGKILL), which is about to lose its account. Root's are spared.
 pub fn end_all_of(uid: u32) {
     use nix::sys::signal::{Signal, kill};

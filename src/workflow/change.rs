@@ -49,7 +49,18 @@ pub(super) fn plan_small(
     session: &Session,
     action: Action,
     steps: Vec<(Step, &str)>,
+    restart: (Restart, u64),
+) -> Result<Plan> {
+    plan_small_at(session, action, steps, restart, None)
+}
+
+/// As [`plan_small`], where the service answers on another port than it did, if one is given.
+pub(super) fn plan_small_at(
+    session: &Session,
+    action: Action,
+    steps: Vec<(Step, &str)>,
     (restart, seconds): (Restart, u64),
+    port: Option<u16>,
 ) -> Result<Plan> {
     let (receipt, manifest) = installed(session)?;
     let found = match restart {
@@ -61,7 +72,7 @@ pub(super) fn plan_small(
     let root = session.root.display().to_string();
     let input = Small {
         installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
-        service: found.map(|(service, _)| service),
+        service: found.map(|(service, _)| AtWork { port: port.unwrap_or(service.port), ..service }),
         running,
         steps: steps.into_iter().map(|(step, why)| Planned { step, reason: why.to_owned() }).collect(),
     };

@@ -319,7 +319,8 @@ fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Opti
         return Ok(Snapshots::Not("--snapshot never; what the new release does to them stays".to_owned()));
     }
     let dir = super::snapshot::dir(session, options.snapshot_dir.as_deref())?;
-    let must = options.snapshot == SnapshotMode::Always || changes_form(offer, present);
+    let must = options.snapshot == SnapshotMode::Always
+        || changes_form(present.manifest(), offer.release.manifest());
     let not = |for_plan: String, for_error: String| {
         Ok(if must { Snapshots::Impossible(for_error) } else { Snapshots::Not(for_plan) })
     };
@@ -346,8 +347,8 @@ fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Opti
 }
 
 /// Whether the data may have another form afterwards, which the installed release cannot read.
-fn changes_form(offer: &Offer, present: &Present) -> bool {
-    present.manifest().is_none_or(|old| old.schema != offer.release.manifest().schema)
+pub(super) fn changes_form(old: Option<&Manifest>, new: &Manifest) -> bool {
+    old.is_none_or(|old| old.schema != new.schema)
 }
 
 fn installed_name(present: &Present) -> String {

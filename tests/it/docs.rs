@@ -236,7 +236,9 @@ fn commands_that_are_marked_as_tried_work() {
 #[test]
 fn commands_in_fixes_and_hints_are_understood() {
     let mut files: Vec<PathBuf> =
-        ["src/cli/diagnostic.rs", "src/certs/check/rules.rs"].map(Into::into).into();
+        ["src/cli/diagnostic.rs", "src/certs/check/rules.rs", "src/preflight/table.rs"]
+            .map(Into::into)
+            .into();
     for dir in ["src/cli/diagnostic", "src/probe", "src/workflow/cert"] {
         collect(&root().join(dir), &mut |path| files.push(path.to_owned()));
     }
@@ -280,7 +282,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(page: &str) -> String {
+pub(crate) fn read(page: &str) -> String {
     std::fs::read_to_string(root().join(page)).unwrap_or_else(|e| panic!("{page}: {e}"))
 }
 

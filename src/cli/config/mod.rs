@@ -1,7 +1,11 @@
 //! `config`: the product's configuration, `demisto.conf` and `d1.conf`.
 
+mod change;
+mod edit;
 mod explain;
 mod keys;
+mod policy;
+mod preset;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,18 @@ enum Command {
     Keys(keys::Args),
     /// Tell what a key does, what its values are, and what counts without it
     Explain(explain::Args),
+    /// Show the value of a key
+    Get(edit::Get),
+    /// Set keys, and leave every other byte of the file alone
+    Set(edit::Set),
+    /// Take keys away, so that their defaults count
+    Unset(edit::Unset),
+    /// Show how the configuration differs from the one that the release brought
+    Diff(edit::Diff),
+    /// Set all that belongs to one purpose
+    Preset(preset::Args),
+    /// Show or set what passwords have to have
+    PasswordPolicy(policy::Args),
 }
 
 /// Whose configuration.
@@ -48,5 +64,11 @@ pub(super) fn run(common: &Common, args: &ConfigArgs) -> Result<ExitCode> {
     match &args.command {
         Command::Keys(args) => Ok(keys::run(common, args)),
         Command::Explain(args) => explain::run(common, args),
+        Command::Get(args) => edit::get(common, args),
+        Command::Set(args) => edit::set(common, args),
+        Command::Unset(args) => edit::unset(common, args),
+        Command::Diff(args) => edit::diff(common, args),
+        Command::Preset(args) => preset::run(common, args),
+        Command::PasswordPolicy(args) => policy::run(common, args),
     }
 }

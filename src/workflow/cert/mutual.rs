@@ -5,22 +5,13 @@ use anyhow::Result;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::pair::{config_digest, configuration};
-use crate::apply::Secrets;
+use crate::config::preset::{CLIENT_POLICY, CLIENT_SWITCHES};
 use crate::config::{self, Setting};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::Plan;
 use crate::types::Digest;
-use crate::workflow::change::{Restart, carry_out, installed, plan_small};
-use crate::workflow::{Recorder, Session, ca, require_approved};
-
-/// The key of what is asked of clients.
-const POLICY: &str = "server.certificate.clientauthpolicy";
-/// The key that turns the verification of clients' certificates off. The guide spells it in two ways, one in
-/// its table of keys and one in its procedure; a product of either kind obeys when both say the same.
-const SWITCHES: [&str; 2] = [
-    "security.server.certificate.donotverifyclientcertificates",
-    "security.certificate.override.donotverifyclientcertificates",
-];
+use crate::workflow::change::Restart;
+use crate::workflow::settings::{self, Wish};
+use crate::workflow::{Session, ca};
 
 /// It was asked of an engine.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +72,8 @@ pub struct Options {
 
 /// The configuration's text.
 fn text(session: &Session) -> Result<Zeroizing<String>> {
-    installed(session)?;
-    if session.site.is_server() { configuration(session) } else { Err(NoServer.into()) }
+    let text = settings::text(session)?;
+    if session.site.is_server() { Ok(text) } else { Err(NoServer.into()) }
 }
 
 /// Looks at how it is set.
@@ -92,11 +83,11 @@ fn text(session: &Session) -> Result<Zeroizing<String>> {
 pub fn show(session: &Session) -> Result<State> {
     let text = text(session)?;
     let mut keys = Vec::new();
-    for key in [POLICY].into_iter().chain(SWITCHES) {
+    for key in [CLIENT_POLICY].into_iter().chain(CLIENT_SWITCHES) {
         keys.extend(config::value(&text, key)?.map(|value| Setting::to(key, value)));
     }
-    let policy = config::text(&text, POLICY).unwrap_or_default();
-    let off = keys.iter().any(|set| SWITCHES.contains(&&*set.key) && set.value == Some(false.into()));
+    let policy = config::text(&text, CLIENT_POLICY).unwrap_or_default();
+    let off = keys.iter().any(|set| CLIENT_SWITCHES.contains(&&*set.key) && set.value == Some(false.into()));
     let verifies = off && matches!(&*policy, "verify" | "requireandverify");
     let authorities = ca::list(session).ok().map(|listed| listed.authorities.len());
     Ok(State { policy, verifies, keys, config: session.site.config_file(), authorities })
@@ -104,14 +95,25 @@ pub fn show(session: &Session) -> Result<State> {
 
 fn settings(policy: Option<Policy>) -> Vec<Setting> {
     let first = match policy {
-        Some(policy) => Setting::to(POLICY, policy.word()),
-        None => Setting::unset(POLICY),
+        Some(policy) => Setting::to(CLIENT_POLICY, policy.word()),
+        None => Setting::unset(CLIENT_POLICY),
     };
     let switch = |key: &&str| match policy {
         Some(policy) if policy.verifies() => Setting::to(key, false),
         _ => Setting::unset(key), // true unless set
     };
-    std::iter::once(first).chain(SWITCHES.iter().map(switch)).collect()
+    std::iter::once(first).chain(CLIENT_SWITCHES.iter().map(switch)).collect()
+}
+
+fn wish(policy: Option<Policy>, options: Options) -> Wish {
+    Wish {
+        settings: settings(policy),
+        reason: "the rest of your configuration is kept".to_owned(),
+        what: "mutual authentication".to_owned(),
+        force: false,
+        restart: if options.restart { Restart::Running } else { Restart::Never },
+        seconds: options.seconds,
+    }
 }
 
 /// Plans it; without a policy clients are asked for nothing. `None` when it is so already.
@@ -119,34 +121,8 @@ fn settings(policy: Option<Policy>) -> Vec<Setting> {
 /// # Errors
 /// When no server is installed, or its configuration cannot be used.
 pub fn plan(session: &Session, policy: Option<Policy>, options: Options) -> Result<Option<Plan>> {
-    let now = text(session)?;
-    let set = settings(policy);
-    if config::set(&now, &set)? == *now {
-        return Ok(None);
-    }
-    let was = config_digest(session)?;
-    let step = Step::SetConfig { path: session.site.config_file(), was, set };
-    let restart = if options.restart { Restart::Running } else { Restart::Never };
-    let steps = vec![(step, "the rest of your configuration is kept")];
-    let mut plan = plan_small(session, Action::Configure, steps, (restart, options.seconds))?;
-    if !plan.starts() {
-        plan.notes.push("the server obeys when it is started again".to_owned());
-    }
-    if policy.is_some() {
-        plan.notes.push(
-            "it is asked of engines, too: give each a certificate first, `engine configure --client-cert FILE \
-             --client-key FILE`"
-                .to_owned(),
-        );
-    }
-    if policy.is_some_and(Policy::verifies) && ca::list(session).is_ok_and(|l| l.authorities.is_empty()) {
-        plan.notes.push(
-            "no authority was added to those that this host trusts: clients of your own authority are refused \
-             until `ca add FILE`"
-                .to_owned(),
-        );
-    }
-    Ok(Some(plan))
+    text(session)?;
+    settings::plan(session, &wish(policy, options))
 }
 
 /// Does it, if the plan is still the one that was shown. False when it was so already.
@@ -154,12 +130,6 @@ pub fn plan(session: &Session, policy: Option<Policy>, options: Options) -> Resu
 /// # Errors
 /// When another run is at work, the host has changed since, or a step failed.
 pub fn run(session: &Session, policy: Option<Policy>, options: Options, approved: Digest) -> Result<bool> {
-    let recorder = Recorder::new(session.sink);
-    let session = &session.telling(&recorder);
-    let (_lock, _) = session.begin_change()?;
-    let Some(plan) = plan(session, policy, options)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
-    let (receipt, _) = installed(session)?;
-    carry_out(session, &recorder, (&plan, "mutual authentication"), (&Secrets::default(), receipt.owners))?;
-    Ok(true)
+    text(session)?;
+    settings::run(session, &wish(policy, options), approved)
 }

@@ -255,7 +255,7 @@ pub(super) fn is_there(session: &Session, path: &str, sha256: Digest, owner: Opt
     Ok(Digest::of(&Zeroizing::new(sys::fs::read_beneath(&session.root, path, LIMIT)?)) == sha256)
 }
 
-pub(super) fn config_digest(session: &Session) -> Result<Option<Digest>> {
+pub(in crate::workflow) fn config_digest(session: &Session) -> Result<Option<Digest>> {
     match sys::fs::read_beneath(&session.root, &session.site.config_file(), CONFIG_LIMIT) {
         Err(e) if e.is_not_found() => Ok(None),
         other => Ok(Some(Digest::of(&Zeroizing::new(other?)))),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use demisto_install::audit::REQUIREMENTS;
-use demisto_install::config::{self, Setting, preset::Preset};
+use demisto_install::config::{self, Setting};
 use openssl::pkcs5::scrypt;
 use serde_json::{Value, json};
 
@@ -58,19 +58,11 @@ fn set(host: &Container, path: &str, settings: &[Setting]) {
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// Sets what a preset wants.
-fn apply(host: &Container, path: &str, preset: Preset, site: &[Setting]) {
-    let wanted = preset.entries().into_iter().filter(|entry| !entry.with_client_pair);
-    let mut settings: Vec<Setting> =
-        wanted.filter_map(|entry| Some(Setting::to(&entry.key, entry.value()?))).collect();
-    settings.extend_from_slice(site);
-    set(host, path, &settings);
-}
-
 fn evaluated(host: &Container) {
-    let list = Setting::to("security.certificate.santrustlist", "engine.example.test,good.example.test");
-    apply(host, CONF, Preset::Evaluated, &[list]);
-    restart(host);
+    let list = "engine.example.test,good.example.test";
+    host.sh(&format!(
+        "/root/demisto-install config preset evaluated --san-trust-list {list} --yes --restart"
+    ));
 }
 
 fn restart(host: &Container) {
@@ -111,39 +103,57 @@ fn put(host: &Container, pair: &Pair, name: &str) {
 struct Breach {
     /// What fails then: the installation and the requirement.
     fails: String,
-    harm: String,
+    harm: Harm,
     /// What undoes it besides the files.
     mend: String,
 }
 
-fn breach(id: &str, harm: impl Into<String>) -> Breach {
+#[derive(Debug)]
+enum Harm {
+    Done(String),
+    /// A key of a configuration gets another value, or goes.
+    Set(&'static str, Setting),
+}
+
+fn breach(id: &str, harm: impl Into<Harm>) -> Breach {
     Breach { fails: format!("server {id}"), harm: harm.into(), mend: String::new() }
 }
 
+impl From<String> for Harm {
+    fn from(command: String) -> Self {
+        Self::Done(command)
+    }
+}
+
+impl From<&str> for Harm {
+    fn from(command: &str) -> Self {
+        Self::Done(command.to_owned())
+    }
+}
+
 impl Breach {
-    fn of_engine(id: &str, harm: impl Into<String>) -> Self {
+    fn of_engine(id: &str, harm: impl Into<Harm>) -> Self {
         Self { fails: format!("engine x {id}"), ..breach(id, harm) }
     }
 
     fn then(self, mend: &str) -> Self {
         Self { mend: mend.to_owned(), ..self }
     }
+
+    fn begin(&self, host: &Container) {
+        match &self.harm {
+            Harm::Done(command) => drop(host.sh(&format!("({command})"))),
+            Harm::Set(path, setting) => set(host, path, std::slice::from_ref(setting)),
+        }
+    }
 }
 
-/// Another value for a key; the file is as it was otherwise.
-fn flip(path: &str, key: &str, value: &str) -> String {
-    let name = key.replace('.', "\\.");
-    format!(
-        "grep -q '\"{name}\": ' {path}; sed -i 's/\"{name}\": .*[^,]/\"{key}\": {value}/; s/\"{name}\": .*,$/\"{key}\": {value},/' {path}"
-    )
+fn flip(path: &'static str, key: &str, value: impl Into<Value>) -> Harm {
+    Harm::Set(path, Setting::to(key, value))
 }
 
-/// No such key any more.
-fn lose(path: &str, key: &str) -> String {
-    format!(
-        "grep -q '\"{0}\": ' {path}; sed -i 's/\"{0}\": /\"lost.{key}\": /' {path}",
-        key.replace('.', "\\.")
-    )
+fn lose(path: &'static str, key: &str) -> Harm {
+    Harm::Set(path, Setting::unset(key))
 }
 
 fn of_files() -> Vec<Breach> {
@@ -197,40 +207,40 @@ fn of_keys() -> Vec<Breach> {
     let mut all = vec![
         breach("cc-config-syntax", format!("echo ',' >> {CONF}")),
         breach("cc-config-syntax", format!("sed -i 's/\"log.level\"/log.level\"/' {CONF}")),
-        breach("cc-verify-servers", flip(CONF, servers, "true")),
+        breach("cc-verify-servers", flip(CONF, servers, true)),
         breach("cc-verify-servers", lose(CONF, servers)),
-        breach("cc-verify-clients", flip(CONF, clients, "\"false\"")),
+        breach("cc-verify-clients", flip(CONF, clients, "false")),
         breach(
             "cc-verify-clients",
-            flip(CONF, &clients.replace("server.certificate", "certificate.override"), "true"),
+            flip(CONF, &clients.replace("server.certificate", "certificate.override"), true),
         ),
-        breach("cc-client-policy", flip(CONF, policy, "\"require\"")),
+        breach("cc-client-policy", flip(CONF, policy, "require")),
         breach("cc-client-policy", lose(CONF, policy)),
-        breach("cc-ca-sign", flip(CONF, "security.certificate.verifycasign", "false")),
+        breach("cc-ca-sign", flip(CONF, "security.certificate.verifycasign", false)),
         breach("cc-ca-sign", lose(CONF, "security.certificate.verifycasign")),
-        breach("cc-revocation", flip(CONF, revocation, "\"true\"")),
+        breach("cc-revocation", flip(CONF, revocation, "true")),
         breach("cc-revocation", lose(CONF, revocation)),
-        breach("cc-revocation-unknown", flip(CONF, unknown, "false")),
+        breach("cc-revocation-unknown", flip(CONF, unknown, false)),
         breach(
             "cc-external-host",
             format!("sed -i '0,/{{/s//{{ \"Server.ExternalHostName\": \"\",/' {CONF}"),
         ),
-        breach("cc-client-san", flip(CONF, "security.certificate.verifyclientsan", "false")),
+        breach("cc-client-san", flip(CONF, "security.certificate.verifyclientsan", false)),
         breach("cc-client-san", lose(CONF, "security.certificate.verifyclientsan")),
-        breach("cc-keypass-encrypted", flip(CONF, "security.keypass.encrypt", "false")),
+        breach("cc-keypass-encrypted", flip(CONF, "security.keypass.encrypt", false)),
         breach("cc-keypass-encrypted", lose(CONF, "security.keypass.encrypt")),
-        breach("cc-password-policy", flip(CONF, "password.policy.default.MinPasswordLength", "7")),
-        breach("cc-password-policy", flip(CONF, "password.policy.default.Enabled", "false")),
-        breach("cc-password-policy", flip(CONF, "password.policy.default.MaxFailedLoginAttempts", "0")),
-        Breach::of_engine("cc-trust-any", flip(ENGINE_CONF, any, "true")),
+        breach("cc-password-policy", flip(CONF, "password.policy.default.MinPasswordLength", 7)),
+        breach("cc-password-policy", flip(CONF, "password.policy.default.Enabled", false)),
+        breach("cc-password-policy", flip(CONF, "password.policy.default.MaxFailedLoginAttempts", 0)),
+        Breach::of_engine("cc-trust-any", flip(ENGINE_CONF, any, true)),
         Breach::of_engine("cc-trust-any", lose(ENGINE_CONF, any)),
         Breach::of_engine("cc-verify-servers", lose(ENGINE_CONF, servers)),
-        Breach::of_engine("cc-revocation", flip(ENGINE_CONF, revocation, "false")),
+        Breach::of_engine("cc-revocation", flip(ENGINE_CONF, revocation, false)),
         Breach::of_engine("cc-external-host", lose(ENGINE_CONF, "Server.ExternalHostName")),
         Breach::of_engine("cc-engine-urls", format!("sed -i 's#wss://#ws://#' {ENGINE_CONF}")),
-        Breach::of_engine("cc-client-certificate", flip(ENGINE_CONF, "security.client.enabled", "false")),
+        Breach::of_engine("cc-client-certificate", flip(ENGINE_CONF, "security.client.enabled", false)),
     ];
-    for names in ["\"\"", "\"a.example.test, b.example.test\"", "\"*.example.test\"", "\"a.example.test,\""] {
+    for names in ["", "a.example.test, b.example.test", "*.example.test", "a.example.test,"] {
         all.push(breach("cc-san-list", flip(CONF, list, names)));
     }
     all.push(breach("cc-san-list", lose(CONF, list)));
@@ -316,11 +326,9 @@ fn a_guided_installation_is_evaluated_and_each_breach_is_that_fail_alone() {
     // an engine beside it, which shows its own certificate
     add_engine(&host);
     put(&host, &pair(&pki, "engine", "clientAuth"), &format!("{TREE}/d1_x/client"));
-    let site = [
-        Setting::to("Server.ExternalHostName", "localhost:443"),
-        Setting::to("security.client.enabled", true),
-    ];
-    apply(&host, ENGINE_CONF, Preset::StrictEngine, &site);
+    host.sh(
+        "/root/demisto-install config preset strict-engine --engine --name x --external-host localhost:443 --yes",
+    );
     host.sh(CONNECT);
     no_fail(&host, "with a strict engine");
     host.sh("systemctl stop demisto; for i in $(seq 100); do grep -q 'info connect' <(tail -1 /var/log/demisto/d1_x/d1.log) || exit 0; sleep 0.1; done");
@@ -335,8 +343,8 @@ fn a_guided_installation_is_evaluated_and_each_breach_is_that_fail_alone() {
     ));
     let all: Vec<Breach> = of_files().into_iter().chain(of_keys()).chain(of_service()).collect();
     for one in &all {
-        host.sh(&format!("({})", one.harm));
-        fails(&one.harm, &one.fails, &mut broken);
+        one.begin(&host);
+        fails(&format!("{:?}", one.harm), &one.fails, &mut broken);
         host.sh(&format!("tar -P -xpf /root/good.tar; {}", one.mend));
     }
     no_fail(&host, "all mended");

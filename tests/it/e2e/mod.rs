@@ -11,6 +11,7 @@ mod logs;
 mod mutual;
 mod package;
 mod packages;
+mod preflight;
 mod repair;
 mod service;
 mod snapshot;

@@ -138,11 +138,13 @@ fn a_full_or_closed_file_system_leaves_the_service_alone() {
 
     let used = "$(df --output=iused /usr/local | tail -n 1)";
     host.sh(&format!("mount -o remount,nr_inodes=$(({used} + 30)) /usr/local"));
-    is_undone(&host, "/root/v2 upgrade --yes", &["No space left on device"]);
+    is_refused(&host, "/root/v2 upgrade --yes", 4, "inodes");
+    is_undone(&host, "/root/v2 upgrade --yes --skip-check inodes", &["No space left on device"]);
     host.sh("mount -o remount,nr_inodes=100000 /usr/local");
 
     host.sh("mount -o remount,ro /usr/local");
-    is_undone(&host, "/root/v2 upgrade --yes", &["Read-only file system"]);
+    is_refused(&host, "/root/v2 upgrade --yes", 4, "mount-tree");
+    is_undone(&host, "/root/v2 upgrade --yes --skip-check mount-tree", &["Read-only file system"]);
     host.sh("mount -o remount,rw /usr/local; /root/v2 upgrade --yes");
     assert_eq!(version(&host), "6.14.0");
 }

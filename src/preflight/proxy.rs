@@ -1,0 +1,110 @@
+//! Proxies in the settings of logins and services.
+
+use std::collections::BTreeMap;
+
+use super::Verdict;
+
+/// Names of proxies, in lower case, with their values.
+pub type Settings = BTreeMap<String, String>;
+
+/// What is set in both places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// In `/etc/environment`, which services of the product read.
+    pub environment: Settings,
+    /// In `/etc/profile` and `/etc/profile.d`, which logins read.
+    pub profile: Settings,
+}
+
+const NAMES: [&str; 2] = ["http_proxy", "https_proxy"];
+
+impl Proxy {
+    /// Takes the proxies out of a file of assignments, such as `export https_proxy="http://proxy:3128"`.
+    #[must_use]
+    pub fn read(text: &str) -> Settings {
+        let mut found = Settings::new();
+        for line in text.lines() {
+            let line = line.trim();
+            let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+            let Some((name, value)) = line.split_once('=') else { continue };
+            let name = name.trim().to_ascii_lowercase();
+            if NAMES.contains(&name.as_str()) {
+                found.insert(name, unquoted(value).to_owned());
+            }
+        }
+        found
+    }
+
+    pub(super) fn judge(&self) -> Verdict {
+        let (environment, profile) = (&self.environment, &self.profile);
+        let all: BTreeMap<&String, &String> = environment.iter().chain(profile).collect();
+        if let Some((name, value)) = all.iter().find(|(_, value)| !is_url(value)) {
+            return Verdict::warn(format!("{name} is {}, which is no URL", masked(value)));
+        }
+        for name in NAMES {
+            match (environment.get(name), profile.get(name)) {
+                (Some(one), Some(other)) if one != other => {
+                    let (one, other) = (masked(one), masked(other));
+                    return Verdict::warn(format!(
+                        "{name} is {one} in /etc/environment and {other} in /etc/profile"
+                    ));
+                }
+                (Some(_), None) => return only(name, "/etc/environment", "/etc/profile"),
+                (None, Some(_)) => return only(name, "/etc/profile", "/etc/environment"),
+                _ => {}
+            }
+        }
+        match environment.iter().next() {
+            None => Verdict::pass("none is set"),
+            Some(_) => {
+                let told = environment.iter().map(|(name, value)| format!("{name}={}", masked(value)));
+                Verdict::pass(told.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+fn only(name: &str, there: &str, missing: &str) -> Verdict {
+    Verdict::warn(format!("{name} is set in {there}, not in {missing}"))
+}
+
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    for quote in ['"', '\''] {
+        if let Some((inside, _)) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {
+            return inside;
+        }
+    }
+    value.split([' ', ';', '\t']).next().unwrap_or_default()
+}
+
+fn is_url(value: &str) -> bool {
+    let rest = ["http://", "https://", "socks5://"].iter().find_map(|scheme| value.strip_prefix(scheme));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with([':', '/']))
+}
+
+/// A user and password in a URL are nobody's business.
+fn masked(value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}://***@{host}")
+        }
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_read_and_passwords_hidden() {
+        let text = "# x\nPATH=/bin\nexport HTTPS_PROXY=\"http://u:p@ss@proxy:3128\"; export X=1\nhttp_proxy='http://a:1' # y\n";
+        let found = Proxy::read(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(masked(&found["https_proxy"]), "http://***@proxy:3128");
+        assert_eq!(found["http_proxy"], "http://a:1");
+        assert!(is_url(&found["https_proxy"]) && !is_url("proxy:3128") && !is_url("http://"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What a release would change here.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::apply;
+use crate::host::nearest;
+use crate::manifest::Manifest;
+use crate::plan;
+use crate::preflight::{Change, Kept, Room};
+use crate::product::{Role, under};
+use crate::receipt::Receipt;
+use crate::release::Release;
+use crate::snapshot;
+use crate::sys;
+use crate::types::error_chain;
+use crate::workflow::{Session, install, upgrade};
+
+/// Opens a file whose signatures are accepted. What its payload holds is not read.
+pub(super) fn open(session: &Session, file: &Path) -> Result<Release> {
+    session.open(install::candidate(session, Some(file))?)
+}
+
+pub(super) fn change(session: &Session, release: &Release) -> Result<Change> {
+    let new = release.manifest();
+    // an engine beside a server has a name, and nothing of the server's is in its way
+    let receipt = session.receipt()?.filter(|receipt| receipt.role == new.role);
+    let installed = match &receipt {
+        Some(_) => apply::installed(&session.root, &session.site)?,
+        None => None,
+    };
+    let old = installed.as_ref().map(|manifest| manifest.get());
+    let tree = under(&session.root, &session.site.stage());
+    let free = sys::fs::free_bytes(&nearest(&tree))?;
+    Ok(Change {
+        offered: new.version,
+        installed: receipt.as_ref().map(|receipt| receipt.version),
+        refusal: receipt
+            .as_ref()
+            .and_then(|receipt| plan::fits_path(new, receipt).err())
+            .map(|why| why.to_string()),
+        room: Room { place: session.site.tree(), needed: plan::room(old, new), free },
+        snapshot: snapshot(session, (receipt.as_ref(), old), new),
+    })
+}
+
+fn snapshot(
+    session: &Session,
+    (receipt, old): (Option<&Receipt>, Option<&Manifest>),
+    new: &Manifest,
+) -> Kept {
+    if new.role == Role::Engine {
+        return Kept::Unneeded("an engine keeps no data of its own".to_owned());
+    }
+    if receipt.is_none() && !upgrade::is_adoptable(session) {
+        return Kept::Unneeded("nothing is installed whose data could be kept".to_owned());
+    }
+    let dir = snapshot::default_dir(&session.root);
+    match snapshot::estimate(&session.root, &dir) {
+        Ok(estimate) => Kept::Needs {
+            room: Room { place: dir.display().to_string(), needed: estimate.needed, free: estimate.free },
+            must: upgrade::changes_form(old, new),
+        },
+        Err(snapshot::Error::NoData(_)) => Kept::Unneeded("there are no data".to_owned()),
+        Err(error) => Kept::Impossible(error_chain(&error)),
+    }
+}

@@ -1,0 +1,190 @@
+//! Single keys of the configuration: looked at, set, and taken away. Every verb that sets keys comes through
+//! here, so that each leaves the rest of the file to the byte, and can be undone.
+
+use anyhow::Result;
+use zeroize::Zeroizing;
+
+use super::ca;
+use super::cert::pair::{config_digest, configuration, places};
+use super::change::{self, Restart, installed};
+use super::{Recorder, Session, require_approved};
+use crate::apply::Secrets;
+use crate::config::{self, DiffLine, Setting, preset, table};
+use crate::plan::{Action, Plan, Step};
+use crate::product::{PairKind, Role, under};
+use crate::sys;
+use crate::types::Digest;
+
+/// A change of the configuration that is not wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A secret would be shown in plans and kept in journals.
+    #[error("{key} holds a secret, which has no place in a plan or a journal")]
+    Secret {
+        /// The key.
+        key: String,
+    },
+    /// Values of the password policy that are weaker than the guide's.
+    #[error("{}", .0.join("; "))]
+    Weaker(Vec<String>),
+    /// A key that is not known.
+    #[error(transparent)]
+    Unknown(table::Unknown),
+    /// A value that its key does not take.
+    #[error("{}", .0.join("; "))]
+    Values(Vec<String>),
+    /// The configuration would have more errors than it has.
+    #[error("the product would not obey: {}", .0.join("; "))]
+    Findings(Vec<String>),
+    /// There is no service here that could be started.
+    #[error("there is no service here that could be started anew")]
+    NoService,
+    /// What was asked is for the other kind of configuration.
+    #[error("{what} is for {}, and this is {}", if *.engine { "engines" } else { "a server" },
+        if *.engine { "a server" } else { "an engine" })]
+    OtherRole {
+        /// What was asked.
+        what: String,
+        /// Whether it is for engines.
+        engine: bool,
+    },
+}
+
+/// What is to be set, and what happens then.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The keys.
+    pub settings: Vec<Setting>,
+    /// Why, for the plan.
+    pub reason: String,
+    /// What it is called in the log.
+    pub what: String,
+    /// Whether it is done although the product would not obey.
+    pub force: bool,
+    /// Which service is started anew.
+    pub restart: Restart,
+    /// How long it may take to answer or connect, in seconds.
+    pub seconds: u64,
+}
+
+/// The text of an installation's configuration; an empty object where there is none. It may hold secrets.
+///
+/// # Errors
+/// When nothing is installed, or it cannot be read.
+pub fn text(session: &Session) -> Result<Zeroizing<String>> {
+    installed(session)?;
+    configuration(session)
+}
+
+/// Refuses what is for the other kind of configuration; `what` names it.
+///
+/// # Errors
+/// When the installation has another role.
+pub fn require_role(session: &Session, role: Role, what: &str) -> Result<(), Error> {
+    if session.site.role() == role {
+        return Ok(());
+    }
+    Err(Error::OtherRole { what: what.to_owned(), engine: role == Role::Engine })
+}
+
+/// Whether an engine has a certificate and key to show to its server.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn has_client_pair(session: &Session) -> Result<bool> {
+    if session.site.is_server() {
+        return Ok(false);
+    }
+    let at = places(session, PairKind::Client, &configuration(session)?);
+    Ok([at.chain, at.key].iter().all(|path| sys::fs::exists(&under(&session.root, path))))
+}
+
+/// Plans it; `None` when it is so already.
+///
+/// # Errors
+/// When nothing is installed, a value may not be set, the configuration cannot be used, or a service is to be
+/// started and there is none.
+pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
+    let now = text(session)?;
+    let shown =
+        |set: &Setting| set.value.as_ref().is_some_and(|v| config::masked_value(&set.key, v).is_some());
+    if let Some(secret) = wish.settings.iter().find(|set| shown(set)) {
+        return Err(Error::Secret { key: secret.key.clone() }.into());
+    }
+    let new = Zeroizing::new(config::set(&now, &wish.settings)?);
+    if *new == *now {
+        return Ok(None);
+    }
+    let path = session.site.config_file();
+    let was = config_digest(session)?;
+    let step = Step::SetConfig { path, was, set: wish.settings.clone() };
+    let port = config::https_port(&new).ok().flatten();
+    let steps = vec![(step, &*wish.reason)];
+    let mut plan =
+        change::plan_small_at(session, Action::Configure, steps, (wish.restart, wish.seconds), port)?;
+    if wish.restart == Restart::Always && !plan.starts() {
+        return Err(Error::NoService.into());
+    }
+    if !plan.starts() {
+        plan.notes.push(next_start(session));
+    }
+    plan.notes.extend(notes(session, &wish.settings));
+    Ok(Some(plan))
+}
+
+/// When the product notices.
+#[must_use]
+pub fn next_start(session: &Session) -> String {
+    let who = if session.site.is_server() { "the server" } else { "the engine" };
+    match session.is_live() {
+        true => format!("{who} obeys when it is started again: `systemctl restart {}`", session.site.unit()),
+        false => format!("{who} obeys when it is started again"),
+    }
+}
+
+/// What goes with some keys.
+fn notes(session: &Session, settings: &[Setting]) -> Vec<String> {
+    let policy = settings.iter().find(|set| set.key.eq_ignore_ascii_case(preset::CLIENT_POLICY));
+    let policy = policy.and_then(|set| set.value.as_ref()?.as_str()).filter(|policy| !policy.is_empty());
+    let mut notes = Vec::new();
+    let Some(policy) = policy.filter(|_| session.site.is_server()) else { return notes };
+    notes.push(
+        "it is asked of engines, too: give each a certificate first, `engine configure --client-cert FILE \
+         --client-key FILE`"
+            .to_owned(),
+    );
+    if policy != "require" && ca::list(session).is_ok_and(|listed| listed.authorities.is_empty()) {
+        notes.push(
+            "no authority was added to those that this host trusts: clients of your own authority are refused \
+             until `ca add FILE`"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// The configuration's path, and how it differs from the defaults that came with the release; secrets masked.
+///
+/// # Errors
+/// When nothing is installed, or it cannot be read.
+pub fn diff(session: &Session) -> Result<(String, Vec<DiffLine>)> {
+    let (receipt, _) = installed(session)?;
+    let now = configuration(session)?;
+    Ok((session.site.config_file(), config::diff(&receipt.config_base, &now)))
+}
+
+/// Does it, if the plan is still the one that was shown. False when it was so already.
+///
+/// # Errors
+/// When another run is at work, the host has changed since, or a step failed.
+pub fn run(session: &Session, wish: &Wish, approved: Digest) -> Result<bool> {
+    let recorder = Recorder::new(session.sink);
+    let session = &session.telling(&recorder);
+    let (_lock, _) = session.begin_change()?;
+    let Some(plan) = plan(session, wish)? else { return Ok(false) };
+    require_approved(&plan, approved)?;
+    let (receipt, _) = installed(session)?;
+    change::carry_out(session, &recorder, (&plan, &wish.what), (&Secrets::default(), receipt.owners))?;
+    Ok(true)
+}
