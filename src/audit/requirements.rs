@@ -104,7 +104,7 @@ requirements! {
     "cc-password-policy" Server PASSWORDS, configuration::password_policy, true,
         "The password policy is at least as strict as the guide's table",
         "short passwords and endless tries let a guesser in",
-        "`demisto-install config preset evaluated` sets the guide's values, which the server reads at its next upgrade; set them on its web page, too",
+        "`demisto-install config preset evaluated --yes` sets the guide's values, which the server reads at its next upgrade; set them on its web page, too",
         "look at Settings > Users and Roles > Password Policy on the server's web page and compare it with the guide's table";
     // --- configuration
     "cc-config-syntax" Both X509, configuration::syntax, true,
@@ -143,7 +143,7 @@ requirements! {
         "The engine shows its certificate to the server",
         "the server can look only at the names of engines that show one",
         "`demisto-install config set security.client.enabled=true SITE`, then restart the service",
-        "decide whether this engine needs one; `demisto-install cert install SITE --client` installs it";
+        "decide whether this engine needs one; `demisto-install cert install --client --chain FILE --key FILE SITE` installs it";
     "cc-revocation-unknown" Both STATUS, configuration::unknown_status, true,
         "A certificate whose status cannot be found out is refused",
         "who can hold back the answer of the responder could use a revoked certificate",

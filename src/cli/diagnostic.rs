@@ -1,5 +1,6 @@
 //! The one place that knows every error: which exit code it has and what to try next.
 
+mod auditing;
 mod certificates;
 mod planning;
 mod probing;
@@ -9,16 +10,17 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::ask;
 use super::common::Common;
 use super::exit::Exit;
 use super::password;
 use super::reason::reason;
-use super::{ask, audit};
 use crate::pack::signer;
 use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
+use auditing::{of_page, of_requirement};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_no_certificate, of_probe};
@@ -133,11 +135,10 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
         .or_else(|| error.downcast_ref().map(of_requirement))
-        .or_else(|| error.downcast_ref().map(|_: &audit::PageExists| diagnosis(Exit::Usage, PAGE)))
+        .or_else(|| error.downcast_ref().map(of_page))
         .or_else(|| error.downcast_ref().map(of_keys))
 }
 
-const PAGE: &str = "give another name, or --force to write over it";
 fn of_unfit(error: &workflow::preflight::Unfit) -> Diagnosis {
     let helps =
         error.0.iter().filter_map(|outcome| Some(format!("{}: {}", outcome.id, outcome.fix.as_ref()?)));
@@ -152,11 +153,6 @@ const CONFIG: &str = "correct /etc/demisto.conf, or move it away to start from t
 const NEWER: &str = "use the version of demisto-install that wrote it, or a newer one";
 const RECEIPT: &str =
     "the service is not affected; put /var/lib/demisto-install/receipt.json back from a backup";
-
-fn of_requirement(error: &audit::Unknown) -> Diagnosis {
-    let meant = error.meant.map_or_else(String::new, |id| format!("{id} was probably meant; "));
-    diagnosis(Exit::Usage, format!("{meant}`demisto-install audit --list` shows all"))
-}
 
 fn of_unknown_key(error: &config::table::Unknown) -> Diagnosis {
     match &error.meant {
