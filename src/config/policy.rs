@@ -2,16 +2,17 @@
 //! weaker than they are.
 //!
 //! The values are those of the guide's table ("Password Complexity Management"). The keys are those of the
-//! Administrator Guide 6.9 and 6.10 ("Default Password Policy Keys", "Users and Roles Server
-//! Configurations"); the prefix is spelt out there for the first of them only and was seen with others, too.
+//! Administrator Guide 6.9 ("Edit a Default Password Policy", "Default Password Policy Keys") and 6.10 ("Users
+//! and Roles Server Configurations"). `MinPasswordLength` and `MinDigitsOrSymbols` stand there without the
+//! prefix; that they have it, as the others do, is derived.
 //! The server reads them when it is installed or upgraded; what is set on its web page after that is kept in
 //! its database and counts more.
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Result;
 use super::tree::Document;
-use super::{Result, Setting};
 
 /// What every key of the policy begins with.
 pub const PREFIX: &str = "password.policy.default.";
@@ -199,12 +200,6 @@ pub fn complexity(text: &str) -> Result<Complexity> {
         upper: number("MinUppercaseChars", GUIDE.upper),
         digits_or_symbols: number("MinDigitsOrSymbols", GUIDE.digits_or_symbols),
     })
-}
-
-/// The guide's whole policy as settings.
-#[must_use]
-pub fn settings() -> Vec<Setting> {
-    ROWS.iter().map(|row| Setting::to(&row.key(), row.default())).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Current<'a> {
     pub manifest: &'a Manifest,
     /// The root.
     pub root: &'a str,
+    /// Which installation of it.
+    pub site: &'a Site,
 }
 
 /// A service at work: it is stopped for the change and must answer after it.
@@ -88,7 +90,7 @@ pub struct SnapshotRestore<'a> {
 
 impl Current<'_> {
     pub(super) fn plan(&self, action: Action) -> Plan {
-        Plan::of_installed(action, self.receipt, (Path::new(self.root), &Site::unnamed(self.receipt.role)))
+        Plan::of_installed(action, self.receipt, (Path::new(self.root), self.site))
     }
 
     /// The step that takes a snapshot, if there is room for it.

@@ -350,6 +350,19 @@ impl Step {
         }
     }
 
+    /// What its line leaves out, because it would be too long.
+    #[must_use]
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::SetConfig { set, .. } if self.is_long() => set.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        matches!(self, Self::SetConfig { set, .. } if set.len() > SHOWN_SETTINGS)
+    }
+
     /// As [`describe`](Self::describe), for the steps that set something.
     fn describe_setting(&self) -> String {
         match self {
@@ -366,6 +379,9 @@ impl Step {
                 format!("write {what} into {path} (demisto:demisto, 0400)")
             }
             Self::ClearOneTime { path } => format!("overwrite and remove {path}"),
+            Self::SetConfig { path, set, .. } if self.is_long() => {
+                format!("set {} keys in {path}", set.len())
+            }
             Self::SetConfig { path, set, .. } => {
                 let set: Vec<String> = set.iter().map(ToString::to_string).collect();
                 format!("in {path}: {}", set.join(", "))
@@ -403,6 +419,9 @@ fn merge(path: &str, added: &[String], updated: &[String], conflicts: &[String])
         format!("merge {path}: {}", parts.join("; "))
     }
 }
+
+/// Most settings that stand in a line.
+const SHOWN_SETTINGS: usize = 3;
 
 /// Most paths that a line names.
 const SHOWN: usize = 8;

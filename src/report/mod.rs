@@ -92,6 +92,9 @@ pub fn plan(plan: &Plan) -> String {
     let mut text = format!("Plan: {} {}{name}\n\n", plan.title, plan.release);
     for (number, planned) in plan.steps.iter().enumerate() {
         let _ = writeln!(text, "  {:>2}. {}", number + 1, planned.step.describe());
+        for detail in planned.step.details() {
+            let _ = writeln!(text, "        {detail}");
+        }
         let _ = writeln!(text, "      {}", planned.reason);
     }
     for note in &plan.notes {

@@ -71,7 +71,7 @@ pub(super) fn plan_small_at(
     let running = found.as_ref().is_some_and(|(_, running)| *running);
     let root = session.root.display().to_string();
     let input = Small {
-        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root, site: &session.site },
         service: found.map(|(service, _)| AtWork { port: port.unwrap_or(service.port), ..service }),
         running,
         steps: steps.into_iter().map(|(step, why)| Planned { step, reason: why.to_owned() }).collect(),

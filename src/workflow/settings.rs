@@ -130,7 +130,21 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
         plan.notes.push(next_start(session));
     }
     plan.notes.extend(notes(session, &wish.settings));
+    plan.notes.extend(low_port(session, &now, &new));
     Ok(Some(plan))
+}
+
+/// Says so where an engine gets a port that its unit does not let it open.
+fn low_port(session: &Session, now: &str, new: &str) -> Option<String> {
+    let bound = |text: &str| config::text(text, "BindAddress")?.rsplit_once(':')?.1.parse::<u16>().ok();
+    let is_new = !session.site.is_server() && bound(now) != bound(new);
+    let drop_in = under(&session.root, &session.site.low_port_file());
+    let is_low = bound(new).is_some_and(|port| (1..1024).contains(&port));
+    (is_new && is_low && !sys::fs::exists(&drop_in)).then(|| {
+        "its unit does not let the engine open a port below 1024; `engine configure --conf FILE` with this address \
+         does"
+            .to_owned()
+    })
 }
 
 /// When the product notices.

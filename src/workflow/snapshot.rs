@@ -113,7 +113,7 @@ pub fn create(session: &Session, dir: &Path) -> Result<About> {
     let root = session.root.display().to_string();
     let label = format!("{}-{}", session.now.strftime("%Y%m%dT%H%M%SZ"), receipt.release());
     let input = SnapshotCreate {
-        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root, site: &session.site },
         service: at_work(session, &receipt)?,
         taking: taking(session, &label, dir)?,
     };
@@ -197,7 +197,7 @@ pub fn plan_restore(session: &Session, restoring: &Restoring) -> Result<Plan> {
     let restored = restored(session, &found, taking.as_ref())?;
     let root = session.root.display().to_string();
     let input = SnapshotRestore {
-        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root },
+        installed: Current { receipt: &receipt, manifest: manifest.get(), root: &root, site: &session.site },
         service: at_work(session, &receipt)?,
         restored,
         taking,

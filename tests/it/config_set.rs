@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use demisto_install::config::policy::{Form, ROWS, Row};
 use demisto_install::config::preset::Preset;
 use demisto_install::config::table::{Kind, table};
 use demisto_install::config::{self, Setting};
@@ -458,6 +459,8 @@ fn a_preset_is_applied_as_a_whole_and_once() {
     let shown = succeeds(&conf(&root, &["preset", "evaluated", "--show"]));
     assert!(shown.contains("open  security.certificate.santrustlist = for you to say"), "{shown}");
     assert!(shown.contains("[TLS/X509 Configuration]") && shown.contains("[Password Complexity Management]"));
+    let plan = succeeds(&conf(&root, &[&evaluated[..], &["--dry-run"]].concat()));
+    assert!(plan.contains("set 20 keys in /etc/demisto.conf\n        security."), "{plan}");
     let told = succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat()));
     assert!(told.contains("engine configure --client-cert"), "{told}");
     let set = text(&root);
@@ -525,6 +528,63 @@ fn an_engine_gets_its_own_preset() {
     assert!(is_met(Preset::StrictEngine, &text), "{text}");
     let told = conf(&root, &["get", "--engine", "--name", "x", "EngineID"]);
     assert_eq!(told.stdout, b"\"ff1dea73-8b22-437a-adb8-391514c05cfa\"\n", "{}", said(&told));
+}
+
+/// The rows of a table in docs/configuration.md: those before the comment with the table's name.
+fn told_rows(name: &str) -> Vec<String> {
+    let page = include_str!("../../docs/configuration.md");
+    let before = page.split(&format!("<!-- {name} -->")).next().unwrap();
+    let mut rows: Vec<String> = before
+        .trim_end()
+        .lines()
+        .rev()
+        .take_while(|line| line.starts_with("| "))
+        .map(str::to_owned)
+        .collect();
+    rows.reverse();
+    rows.split_off(2)
+}
+
+#[test]
+fn the_page_shows_the_presets() {
+    let mut keys: Vec<String> = Vec::new();
+    for entry in Preset::ALL.into_iter().flat_map(Preset::entries) {
+        if !keys.contains(&entry.key) {
+            keys.push(entry.key);
+        }
+    }
+    let cell = |preset: Preset, key: &str| {
+        let entry = preset.entries().into_iter().find(|entry| entry.key == key)?;
+        Some(entry.value().map_or_else(|| "from you".to_owned(), |value| format!("`{value}`")))
+    };
+    let row = |key: &String| {
+        let cells = Preset::ALL.map(|preset| cell(preset, key).unwrap_or_else(|| "-".to_owned()));
+        format!("| `{key}` | {} |", cells.join(" | "))
+    };
+    let wanted: Vec<String> = keys.iter().map(row).collect();
+    assert_eq!(told_rows("presets"), wanted, "\n{}\n", wanted.join("\n"));
+}
+
+#[test]
+fn the_page_shows_the_policy() {
+    let may = |form: Form| match form {
+        Form::On => "`true`".to_owned(),
+        Form::AtLeast(least) => format!("{least} or more"),
+        Form::AtMost(most) => format!("1 to {most}"),
+        Form::Never => "0".to_owned(),
+        Form::Number => "any number; 0 turns it off".to_owned(),
+        Form::Word(words) => words.iter().map(|word| format!("`{word:?}`")).collect::<Vec<_>>().join(", "),
+    };
+    let row = |row: &Row| {
+        let (title, name, option) = (row.title, row.name, row.option);
+        format!("| {title} | `{name}` | `{}` | {} | `--{option}` |", row.default(), may(row.form))
+    };
+    let wanted: Vec<String> = ROWS.iter().map(row).collect();
+    assert_eq!(told_rows("policy"), wanted, "\n{}\n", wanted.join("\n"));
+    let help = succeeds(&conf(&Root::fresh(), &["password-policy", "set", "--help"]));
+    for row in ROWS {
+        assert!(help.contains(&format!("--{} ", row.option)), "{}", row.option);
+    }
 }
 
 // --- Passwords -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ mod audit;
 mod authorities;
 mod bundle;
 mod certificates;
+mod config;
 mod container;
 mod engine;
 mod engine_package;
