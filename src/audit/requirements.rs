@@ -143,7 +143,7 @@ requirements! {
         "The engine shows its certificate to the server",
         "the server can look only at the names of engines that show one",
         "`demisto-install config set security.client.enabled=true SITE`, then restart the service",
-        "decide whether this engine needs one; `demisto-install cert install --client --chain FILE --key FILE SITE` installs it";
+        "decide whether this engine needs one; `demisto-install cert install --engine --client --chain FILE --key FILE` installs it, with --name for an engine that has one";
     "cc-revocation-unknown" Both STATUS, configuration::unknown_status, true,
         "A certificate whose status cannot be found out is refused",
         "who can hold back the answer of the responder could use a revoked certificate",

@@ -240,7 +240,9 @@ fn of_keys() -> Vec<Breach> {
         Breach::of_engine("cc-engine-urls", format!("sed -i 's#wss://#ws://#' {ENGINE_CONF}")),
         Breach::of_engine("cc-client-certificate", flip(ENGINE_CONF, "security.client.enabled", false)),
     ];
-    for names in ["", "a.example.test, b.example.test", "*.example.test", "a.example.test,"] {
+    for names in
+        ["", "engine.example.test, b.example.test", "engine.example.test,*.test", "engine.example.test,"]
+    {
         all.push(breach("cc-san-list", flip(CONF, list, names)));
     }
     all.push(breach("cc-san-list", lose(CONF, list)));
