@@ -23,6 +23,7 @@ pub mod product;
 pub mod productlog;
 pub mod prompt;
 pub mod receipt;
+pub mod record;
 pub mod release;
 pub mod report;
 pub mod retained;

@@ -33,6 +33,10 @@ pub const ONE_TIME_FILE: &str = "/var/lib/demisto/otc.conf.json";
 pub const STATE_DIR: &str = "/var/lib/demisto-install";
 /// Snapshots of the data, unless another place is chosen.
 pub const SNAPSHOT_DIR: &str = "/var/lib/demisto-install/snapshots";
+/// The evidence record, and what is known of it beside it: the newest entry, and runs that have none yet.
+pub const RECORD_FILE: &str = "/var/lib/demisto-install/record.jsonl";
+/// See [`RECORD_FILE`].
+pub const RECORD_STATE: &str = "/var/lib/demisto-install/record.state";
 /// This program's configuration: trusted keys and policy.
 pub const SETTINGS_DIR: &str = "/etc/demisto-install";
 /// Where administrators look for the report of an installation (guide, table "Server Installation").

@@ -45,7 +45,7 @@ impl Approval {
         }
         session.require_rights()?;
         session.refuse_when_busy()?;
-        if !session.is_any_unfinished()? {
+        if !session.has_loose_ends()? {
             return Ok(Recovered::Nothing);
         }
         let own = session.is_unfinished()?;

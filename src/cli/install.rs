@@ -152,7 +152,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let password = password::from_sources(&args.password)?;
     let unattended = args.target.answers.is_some() && password.is_some();
     let can_ask = unattended || sys::tty::is_interactive();
-    if session.is_any_unfinished()? {
+    if session.has_loose_ends()? {
         let (_lock, _) = session.begin_change()?; // also recovers
     }
     let candidate = install::candidate(&session, args.target.file.as_deref())?; // carries a release at all

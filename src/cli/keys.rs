@@ -19,7 +19,8 @@ use super::exit::Exit;
 use crate::sys;
 use crate::trust::lint;
 use crate::types::{Fingerprint, printable};
-use crate::workflow::keys::{self, Candidate, Consent, ImportReport, KeyReport, Outcome};
+use crate::workflow::keys::{self, Candidate, Consent, ImportReport, Imported, KeyReport, Outcome};
+use crate::workflow::record;
 
 /// List, import, remove and check trusted keys
 #[derive(Debug, Args)]
@@ -80,12 +81,20 @@ pub(super) fn run(common: &Common, args: &KeysArgs) -> Result<ExitCode> {
         }
         Command::Import { file, from_rpm: _, yes: _, fingerprint } => {
             let report = import(root, file.as_deref(), fingerprint, at)?;
+            let is_new =
+                |key: &&Imported| matches!(key.outcome, Outcome::Imported { .. } | Outcome::Updated { .. });
+            let new: Vec<Fingerprint> =
+                report.keys.iter().filter(is_new).map(|key| key.candidate.key.fingerprint.clone()).collect();
+            if !new.is_empty() {
+                record::trusted_keys(&session, "keys-import", &new);
+            }
             common.result(&describe_import(&report), &report);
             let declined = report.keys.iter().all(|key| matches!(key.outcome, Outcome::Declined));
             return Ok(if declined { Exit::Usage.into() } else { Exit::Done.into() });
         }
         Command::Remove { fingerprint } => {
             let report = keys::remove(root, fingerprint)?;
+            record::trusted_keys(&session, "keys-remove", std::slice::from_ref(fingerprint));
             common.result(&describe_removal(&report), &report);
         }
         Command::Lint { files, months } => {

@@ -3,14 +3,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
 use crate::product::{EngineName, Role, Site};
 use crate::report;
-use crate::workflow::facts;
+use crate::types::Digest;
+use crate::workflow::{Session, facts, record};
 
-/// Tell what the product's log says
+/// Tell what the product's log says, and who changed this host
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     #[command(subcommand)]
@@ -31,6 +33,21 @@ enum Command {
         #[arg(long, value_name = "NAME", conflicts_with = "role")]
         name: Option<EngineName>,
     },
+    /// Who changed this host with this program, when, how, and how it ended
+    Show {
+        /// Only the newest N
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
+    /// Whether that record is as it was written: nothing altered, removed, moved or put in
+    ///
+    /// Exit code 4 when it is not. Root can write a whole new record: only a digest that was noted somewhere
+    /// else tells that.
+    Verify {
+        /// The record with DIGEST, noted earlier and elsewhere, has to be there
+        #[arg(long, value_name = "DIGEST")]
+        head: Option<Digest>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,9 +60,13 @@ enum Which {
 
 pub(super) fn run(common: &Common, args: &LogArgs) -> Result<ExitCode> {
     let sink = common.sink();
-    let mut session = common.session(&KeyArgs::default(), &*sink)?;
-    let Command::Facts { log, role, name } = &args.command;
-    session = match (role, name) {
+    let session = common.session(&KeyArgs::default(), &*sink)?;
+    let (log, role, name) = match &args.command {
+        Command::Facts { log, role, name } => (log, role, name),
+        Command::Show { last } => return show(common, &session, *last),
+        Command::Verify { head } => return verify(common, &session, *head),
+    };
+    let session = match (role, name) {
         (_, Some(name)) => session.about(Site::engine(Some(name.clone()))),
         (Some(Which::Server), None) => session.about(Site::unnamed(Role::Server)),
         (Some(Which::Engine), None) => session.about(Site::unnamed(Role::Engine)),
@@ -54,4 +75,34 @@ pub(super) fn run(common: &Common, args: &LogArgs) -> Result<ExitCode> {
     let told = facts::facts(&session, log.as_deref())?;
     common.result(&report::log_facts(&told), &told);
     Ok(Exit::Done.into())
+}
+
+fn show(common: &Common, session: &Session, last: Option<usize>) -> Result<ExitCode> {
+    let checked = record::check(session, None)?;
+    if let Some(broken) = &checked.broken {
+        session.sink.warn(format!("the chain is broken at record {}: {}", broken.record, broken.why));
+    }
+    let records = record::newest(&checked, last);
+    let text = match records {
+        [] => "nothing is recorded\n".to_owned(),
+        _ => report::record_table(records),
+    };
+    common.result(&text, &json!({ "records": records, "broken": checked.broken }));
+    Ok(Exit::Done.into())
+}
+
+fn verify(common: &Common, session: &Session, noted: Option<Digest>) -> Result<ExitCode> {
+    let checked = record::check(session, noted)?;
+    let unrecorded = session.is_unrecorded() && !session.is_busy();
+    let value = json!({
+        "whole": checked.broken.is_none(),
+        "records": checked.intact,
+        "head": checked.head,
+        "kept": checked.kept,
+        "broken": checked.broken,
+        "torn": checked.torn,
+        "unrecorded": unrecorded,
+    });
+    common.result(&report::record_check(&checked, unrecorded), &value);
+    Ok(if checked.broken.is_none() { Exit::Done } else { Exit::Blocked }.into())
 }

@@ -80,7 +80,7 @@ enum Command {
     Status(status::Args),
     /// Compare what is installed with the evaluated configuration
     Audit(audit::Args),
-    /// Tell what the product's log says of its version and its FIPS-CC mode
+    /// Tell what the product's log says of its version and mode, and who changed this host
     Log(log::LogArgs),
     /// Wait until the service answers
     WaitReady(wait_ready::Args),
@@ -232,6 +232,8 @@ mod tests {
             "status",
             "audit",
             "log facts",
+            "log show --last 1",
+            "log verify",
             "wait-ready",
             "repair",
             "uninstall",

@@ -15,7 +15,7 @@ pub(super) fn run(common: &Common, _args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
     let session = common.session(&KeyArgs::default(), &*sink)?;
     session.require_rights()?;
-    if !session.is_any_unfinished()? {
+    if !session.has_loose_ends()? {
         session.refuse_when_busy()?;
         common.result("no run was cut off; nothing to do\n", &json!({ "recovered": "nothing" }));
         return Ok(Exit::Done.into());

@@ -109,6 +109,14 @@ impl Journal {
         Ok(sys::fs::stat(&dir.join(NAME))?.is_some())
     }
 
+    /// The records of the last run that ended in `dir`; none when there was none, or they cannot be read.
+    #[must_use]
+    pub fn last(dir: &Path) -> Vec<Entry> {
+        let path = dir.join(DONE);
+        let bytes = sys::fs::read_trusted(&path, LIMIT).unwrap_or_default();
+        parse(&path, &bytes).map(|(entries, _)| entries).unwrap_or_default()
+    }
+
     /// Appends a record and makes it durable before it returns.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod package;
 mod page;
 mod preflight;
 mod probe;
+mod record;
 mod wrapper;
 
 use std::fmt::Write as _;
@@ -44,6 +45,7 @@ pub use package::package_json;
 pub use page::audit_page;
 pub use preflight::{check_table, checks};
 pub use probe::probed;
+pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
 
 /// The summary at the end of an engine's installation.

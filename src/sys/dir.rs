@@ -338,13 +338,17 @@ impl Dir {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_leftover(&self, name: &str) -> Result<()> {
+        self.leftovers(name)?.iter().try_for_each(|found| self.remove_tree(found))
+    }
+
+    /// Names of such leftovers.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn leftovers(&self, name: &str) -> Result<Vec<OsString>> {
         let prefix = temp_prefix(name);
-        for found in self.raw_names()? {
-            if found.as_bytes().starts_with(prefix.as_bytes()) {
-                self.remove_tree(&found)?;
-            }
-        }
-        Ok(())
+        let names = self.raw_names()?.into_iter();
+        Ok(names.filter(|found| found.as_bytes().starts_with(prefix.as_bytes())).collect())
     }
 
     /// Renames `from` to `to` in `target`, replacing what is there.

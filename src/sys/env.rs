@@ -47,6 +47,17 @@ pub fn gid() -> u32 {
     nix::unistd::getegid().as_raw()
 }
 
+/// Who logged in, and the audit session: numbers that the kernel keeps for a process from its login on, whoever
+/// it becomes (`/proc/self/loginuid` and `sessionid`, proc(5)); none where there was no login.
+#[must_use]
+pub fn login() -> (Option<u32>, Option<u32>) {
+    let number = |name: &str| {
+        let bytes = super::fs::read_limited(&std::path::Path::new("/proc/self").join(name), 64).ok()?;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok().filter(|id| *id != u32::MAX)
+    };
+    (number("loginuid"), number("sessionid"))
+}
+
 /// The process id.
 #[must_use]
 pub fn pid() -> u32 {

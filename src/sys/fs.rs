@@ -3,7 +3,7 @@
 //! For directories that somebody else may write, use [`super::dir::Dir`].
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write};
+use std::io::{Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -119,6 +119,17 @@ pub fn read_beneath(root: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
 /// When it cannot be read, is larger than `limit` bytes, or breaks a rule.
 pub fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_guarded(path, 0o022, "others than its owner can write it")?;
+    read_file(file, path, limit)
+}
+
+/// Reads the last `limit` bytes of a file, or all of a shorter one; as [`read_trusted`] otherwise.
+///
+/// # Errors
+/// When it cannot be read or breaks a rule.
+pub fn read_end(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut file = open_guarded(path, 0o022, "others than its owner can write it")?;
+    let length = file.metadata().context("look at", path)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(limit))).context("read", path)?;
     read_file(file, path, limit)
 }
 

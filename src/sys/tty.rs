@@ -33,6 +33,13 @@ pub fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// The terminal that the program was called at, such as `/dev/pts/1`.
+#[must_use]
+pub fn name() -> Option<String> {
+    let first = nix::unistd::ttyname(std::io::stdin()).or_else(|_| nix::unistd::ttyname(std::io::stderr()));
+    first.ok()?.into_os_string().into_string().ok()
+}
+
 /// Remembers the terminal's settings as they are now.
 pub fn remember() {
     if let (Ok(now), Ok(mut saved)) = (termios::tcgetattr(std::io::stdin().as_fd()), SAVED.lock()) {

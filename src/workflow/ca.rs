@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::change::carry_out;
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session};
 use crate::apply::{self, Secrets};
 use crate::certs::authority;
 use crate::certs::check::{File, Finding};
@@ -443,7 +443,7 @@ pub fn run(session: &Session, asked: &Asked, approved: Digest) -> Result<bool> {
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(plan) = plan(session, asked)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let what = match asked {
         Asked::Add(_) => "ca add",
         Asked::Remove(_) => "ca remove",

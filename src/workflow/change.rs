@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Recorder, Session, install};
+use super::{Recorder, Session, install, record};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
@@ -79,7 +79,38 @@ pub(super) fn plan_small_at(
     Ok(plan::small(action, input))
 }
 
-/// Carries a plan out and records it; `what` names it in the log.
+/// Carries a plan out, in the one place that every change passes: what it did is in the log and in the evidence
+/// record, however it ends. `what` names it in both.
+pub(super) fn perform(
+    session: &Session,
+    recorder: &Recorder,
+    (plan, what): (&Plan, &str),
+    context: &Context,
+) -> Result<()> {
+    perform_compared(session, recorder, (plan, what), context, None)
+}
+
+/// As [`perform`], for a run that compares everything with the release: how much differed before, and how to
+/// count what differs afterwards.
+pub(super) fn perform_compared(
+    session: &Session,
+    recorder: &Recorder,
+    (plan, what): (&Plan, &str),
+    context: &Context,
+    differing: Option<(usize, &dyn Fn() -> Option<usize>)>,
+) -> Result<()> {
+    let before = differing.map(|(before, _)| before as u64);
+    let running = record::begin(session, plan, what, before)?;
+    let result = apply::run(plan, context);
+    let after = differing.filter(|_| result.is_ok()).and_then(|(_, count)| count());
+    if let Some(head) = running.end(session, &result, after.map(|after| after as u64)) {
+        recorder.only_log(&format!("evidence record {}: {}", head.sequence, head.digest));
+    }
+    recorder.save(&session.root, what, result.as_ref().err());
+    Ok(result?)
+}
+
+/// As [`perform`], for changes that bring no release.
 pub(super) fn carry_out(
     session: &Session,
     recorder: &Recorder,
@@ -87,7 +118,5 @@ pub(super) fn carry_out(
     (secrets, owners): (&Secrets, bool),
 ) -> Result<()> {
     let context = Context::new(session.place(), owners, secrets, session.sink);
-    let result = apply::run(plan, &context);
-    recorder.save(&session.root, what, result.as_ref().err());
-    Ok(result?)
+    perform(session, recorder, (plan, what), &context)
 }

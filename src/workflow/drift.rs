@@ -57,6 +57,22 @@ pub fn of_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Re
     read_tree(root, path, manifest, owners).map(|(drift, _)| drift)
 }
 
+/// How many entries of the tree differ in kind, size, mode, owner or a link's target. No file is opened.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub(super) fn attributes(root: &Path, site: &Site, manifest: &Manifest, owners: bool) -> Result<usize> {
+    let Ok(top) = tree(root, &site.tree())? else { return Ok(1) };
+    let demisto = if owners { Accounts::look_up(root, product::SERVICE_USER)?.ids() } else { None };
+    let mut trail = Trail::new(&top);
+    let mut count = usize::from(attributes_drift(top.stat_self()?, plan::TREE_MODE.bits(), owners).is_some());
+    for entry in &manifest.entries {
+        let found = entry_drift(&mut trail, entry, owners.then_some(demisto), None)?;
+        count = count.saturating_add(usize::from(found.is_some()));
+    }
+    Ok(count)
+}
+
 /// As [`of`]; gives what was read as well, for whoever wants it next.
 ///
 /// # Errors
@@ -81,7 +97,7 @@ fn read_tree(root: &Path, path: &str, manifest: &Manifest, owners: bool) -> Resu
         start,
         |(trail, reader), number| {
             let Some(entry) = entries.get(number) else { return Ok(()) };
-            if let Some(what) = entry_drift(trail, entry, owners.then_some(demisto), reader)? {
+            if let Some(what) = entry_drift(trail, entry, owners.then_some(demisto), Some(reader))? {
                 let drift = Drift { path: entry.path.to_string(), what };
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((number, drift));
             }
@@ -138,11 +154,12 @@ fn attributes_drift(stat: Stat, mode: u32, owners: bool) -> Option<&'static str>
     (stat.mode != mode).then_some("mode")
 }
 
+/// What differs; without a reader as far as that is seen from outside.
 fn entry_drift(
     trail: &mut Trail,
     entry: &Entry,
     owners: Option<Option<Ids>>,
-    reader: &mut Reader,
+    reader: Option<&mut Reader>,
 ) -> Result<Option<&'static str>> {
     let Ok(holder) = trail.holder_of(&entry.path) else { return Ok(Some("missing")) };
     let name = entry.path.name();
@@ -169,7 +186,7 @@ fn kind_drift(
     name: &str,
     (kind, low_ports): (&Kind, bool),
     stat: Stat,
-    reader: &mut Reader,
+    reader: Option<&mut Reader>,
 ) -> Result<Option<&'static str>> {
     match (kind, stat.kind) {
         (Kind::Dir { mode }, FileKind::Dir) => Ok((mode.bits() != stat.mode).then_some("mode")),
@@ -180,6 +197,7 @@ fn kind_drift(
             if *size != stat.size {
                 return Ok(Some("content"));
             }
+            let Some(reader) = reader else { return Ok((mode.bits() != stat.mode).then_some("mode")) };
             let mut file = holder.open_file(name)?;
             if reader.digest(&mut file, *size, &holder.path_of(name))? != *sha256 {
                 return Ok(Some("content"));

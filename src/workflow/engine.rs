@@ -9,8 +9,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::cert::pair::read_pair;
+use super::change::perform;
 use super::install::{self, Next, Offer};
-use super::{Error, Recorder, Session, package, require_approved, upgrade};
+use super::{Error, Recorder, Session, package, upgrade};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
@@ -269,7 +270,7 @@ pub fn run(
         Next::Nothing => return Ok(None),
         Next::Change(plan) => plan,
     };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let receipt =
         Receipt { port: 0, owners: options.owners, ..install::new_receipt(offer, &plan, &session.site) };
     let secrets = gift.secrets();
@@ -278,10 +279,8 @@ pub fn run(
         receipt: Some(&receipt),
         ..Context::new(session.place(), options.owners, &secrets, session.sink)
     };
-    let result = apply::run(&plan, &context);
     let what = format!("install {} {}", session.site, plan.release);
-    recorder.save(&session.root, &what, result.as_ref().err());
-    result?;
+    perform(session, &recorder, (&plan, &what), &context)?;
     Ok(Some(installed(session, &receipt, gift, is_started(&plan))))
 }
 
@@ -360,12 +359,10 @@ pub fn configure(
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?.ok_or_else(|| session.missing())?;
     let Some(plan) = plan_configure(session, gift, options)? else { return Ok(None) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let secrets = gift.secrets();
     let context = Context::new(session.place(), receipt.owners, &secrets, session.sink);
-    let result = apply::run(&plan, &context);
-    recorder.save(&session.root, &format!("configure {}", session.site), result.as_ref().err());
-    result?;
+    perform(session, &recorder, (&plan, &format!("configure {}", session.site)), &context)?;
     let started = is_started(&plan);
     let connected = started && gift.tells_connection();
     Ok(Some(Configured { unit: session.site.unit(), started, connected }))

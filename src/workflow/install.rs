@@ -6,8 +6,9 @@ use anyhow::Result;
 use zeroize::Zeroizing;
 
 use super::cert::pair::read_pair;
+use super::change::perform;
 use super::log::Recorder;
-use super::{Error, Session, drift, package, require_approved, upgrade, wrapper};
+use super::{Error, Session, drift, package, upgrade, wrapper};
 use crate::apply::{self, Context, Secrets};
 use crate::certs;
 use crate::config;
@@ -256,16 +257,14 @@ pub fn run(session: &Session, offer: &mut Offer, agreement: &Agreement) -> Resul
         Next::Nothing => return Ok(None),
         Next::Change(plan) => plan,
     };
-    require_approved(&plan, agreement.plan)?;
+    session.require_approved(&plan, agreement.plan)?;
     let receipt = receipt(session, offer, agreement, &plan);
     let context = Context {
         release: Some(&offer.release),
         receipt: Some(&receipt),
         ..Context::new(session.place(), agreement.options.owners, agreement.secrets, session.sink)
     };
-    let result = apply::run(&plan, &context);
-    recorder.save(&session.root, &format!("install {}", plan.release), result.as_ref().err());
-    result?;
+    perform(session, &recorder, (&plan, &format!("install {}", plan.release)), &context)?;
     Ok(Some(installed(session, &receipt, agreement)))
 }
 

@@ -66,7 +66,7 @@ impl<'a> Recorder<'a> {
 
     /// Writes the record to the durable log and, on the running system, to the report where
     /// administrators look for it. A failure to write is a warning, not an error of the run.
-    pub fn save(&self, root: &Path, what: &str, error: Option<&apply::Error>) {
+    pub(super) fn save(&self, root: &Path, what: &str, error: Option<&apply::Error>) {
         match error {
             None => self.add(&format!("info {what}: done")),
             Some(error) => self.add(&format!("error {what}: {}", error_chain(error))),

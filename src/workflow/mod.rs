@@ -17,6 +17,7 @@ mod log;
 pub mod otc;
 pub mod package;
 pub mod preflight;
+pub mod record;
 pub mod repair;
 pub mod rollback;
 mod session;

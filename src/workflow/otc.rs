@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::cert::pair::{configuration, places, read_in};
 use super::change::{Restart, carry_out, installed, plan_small};
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session};
 use crate::apply::{self, OneTime, Secrets, Waiting};
 use crate::certs::{self, key};
 use crate::config::policy::{self, Complexity};
@@ -188,7 +188,7 @@ pub fn run(session: &Session, asked: Asked, restart: (bool, u64), approved: Dige
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(plan) = plan(session, &asked, restart)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let (receipt, _) = installed(session)?;
     let (what, one_time, key_file) = match asked {
         Asked::Add { what, key_file } => ("one-time configuration", Some(what), key_file),

@@ -1,13 +1,15 @@
 //! Puts right what was changed since the installation.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use super::change::perform_compared;
 use super::drift::{self, Drift};
-use super::{Error, Recorder, Session, install, require_approved};
+use super::{Error, Recorder, Session, install};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::{Entry, Kind, Manifest};
@@ -195,17 +197,20 @@ pub fn run(session: &Session, source: &Source, approved: Digest) -> Result<Optio
     let (_lock, _) = session.begin_change()?;
     let Some(prepared) = plan(session, source)? else { return Ok(None) };
     let plan = prepared.plan;
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let (receipt, manifest) = installed(session)?;
     let none = Secrets::default();
     let context = Context {
         release: source.release.as_ref(),
         ..Context::new(session.place(), receipt.owners, &none, session.sink)
     };
-    let result = apply::run(&plan, &context);
-    recorder.save(&session.root, &format!("repair {}", plan.release), result.as_ref().err());
-    result?;
-    let left = drift::all(&session.root, &session.site, &manifest, receipt.owners)?;
+    let left = OnceCell::new();
+    let look = || drift::all(&session.root, &session.site, &manifest, receipt.owners);
+    let count = || left.get_or_init(look).as_ref().ok().map(|left| left.drift.len());
+    let what = format!("repair {}", plan.release);
+    let differing = Some((prepared.drift.len(), &count as &dyn Fn() -> Option<usize>));
+    perform_compared(session, &recorder, (&plan, &what), &context, differing)?;
+    let left = left.into_inner().unwrap_or_else(look)?;
     if !left.drift.is_empty() {
         return Err(Error::Drift { count: left.drift.len() }.into());
     }

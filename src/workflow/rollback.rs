@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Error, Recorder, Session, drift, install, require_approved, upgrade};
+use super::change::perform;
+use super::{Error, Recorder, Session, drift, install, upgrade};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::manifest::Manifest;
@@ -219,7 +220,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?;
     let plan = plan(session, options)?;
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let owners = match &receipt {
         Some(receipt) => receipt.owners,
         None => apply::retained(&session.root, &session.site)?.is_none_or(|(receipt, _)| receipt.owners),
@@ -231,9 +232,7 @@ pub fn run(session: &Session, options: &Options, approved: Digest) -> Result<Rol
     });
     let none = Secrets::default();
     let context = Context::new(session.place(), owners, &none, session.sink);
-    let result = apply::run(&plan, &context);
-    recorder.save(&session.root, &format!("rollback to {}", plan.release), result.as_ref().err());
-    result?;
+    perform(session, &recorder, (&plan, &format!("rollback to {}", plan.release)), &context)?;
     Ok(RolledBack {
         release: plan.release.clone(),
         retained: receipt.as_ref().map(Receipt::release),

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::record;
 use crate::apply::{self, Recovered};
 use crate::event::EventSink;
 use crate::journal::Journal;
@@ -380,11 +381,11 @@ impl<'a> Session<'a> {
         Ok(receipt::read(&self.root, &self.site)?)
     }
 
-    /// Takes the lock, creating the state directory, and recovers what an earlier run left.
+    /// Takes the lock, creating the state directory.
     ///
     /// # Errors
-    /// When another run holds it, or recovery fails.
-    pub fn begin_change(&self) -> Result<(Lock, Recovered), anyhow::Error> {
+    /// When another run holds it.
+    pub(super) fn lock(&self) -> Result<Lock, anyhow::Error> {
         self.require_rights()?;
         let state = self.state_dir();
         if let Some(parent) = state.parent() {
@@ -392,20 +393,32 @@ impl<'a> Session<'a> {
         }
         sys::fs::create_dir_all(&state, 0o700)?;
         make_private(&state)?;
+        match Lock::try_take(&self.lock_file())? {
+            Attempt::Held(lock) => Ok(lock),
+            Attempt::Busy(path) => Err(Error::Busy(path).into()),
+        }
+    }
+
+    /// Takes the lock, and recovers what an earlier run left.
+    ///
+    /// # Errors
+    /// When another run holds it, or recovery fails.
+    pub fn begin_change(&self) -> Result<(Lock, Recovered), anyhow::Error> {
+        let lock = self.lock()?;
         sys::fs::create_dir_all(&apply::journal_dir(&self.root, &self.site), 0o700)?;
-        let lock = match Lock::try_take(&self.lock_file())? {
-            Attempt::Held(lock) => lock,
-            Attempt::Busy(path) => return Err(Error::Busy(path).into()),
-        };
         // a run begins only when no other is open, so there is one at most
-        let mut recovered = Recovered::Nothing;
+        let (mut recovered, mut sites) = (Recovered::Nothing, Vec::new());
         for site in self.sites()? {
             let result = apply::recover(&self.root, &site, self.sink);
             match result.map_err(|e| Error::Unrecovered(Box::new(e)))? {
                 Recovered::Nothing => {}
-                other => recovered = other,
+                other => {
+                    recovered = other;
+                    sites.push(site);
+                }
             }
         }
+        record::settle(self, &sites);
         match recovered {
             Recovered::Nothing => {}
             Recovered::Restored => self.sink.note("an earlier run was cut off; what it had done was undone"),
@@ -455,6 +468,28 @@ impl<'a> Session<'a> {
     /// When this user may not look there.
     pub fn is_unfinished(&self) -> Result<bool, anyhow::Error> {
         Ok(Journal::is_open(&apply::journal_dir(&self.root, &self.site))?)
+    }
+
+    /// Whether an earlier run has no entry in the evidence record yet.
+    #[must_use]
+    pub fn is_unrecorded(&self) -> bool {
+        record::is_unsettled(self)
+    }
+
+    /// Whether an earlier run left something to do: it was cut off, or is not in the evidence record.
+    ///
+    /// # Errors
+    /// When this user may not look there.
+    pub fn has_loose_ends(&self) -> Result<bool, anyhow::Error> {
+        Ok(self.is_any_unfinished()? || record::has_leftovers(self))
+    }
+
+    /// As [`require_approved`], under the lock: that it was refused is recorded.
+    ///
+    /// # Errors
+    /// When it is another plan.
+    pub(super) fn require_approved(&self, plan: &Plan, approved: Digest) -> Result<(), Error> {
+        require_approved(plan, approved).inspect_err(|_| record::refused(self, plan))
     }
 
     /// Whether an earlier run was cut off, whichever installation it changed.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::ca;
 use super::cert::pair::{config_digest, configuration, places};
 use super::change::{self, Restart, installed};
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session};
 use crate::apply::Secrets;
 use crate::config::{self, DiffLine, Setting, preset, table};
 use crate::plan::{Action, Plan, Step};
@@ -197,7 +197,7 @@ pub fn run(session: &Session, wish: &Wish, approved: Digest) -> Result<bool> {
     let session = &session.telling(&recorder);
     let (_lock, _) = session.begin_change()?;
     let Some(plan) = plan(session, wish)? else { return Ok(false) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let (receipt, _) = installed(session)?;
     change::carry_out(session, &recorder, (&plan, &wish.what), (&Secrets::default(), receipt.owners))?;
     Ok(true)

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::change::{carry_out, installed, service_of};
-use super::{Recorder, Session, require_approved};
+use super::{Recorder, Session, record};
 use crate::apply::Secrets;
 use crate::host;
 use crate::plan::{self, AtWork, Current, Plan, Restored, SnapshotCreate, SnapshotRestore, Step, Taking};
@@ -180,7 +180,11 @@ pub fn prune(session: &Session, prune: &Prune) -> Result<Pruned> {
     let _working = sys::signal::Working::begin();
     let pruned = prunable(session, prune)?;
     snapshot::clean(&prune.dir)?;
-    pruned.removed.iter().try_for_each(|id| snapshot::remove(&prune.dir, id))?;
+    let removed = pruned.removed.iter().try_for_each(|id| snapshot::remove(&prune.dir, id));
+    if !pruned.removed.is_empty() {
+        record::note(session, "prune", "snapshot prune", removed.is_ok());
+    }
+    removed?;
     Ok(pruned)
 }
 
@@ -243,7 +247,7 @@ pub fn restore(session: &Session, restoring: &Restoring, approved: Digest) -> Re
     snapshot::clean(&restoring.dir)?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan_restore(session, restoring)?;
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let what = format!("snapshot restore {}", plan.release);
     carry_out(session, &recorder, (&plan, &what), (&Secrets::default(), receipt.owners))?;
     let taken = plan.steps.into_iter().find_map(|planned| match planned.step {

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Recorder, Session, require_approved};
+use super::change::perform;
+use super::{Recorder, Session};
 use crate::apply::{self, Context, Secrets};
 use crate::host;
 use crate::plan::{self, Plan, Uninstall};
@@ -71,10 +72,8 @@ pub fn run(session: &Session, purge: bool, approved: Digest) -> Result<()> {
     let (_lock, _) = session.begin_change()?;
     let receipt = session.receipt()?.ok_or(plan::Error::NothingInstalled)?;
     let plan = plan(session, purge)?;
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     let none = Secrets::default();
     let context = Context::new(session.place(), receipt.owners, &none, session.sink);
-    let result = apply::run(&plan, &context);
-    recorder.save(&session.root, &format!("uninstall {}", plan.release), result.as_ref().err());
-    Ok(result?)
+    perform(session, &recorder, (&plan, &format!("uninstall {}", plan.release)), &context)
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::change::perform;
 use super::install::{self, Offer};
-use super::{Error, Recorder, Session, drift, package, require_approved};
+use super::{Error, Recorder, Session, drift, package};
 use crate::apply::{self, Context, Secrets};
 use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
@@ -398,7 +399,7 @@ pub fn run(
         present = self::present(session)?; // somebody was faster
     }
     let Some(planned) = plan(session, offer, &present, options)? else { return Ok(None) };
-    require_approved(&planned.plan, approved)?;
+    session.require_approved(&planned.plan, approved)?;
     let receipt = new_receipt(session, offer, &present, options, &planned.plan);
     planned.plan.notes.iter().for_each(|note| recorder.only_log(note));
     let none = Secrets::default();
@@ -408,9 +409,8 @@ pub fn run(
         known: present.known(),
         ..Context::new(session.place(), receipt.owners, &none, session.sink)
     };
-    let result = apply::run(&planned.plan, &context);
-    recorder.save(&session.root, &format!("upgrade to {}", planned.plan.release), result.as_ref().err());
-    result?;
+    let what = format!("upgrade to {}", planned.plan.release);
+    perform(session, &recorder, (&planned.plan, &what), &context)?;
     Ok(Some(upgraded(session, &present, planned)))
 }
 

@@ -262,6 +262,9 @@ pub(crate) fn same(wanted: &Snapshot, root: &Root) -> Verdict {
     if !differences.is_empty() {
         return Err(differences.join("; "));
     }
+    if let Some(broken) = root.record().broken {
+        return Err(format!("the evidence record: {broken:?}"));
+    }
     let left = root.leftovers();
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {}", left.join(", "))) }
 }

@@ -17,6 +17,7 @@ use demisto_install::pack::signer::Signer as SigningKey;
 use demisto_install::plan::{Action, Old, Plan, Planned, Step, VersionCheck};
 use demisto_install::product::{self, Owner, PairKind, Site, SnapshotReason, TrustLayout};
 use demisto_install::receipt::{self, Receipt};
+use demisto_install::record::{self, Checked, Drift, Head, Look, Outcome, Record, State, Torn, Who};
 use demisto_install::retained::Retained;
 use demisto_install::trust::Policy;
 use demisto_install::types::{Digest, Mode};
@@ -26,6 +27,35 @@ use serde_json::{Value, json};
 use crate::docs::variants;
 use crate::support::installer::{Root, Vendor, run, said};
 use crate::support::pgp::{Gpg, NOW, fingerprint, store, time};
+
+/// The evidence record: its lines are read, hold together, and say what they said.
+#[test]
+fn evidence_records() {
+    for name in all("record").iter().filter(|name| name.ends_with(".jsonl")) {
+        let bytes = golden(name);
+        let state = State::parse(&golden(&name.replace(".jsonl", ".state"))).unwrap();
+        let checked = record::check(&bytes, state.head, None);
+        assert_eq!((checked.broken, checked.torn), (None, None), "{name}");
+        assert_eq!(checked.intact, checked.records.len() as u64, "{name}");
+        for value in &checked.records {
+            let record = Checked::record(value).unwrap_or_else(|| panic!("{name}: {value}"));
+            let mut then = value.clone();
+            then.as_object_mut().unwrap().shift_remove("digest");
+            assert!(
+                says(&serde_json::to_value(&record).unwrap(), &then),
+                "{name} says something else: {record:#?}"
+            );
+            assert_eq!(
+                Checked::record(&with_strangers(&then)).unwrap(),
+                record,
+                "{name} with unknown fields"
+            );
+        }
+        let then = value(&golden(&name.replace(".jsonl", ".state")));
+        assert!(says(&serde_json::to_value(&state).unwrap(), &then), "{name}: {state:#?}");
+        assert_eq!(State::parse(&serde_json::to_vec(&with_strangers(&then)).unwrap()).unwrap(), state);
+    }
+}
 
 /// The first 16 digits of the SHA-256, as each line of a journal has them in front.
 fn line(text: &str) -> String {
@@ -567,6 +597,65 @@ fn write_missing(name: &str, bytes: &[u8]) {
     }
 }
 
+/// A record with entries of every kind, and a torn line; and what lies beside it.
+fn evidence(plan: Digest) -> (String, State) {
+    let at = time("2026-11-22");
+    let who = Who {
+        uid: 0,
+        user: Some("root".to_owned()),
+        login_uid: Some(1000),
+        login: Some("alice".to_owned()),
+        sudo_uid: Some(1000),
+        sudo_user: Some("alice".to_owned()),
+        session: Some(3),
+        tty: Some("/dev/pts/0".to_owned()),
+    };
+    let entry = |action: &str, result: Option<Outcome>| record::Entry {
+        began: at,
+        who: Some(who.clone()),
+        action: action.to_owned(),
+        what: Some(format!("{action} 6.14.1-2")),
+        site: "server".to_owned(),
+        plan: Some(plan),
+        signers: vec!["0123456789ABCDEF0123456789ABCDEF01234567".to_owned()],
+        from: Some("6.14.0-1".to_owned()),
+        to: Some("6.14.1-2".to_owned()),
+        result,
+        drift: Some(Drift { look: Look::Attributes, before: Some(2), after: Some(0) }),
+        late: false,
+        of: None,
+    };
+    let unknown =
+        record::Entry { who: None, what: None, from: None, to: None, drift: None, ..entry("upgrade", None) };
+    let compared = Some(Drift { look: Look::Content, before: Some(1), after: None });
+    let entries = [
+        entry("install", Some(Outcome::Done)),
+        record::Entry { drift: compared, late: true, ..entry("repair", Some(Outcome::Restored)) },
+        record::Entry { site: "engine x".to_owned(), ..entry("upgrade", Some(Outcome::Failed)) },
+        record::Entry { what: None, ..entry("uninstall", Some(Outcome::Refused)) },
+        record::Entry {
+            of: Some(Box::new(unknown)),
+            plan: None,
+            ..entry("recover", Some(Outcome::Restored))
+        },
+    ];
+    let (mut text, mut state) = (String::new(), State::default());
+    for (number, entry) in (1..).zip(entries) {
+        let torn = (number == 4).then(|| Torn::of(b"{\"schema\":1,\"seq"));
+        if torn.is_some() {
+            text.push_str("{\"schema\":1,\"seq\n");
+        }
+        let previous = state.head.map(|head| head.digest);
+        let (tool, schema) = ("0.1.0".to_owned(), record::SCHEMA);
+        let record = Record { schema, sequence: number, previous, at, tool, entry, torn };
+        let (line, digest) = record.line();
+        text.push_str(&line);
+        state.head = Some(Head { sequence: number, digest });
+    }
+    state.open.push(entry("rollback", None));
+    (text, state)
+}
+
 fn lines(entries: &[Entry]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::begin(dir.path()).unwrap();
@@ -623,6 +712,12 @@ fn make_missing_files() {
     }
     entries.extend([Entry::Commit, Entry::End { ending: Ending::Done }]);
     write_missing(&format!("journal-{}.jsonl", journal::SCHEMA), lines(&entries).as_bytes());
+
+    let (text, state) = evidence(plan.digest());
+    if !path(&format!("record-{}.jsonl", record::SCHEMA)).exists() {
+        write_missing(&format!("record-{}.jsonl", record::SCHEMA), text.as_bytes());
+        write_missing(&format!("record-{}.state", record::SCHEMA), &state.to_bytes());
+    }
 
     let (steps, befores): (Vec<Step>, Vec<Before>) = cut_off_steps().into_iter().unzip();
     let last = steps.len() - 1;

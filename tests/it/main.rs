@@ -46,6 +46,7 @@ mod policy;
 mod policy_sets;
 mod preflight;
 mod prompts;
+mod record;
 mod reference_product;
 mod repair;
 mod rotation;

@@ -85,7 +85,7 @@ fn what_is_said_and_kept_holds_no_secret() {
         quiet_about(&marker, &output);
         assert_eq!(holders(&root, &marker.text), [(ONE_TIME.to_owned(), 0o400)]);
         assert_eq!(holders(&root, &key_line()), [(KEY.to_owned(), 0o400)]);
-        for kept in ["journal/last.jsonl", "receipt.json", "manifest.json"] {
+        for kept in ["journal/last.jsonl", "receipt.json", "manifest.json", "record.jsonl", "record.state"] {
             assert!(root.at("var/lib/demisto-install").join(kept).exists(), "{kept} was not looked at");
         }
         assert!(root.at("var/log/demisto/install.log").exists());

@@ -28,7 +28,8 @@ use crate::service;
 use crate::sys;
 use crate::sys::dir::Kind;
 use crate::types::{Digest, Secret};
-use crate::workflow::{Recorder, Session, install, require_approved, upgrade};
+use crate::workflow::change::perform;
+use crate::workflow::{Recorder, Session, install, upgrade};
 
 /// The key that lets an engine show its certificate (guide, table "X509v3 certificates settings").
 const CLIENT_ENABLED: &str = "security.client.enabled";
@@ -512,14 +513,12 @@ pub fn run(session: &Session, change: &mut Change, approved: Digest) -> Result<O
     let (_lock, _) = session.begin_change()?;
     Target { to: &change.to, named: change.options.to.is_some() }.check(session, change.options.kind)?;
     let Some(plan) = plan(session, change)? else { return Ok(None) };
-    require_approved(&plan, approved)?;
+    session.require_approved(&plan, approved)?;
     plan.notes.iter().for_each(|note| recorder.only_log(note));
     let secrets = change.secrets();
     let context = Context::new(session.place(), owners(session)?, &secrets, session.sink);
-    let result = apply::run(&plan, &context);
     let what = format!("certificate of {} ({})", session.site, change.options.kind.word());
-    recorder.save(&session.root, &what, result.as_ref().err());
-    result?;
+    perform(session, &recorder, (&plan, &what), &context)?;
     let started = plan.starts();
     let keeps = |planned: &plan::Planned| matches!(planned.step, plan::Step::KeepPair { .. });
     let kept = plan.steps.iter().any(keeps).then(|| session.site.kept_pair(change.options.kind));

@@ -266,7 +266,7 @@ fn of_service() -> Vec<Breach> {
     let weak = |options: &str| {
         format!(
             "sed -i 's/\"HttpsPort\": \"443\"/\"HttpsPort\": \"9443\"/' {CONF}; systemd-run -q --collect --unit=weak \
-             openssl s_server -accept 9443 -cert {TREE}/cert.pem -key {TREE}/cert.key {options}
+             openssl s_server -www -accept 9443 -cert {TREE}/cert.pem -key {TREE}/cert.key {options}
              for i in $(seq 50); do grep -q :24E3 /proc/net/tcp /proc/net/tcp6 && exit 0; sleep 0.1; done; exit 1"
         )
     };

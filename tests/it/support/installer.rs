@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use demisto_install::record::{self, Checked, State};
 use demisto_install::types::Digest;
 use tempfile::TempDir;
 
@@ -345,6 +346,25 @@ pub(crate) fn run(verb: &str, root: &Path) -> Command {
     command
 }
 
+/// What a call said that has to succeed.
+pub(crate) fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    said(output)
+}
+
+/// That a call ended with `code` and said `why`.
+pub(crate) fn refused(output: &Output, code: i32, why: &str) {
+    assert_eq!(output.status.code(), Some(code), "{}", said(output));
+    assert!(said(output).contains(why), "{why}: {}", said(output));
+}
+
+/// The last line of a JSON answer.
+pub(crate) fn answer(output: &Output) -> serde_json::Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
+}
+
 /// Both outputs and the exit status as text.
 pub(crate) fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -458,6 +478,13 @@ impl Root {
         entries.into_keys().collect()
     }
 
+    /// The evidence record, followed from its first line and held against the state beside it.
+    pub(crate) fn record(&self) -> Checked {
+        let read = |name: &str| fs::read(self.at(STATE).join(name)).unwrap_or_default();
+        let head = State::parse(&read("record.state")).and_then(|state| state.head);
+        record::check(&read("record.jsonl"), head, None)
+    }
+
     /// What a run must never leave behind, and what of its own state it must not have.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut entries = BTreeMap::new();
@@ -466,6 +493,7 @@ impl Root {
             ["", "/lock", "/epoch-floor", "/epoch-floor.engine", "/journal", "/journal/last.jsonl"]
                 .map(|name| format!("{STATE}{name}"))
                 .into();
+        allowed.extend(["/record.jsonl", "/record.state"].map(|name| format!("{STATE}{name}")));
         if entries.contains_key("usr/local/.demisto.retained") {
             let names =
                 ["", "/retained.json", "/receipt.json", "/manifest.json", "/manifest.sig", "/demisto.conf"];
