@@ -23,7 +23,7 @@ use crate::workflow::{keys, wrapper};
 use auditing::{of_page, of_requirement};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
-use probing::{of_no_certificate, of_probe};
+use probing::{of_access, of_no_certificate, of_probe, of_proxy};
 use settings::{of_preset, of_settings};
 
 use crate::{
@@ -126,6 +126,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(of_ca))
         .or_else(|| error.downcast_ref().map(of_probe))
         .or_else(|| error.downcast_ref().map(of_no_certificate))
+        .or_else(|| error.downcast_ref().map(of_access))
+        .or_else(|| error.downcast_ref().map(of_proxy))
         .or_else(|| error.downcast_ref().map(of_make))
         .or_else(|| error.downcast_ref().map(of_config))
         .or_else(|| error.downcast_ref().map(of_settings))

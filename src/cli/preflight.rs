@@ -1,5 +1,7 @@
 //! `preflight`.
 
+mod xdr;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,7 +25,10 @@ use crate::workflow::preflight::{Asked, require, run as look};
 #[command(after_help = "Exit 0 when nothing fails, 4 when a check fails. Warnings do not count.\n\
     Sizes and the operating system fail only with --profile; without it they are compared with dev, and warn.")]
 pub(super) struct Args {
-    /// The file whose release is to be installed, or to take the place of the installed one
+    #[command(flatten)]
+    xdr: xdr::XdrArgs,
+    /// The file whose release is to be installed, or to take the place of the installed one; this program itself
+    /// unless given
     file: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,
@@ -53,6 +58,8 @@ pub(super) struct Args {
     list: bool,
 }
 
+pub(super) use xdr::Error;
+
 /// What `install` and `upgrade` take of it.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SkipArgs {
@@ -78,7 +85,7 @@ enum RoleArg {
 }
 
 fn ids() -> PossibleValuesParser {
-    PossibleValuesParser::new(CHECKS.iter().map(|check| check.id))
+    PossibleValuesParser::new(CHECKS.iter().map(|check| check.id).chain(xdr::ids()))
 }
 
 fn decisive() -> PossibleValuesParser {
@@ -104,6 +111,20 @@ impl From<RoleArg> for Role {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
+    let chosen = Chosen { only: args.only.clone(), skip: args.skip.clone() };
+    let here = |id: &str| {
+        if args.xdr.is_wanted() {
+            xdr::ids().any(|one| one == id)
+        } else {
+            CHECKS.iter().any(|one| one.id == id)
+        }
+    };
+    if let Some(id) = chosen.only.iter().chain(&chosen.skip).find(|id| !here(id)) {
+        return Err(Error::OtherTable(id.clone()).into());
+    }
+    if args.xdr.is_wanted() {
+        return xdr::run(common, &args.xdr, args.list, chosen);
+    }
     if args.list {
         common.result(&report::check_table(CHECKS), &json!({ "checks": CHECKS }));
         return Ok(Exit::Done.into());
@@ -117,7 +138,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         port: args.port,
         uid: args.expect_uid,
         gid: args.expect_gid,
-        chosen: Chosen { only: args.only.clone(), skip: args.skip.clone() },
+        chosen,
     };
     let outcomes = look(&session, &asked)?;
     Ok(show(common, &outcomes))

@@ -84,23 +84,3 @@ pub(super) fn sub_ids(facts: &Facts) -> Verdict {
     let seen = format!("{} user ids and {} group ids", have.users, have.groups);
     if have.users.min(have.groups) >= SUB_IDS { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn homes_are_the_vendors() {
-        let account = Account {
-            uid: Some(997),
-            primary: Some(996),
-            gid: Some(996),
-            home: DATA_DIR.into(),
-            shell: "/bin/false".into(),
-            local: true,
-        };
-        assert_eq!(oddities(&account), Vec::<String>::new());
-        let other = Account { home: "/srv".into(), shell: "/bin/bash".into(), ..account };
-        assert_eq!(oddities(&other).len(), 2);
-    }
-}

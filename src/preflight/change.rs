@@ -50,7 +50,7 @@ pub enum Kept {
 const STEPS: u32 = 2;
 
 fn of(facts: &Facts, judge: impl Fn(&Change) -> Verdict) -> Verdict {
-    facts.change.as_ref().map_or_else(|| Verdict::skipped("no FILE was given"), judge)
+    facts.change.as_ref().map_or_else(Verdict::skipped, judge)
 }
 
 pub(super) fn path(facts: &Facts) -> Verdict {

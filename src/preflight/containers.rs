@@ -44,7 +44,7 @@ pub(super) fn engine(facts: &Facts) -> Verdict {
                 Verdict::fail(format!("{name} does not answer the service's account: {why}"))
             }
             (None, Some(engine)) => Verdict::skipped(format!(
-                "{} is here, and can be tried when the service's account is",
+                "{} is here; only root can ask it as the service's account, and only when that is there",
                 engine.name
             )),
             (None, None) => facts.short("neither docker nor podman is here".to_owned()),

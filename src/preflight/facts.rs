@@ -234,8 +234,8 @@ pub struct Facts {
     pub machine: Option<Machine>,
     /// How many names the offered release makes.
     pub names: u64,
-    /// What a release would change here; `None` when none was given.
-    pub change: Option<Change>,
+    /// What a release would change here, or why nothing is known of one.
+    pub change: Result<Change, String>,
 }
 
 impl Facts {

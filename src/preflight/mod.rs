@@ -6,6 +6,8 @@
 
 mod accounts;
 mod change;
+#[cfg(test)]
+mod checks_tests;
 mod containers;
 mod facts;
 mod machine;
@@ -14,6 +16,7 @@ mod proxy;
 mod sizes;
 mod system;
 mod table;
+pub mod xdr;
 
 use serde::Serialize;
 
@@ -23,7 +26,7 @@ pub use facts::{
     Account, Expected, Facts, Fapolicyd, Holder, Inodes, Machine, Names, Os, Place, Profile, Selinux, SubIds,
     Use,
 };
-pub use proxy::{Proxy, Settings};
+pub use proxy::{Proxy, Settings, assignments};
 pub use system::SUPPORTED;
 pub use table::{CHECKS, DECISIVE};
 
@@ -219,10 +222,16 @@ impl Chosen {
 /// Runs the chosen checks of a table, in its order. Those that were left out by name are told as skipped.
 #[must_use]
 pub fn run<F>(checks: &[Check<F>], facts: &F, chosen: &Chosen) -> Vec<Outcome> {
+    run_on(checks, "", facts, chosen)
+}
+
+/// As [`run`], on facts that are about `subject`.
+#[must_use]
+pub fn run_on<F>(checks: &[Check<F>], subject: &str, facts: &F, chosen: &Chosen) -> Vec<Outcome> {
     let judge = |check: &Check<F>| {
         let left_out = |_: &F| Verdict::skipped("it was left out by its name");
         let function = if chosen.skips(check.id) { left_out } else { check.function };
-        Check { function, ..*check }.judge("", facts)
+        Check { function, ..*check }.judge(subject, facts)
     };
     checks.iter().filter(|check| chosen.lists(check.id)).map(judge).collect()
 }

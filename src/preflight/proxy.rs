@@ -19,19 +19,11 @@ pub struct Proxy {
 const NAMES: [&str; 2] = ["http_proxy", "https_proxy"];
 
 impl Proxy {
-    /// Takes the proxies out of a file of assignments, such as `export https_proxy="http://proxy:3128"`.
+    /// Takes the proxies out of a file of assignments.
     #[must_use]
     pub fn read(text: &str) -> Settings {
-        let mut found = Settings::new();
-        for line in text.lines() {
-            let line = line.trim();
-            let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-            let Some((name, value)) = line.split_once('=') else { continue };
-            let name = name.trim().to_ascii_lowercase();
-            if NAMES.contains(&name.as_str()) {
-                found.insert(name, unquoted(value).to_owned());
-            }
-        }
+        let mut found = assignments(text);
+        found.retain(|name, _| NAMES.contains(&name.as_str()));
         found
     }
 
@@ -62,6 +54,20 @@ impl Proxy {
             }
         }
     }
+}
+
+/// What a file of assignments sets, such as `export https_proxy="http://proxy:3128"`: names in lower case.
+#[must_use]
+pub fn assignments(text: &str) -> Settings {
+    let mut found = Settings::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        if let Some((name, value)) = line.split_once('=') {
+            found.insert(name.trim().to_ascii_lowercase(), unquoted(value).to_owned());
+        }
+    }
+    found
 }
 
 fn only(name: &str, there: &str, missing: &str) -> Verdict {
@@ -105,6 +111,10 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(masked(&found["https_proxy"]), "http://***@proxy:3128");
         assert_eq!(found["http_proxy"], "http://a:1");
+        assert_eq!(
+            assignments("https_proxy=http://a:1\nHTTPS_PROXY=http://b:2\n#https_proxy=x")["https_proxy"],
+            "http://b:2"
+        );
         assert!(is_url(&found["https_proxy"]) && !is_url("proxy:3128") && !is_url("http://"));
     }
 }

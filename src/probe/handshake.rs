@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer as _, X509Name};
 use super::{Client, Host, Protocol, Request, View};
 use crate::certs::look;
 use crate::sys::alert;
-use crate::sys::tcp::{self, Bounded, Unreachable};
+use crate::sys::tcp::Bounded;
 
 /// Most bytes of the server's that are kept while a handshake lasts. OpenSSL takes a chain of at most 100 KiB.
 const HEARD: usize = 256 << 10;
@@ -117,7 +117,7 @@ pub(super) fn shake(
         tls.set_hostname(name)?;
     }
     tls.set_status_type(StatusType::OCSP)?;
-    let (tcp, _) = tcp::connect(addresses, request.limit)?;
+    let tcp = request.connect(addresses)?;
     let tap = Tap { tcp, heard: Vec::new(), said: Vec::new(), open: true };
     let mut stream = SslStream::new(tls, tap)?;
     let result = stream.connect();
@@ -326,8 +326,8 @@ pub(super) fn ask_old(
     request: &Request,
     addresses: &[SocketAddr],
     version: Protocol,
-) -> Result<Result<(), String>, Unreachable> {
-    let (mut tcp, _) = tcp::connect(addresses, request.limit)?;
+) -> Result<Result<(), String>, super::Error> {
+    let mut tcp = request.connect(addresses)?;
     Ok(super::hello::ask(&mut tcp, version, request.sni()))
 }
 

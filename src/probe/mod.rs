@@ -9,6 +9,8 @@ mod handshake;
 mod hello;
 mod names;
 mod path;
+mod proxy;
+mod reach;
 mod revocation;
 mod row;
 
@@ -25,9 +27,12 @@ use crate::certs::key::Key;
 use crate::certs::look::{Certificate, Purpose};
 use crate::sys::alert as alerts;
 use crate::sys::clock;
-use crate::sys::tcp::{self, Unreachable};
+use crate::sys::http::{self, NoTunnel};
+use crate::sys::tcp::{self, Bounded, Unreachable};
 use handshake::{End, Outcome, Shake};
 
+pub use proxy::{NoProxy, Proxy, bypasses};
+pub use reach::{Reached, reach};
 pub use revocation::{Policy, Revocation, Status};
 pub use row::{Finding, Row, Text};
 
@@ -43,6 +48,8 @@ pub struct Request<'a> {
     pub host: Host,
     /// The port.
     pub port: u16,
+    /// Through which proxy it is reached.
+    pub via: Option<&'a Proxy>,
     /// The name that is asked for and looked for in the certificate, when it is not the host's.
     pub server_name: Option<Host>,
     /// Who is played.
@@ -286,6 +293,17 @@ pub enum Error {
         /// What was seen.
         why: String,
     },
+    /// The proxy opens no way.
+    #[error("the proxy {proxy} opens no way to {target}")]
+    Proxy {
+        /// The proxy, without its credentials.
+        proxy: String,
+        /// Where to.
+        target: String,
+        /// Why.
+        #[source]
+        why: NoTunnel,
+    },
     /// OpenSSL cannot begin.
     #[error("cannot prepare a TLS handshake")]
     Prepare(#[from] ErrorStack),
@@ -304,6 +322,31 @@ impl Request<'_> {
             Host::Address(_) => None,
         }
     }
+
+    /// The addresses of the server, or of the proxy that leads to it.
+    fn resolve(&self) -> Result<Vec<SocketAddr>, Unreachable> {
+        match self.via {
+            Some(proxy) => tcp::resolve(&proxy.host.to_string(), proxy.port, self.limit),
+            None => tcp::resolve(&self.host.to_string(), self.port, self.limit),
+        }
+    }
+
+    /// A connection to the server, through the proxy if there is one, whose addresses these are.
+    fn connect(&self, addresses: &[SocketAddr]) -> Result<Bounded, Error> {
+        let (mut tcp, _) = tcp::connect(addresses, self.limit)?;
+        if let Some(proxy) = self.via {
+            let target = match self.host {
+                Host::Address(IpAddr::V6(address)) => format!("[{address}]:{}", self.port),
+                _ => format!("{}:{}", self.host, self.port),
+            };
+            http::tunnel(&mut tcp, &target, proxy.credentials.as_ref()).map_err(|why| Error::Proxy {
+                proxy: proxy.to_string(),
+                target,
+                why,
+            })?;
+        }
+        Ok(tcp)
+    }
 }
 
 /// Looks at a server.
@@ -311,7 +354,7 @@ impl Request<'_> {
 /// # Errors
 /// When it cannot be reached, or does not speak TLS.
 pub fn probe(request: &Request) -> Result<Report, Error> {
-    let addresses = tcp::resolve(&request.host.to_string(), request.port, request.limit)?;
+    let addresses = request.resolve()?;
     let (new, shakes) = new_versions(request, &addresses)?;
     let silent = new.iter().all(|offer| offer.why.as_deref() == Some(SILENT));
     let mut versions = if silent { Vec::new() } else { old_versions(request, &addresses)? };
@@ -412,16 +455,9 @@ fn ended(shakes: &[Shake], server: &str) -> Vec<Finding> {
     found
 }
 
-/// What was served in one version, and what it leads to.
-struct Seen {
-    served: Vec<Served>,
-    anchor: Option<String>,
-}
-
-/// Judges what was served: the order is that in which Go looks, with revocation at the end. What is known already
-/// is not told again.
-fn certificates(request: &Request, shake: &Shake, report: &mut Report) -> Seen {
-    let (mut served, mut anchor, mut found) = (Vec::new(), None, Vec::new());
+/// The certificates that were served, and what is wrong with those that cannot be read.
+fn read(shake: &Shake) -> (Vec<Certificate>, Vec<Finding>) {
+    let (mut served, mut found) = (Vec::new(), Vec::new());
     for (number, der) in (1..).zip(shake.chain.iter().take(CERTIFICATES)) {
         match Certificate::from_der(der) {
             Ok(certificate) => served.push(certificate),
@@ -433,8 +469,26 @@ fn certificates(request: &Request, shake: &Shake, report: &mut Report) -> Seen {
             }
         }
     }
-    let leaf = served.first().filter(|leaf| shake.chain.first().is_some_and(|der| der == leaf.der()));
-    if let Some(leaf) = leaf {
+    (served, found)
+}
+
+/// The server's own certificate, if it could be read.
+fn leaf<'a>(shake: &Shake, served: &'a [Certificate]) -> Option<&'a Certificate> {
+    served.first().filter(|leaf| shake.chain.first().is_some_and(|der| der == leaf.der()))
+}
+
+/// What was served in one version, and what it leads to.
+struct Seen {
+    served: Vec<Served>,
+    anchor: Option<String>,
+}
+
+/// Judges what was served: the order is that in which Go looks, with revocation at the end. What is known already
+/// is not told again.
+fn certificates(request: &Request, shake: &Shake, report: &mut Report) -> Seen {
+    let (served, mut found) = read(shake);
+    let mut anchor = None;
+    if let Some(leaf) = leaf(shake, &served) {
         let path = path::find(leaf, &served, request.anchors, clock::now());
         let way = path::judge(&path, &Purpose::ServerAuth, request.view);
         let (time, rest): (Vec<_>, Vec<_>) = way

@@ -13,6 +13,7 @@ mod preflight;
 mod probe;
 mod record;
 mod wrapper;
+mod xdr;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -47,6 +48,7 @@ pub use preflight::{check_table, checks};
 pub use probe::probed;
 pub use record::{record_check, record_table};
 pub use wrapper::wrapper;
+pub use xdr::access;
 
 /// The summary at the end of an engine's installation.
 #[must_use]

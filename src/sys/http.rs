@@ -1,9 +1,74 @@
-//! Reads one HTTP answer, as far as it is needed. The other side may be anything.
+//! Reads one HTTP answer, as far as it is needed, and asks proxies for a way. The other side may be anything.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use crate::types::Secret;
 
 /// Most bytes of an answer that are read, its head included.
 const LIMIT: usize = 64 << 10;
+/// Most bytes of a proxy's answer that are read.
+const HEAD: usize = 16 << 10;
+
+/// Why a proxy opens no way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoTunnel {
+    /// It says no, with this status (RFC 9110, 15).
+    #[error("it answers with status {0}")]
+    Refused(u16),
+    /// What comes back is not HTTP.
+    #[error("what comes back is not HTTP")]
+    NotHttp,
+    /// The connection breaks off, or nothing comes in time.
+    #[error("it does not answer")]
+    Broken(#[from] io::Error),
+}
+
+/// Asks a proxy for a way to `target`, a host and its port (CONNECT; RFC 9110, 9.3.6). What is read and
+/// written afterwards is the target's. `credentials` are `USER:PASSWORD` (RFC 7617).
+///
+/// # Errors
+/// When the proxy opens no way.
+pub fn tunnel(
+    stream: &mut (impl Read + Write),
+    target: &str,
+    credentials: Option<&Secret>,
+) -> Result<(), NoTunnel> {
+    let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
+    if let Some(credentials) = credentials {
+        let encoded = Zeroizing::new(BASE64.encode(credentials.expose_secret()));
+        request.push_str("Proxy-Authorization: Basic ");
+        request.push_str(&encoded);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes())?;
+    // byte by byte: what is behind the head belongs to somebody else
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= HEAD {
+            return Err(NoTunnel::NotHttp);
+        }
+        match stream.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => head.extend_from_slice(&byte),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    match status(&head) {
+        Some(200..=299) if head.ends_with(b"\r\n\r\n") => Ok(()),
+        Some(200..=299) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Some(status) => Err(NoTunnel::Refused(status)),
+        None if head.is_empty() => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        None => Err(NoTunnel::NotHttp),
+    }
+}
 
 /// One answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,18 +83,18 @@ pub struct Answer {
 ///
 /// # Errors
 /// When nothing comes at all.
-pub fn read(stream: &mut impl Read, whole: bool) -> std::io::Result<Answer> {
+pub fn read(stream: &mut impl Read, whole: bool) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let end = loop {
         match stream.read(&mut piece) {
             Ok(0) => break true,
             Ok(count) => bytes.extend_from_slice(piece.get(..count).unwrap_or_default()),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) if bytes.is_empty() => return Err(e),
             // many servers close without saying so in TLS; what is missing shows in the lengths
             Err(e) => {
-                break e.kind() != std::io::ErrorKind::TimedOut && e.kind() != std::io::ErrorKind::WouldBlock;
+                break e.kind() != io::ErrorKind::TimedOut && e.kind() != io::ErrorKind::WouldBlock;
             }
         }
         let enough = if whole { body(&bytes, false).is_some() } else { has_status(&bytes) };
@@ -150,5 +215,48 @@ mod tests {
             assert_eq!(status(text), None, "{text}");
         }
         assert!(read(&mut Slow(b"", Some(std::io::ErrorKind::TimedOut)), false).is_err());
+    }
+
+    /// Says what it was given, and keeps what it is told.
+    struct Proxy<'a>(Slow<'a>, Vec<u8>);
+
+    impl Read for Proxy<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Proxy<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn ways_through_a_proxy() {
+        let ask = |answer: &str, credentials: Option<&Secret>| {
+            let mut proxy = Proxy(Slow(answer.as_bytes(), None), Vec::new());
+            let result = tunnel(&mut proxy, "a.test:443", credentials);
+            (result, String::from_utf8(proxy.1).unwrap(), proxy.0.0.len())
+        };
+        let (result, said, left) = ask("HTTP/1.1 200 OK\r\nX: y\r\n\r\nTLS", None);
+        assert!(result.is_ok());
+        assert_eq!(said, "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n");
+        assert_eq!(left, 3, "what is behind the head is the server's");
+        let secret = Secret::from("Aladdin:open sesame");
+        let (_, said, _) = ask("", Some(&secret));
+        // the example of RFC 7617, 2
+        assert!(said.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{said}");
+        assert!(matches!(ask("HTTP/1.1 407 No\r\n\r\n", None).0, Err(NoTunnel::Refused(407))));
+        assert!(matches!(ask("HTTP/1.0 403 Forbidden\r\n", None).0, Err(NoTunnel::Refused(403))));
+        assert!(matches!(ask("SSH-2.0-x\r\n\r\n", None).0, Err(NoTunnel::NotHttp)));
+        assert!(matches!(ask(&"x".repeat(HEAD + 1), None).0, Err(NoTunnel::NotHttp)));
+        assert!(matches!(ask("HTTP/1.1 200 OK\r\nX: ", None).0, Err(NoTunnel::Broken(_))));
+        assert!(matches!(ask("", None).0, Err(NoTunnel::Broken(_))));
     }
 }

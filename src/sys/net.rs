@@ -1,4 +1,4 @@
-//! The host's own addresses; which TCP ports are in use, and by whom, from `/proc`.
+//! The host's own addresses; which ports are in use, and by whom, from `/proc`.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -69,17 +69,22 @@ pub struct Holder {
 /// TCP sockets in state LISTEN (proc(5), state `0A`), of both address families.
 #[must_use]
 pub fn listeners() -> Vec<Listener> {
+    sockets(["/proc/net/tcp", "/proc/net/tcp6"], "0A")
+}
+
+/// Sockets of both address families that are in a state.
+fn sockets(tables: [&str; 2], state: &str) -> Vec<Listener> {
     let mut found = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+    for table in tables {
         let text = fs::read_limited(Path::new(table), 64 << 20).unwrap_or_default();
-        found.extend(String::from_utf8_lossy(&text).lines().filter_map(parse_line));
+        found.extend(String::from_utf8_lossy(&text).lines().filter_map(|line| parse_line(line, state)));
     }
     found
 }
 
-fn parse_line(line: &str) -> Option<Listener> {
+fn parse_line(line: &str, state: &str) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    if *fields.get(3)? != "0A" {
+    if *fields.get(3)? != state {
         return None;
     }
     let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
@@ -89,7 +94,17 @@ fn parse_line(line: &str) -> Option<Listener> {
 /// Whether somebody listens on `port`; with the process where that can be seen (as root, all).
 #[must_use]
 pub fn listening_on(port: u16) -> Option<Option<Holder>> {
-    let inodes: Vec<u64> = listeners().into_iter().filter(|l| l.port == port).map(|l| l.inode).collect();
+    holding(&listeners(), port)
+}
+
+/// Whether somebody takes UDP from everybody on `port` (state `07`, not connected); as [`listening_on`].
+#[must_use]
+pub fn receiving_on(port: u16) -> Option<Option<Holder>> {
+    holding(&sockets(["/proc/net/udp", "/proc/net/udp6"], "07"), port)
+}
+
+fn holding(sockets: &[Listener], port: u16) -> Option<Option<Holder>> {
+    let inodes: Vec<u64> = sockets.iter().filter(|l| l.port == port).map(|l| l.inode).collect();
     if inodes.is_empty() { None } else { Some(holder_of(&inodes)) }
 }
 
@@ -163,5 +178,10 @@ mod tests {
         assert_eq!(holder.program().unwrap(), super::super::env::program());
         drop(socket);
         assert_eq!(listening_on(port), None);
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(receiving_on(port).unwrap().unwrap().pid, std::process::id());
+        drop(socket);
+        assert_eq!(receiving_on(port), None);
     }
 }

@@ -404,6 +404,7 @@ fn handshake(port: u16) -> Seen<Handshake> {
         anchors: &[],
         client: None,
         revocation: Policy::Off,
+        via: None,
         limit: LIMIT,
     };
     let report = probe::probe(&request).map_err(|e| error_chain(&e))?;

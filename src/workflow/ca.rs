@@ -14,6 +14,7 @@ use crate::certs::authority;
 use crate::certs::check::{File, Finding};
 use crate::certs::look::Certificate;
 use crate::plan::{self, Anchor, Authorities, Plan};
+use crate::preflight::xdr::anchors;
 use crate::product::{TrustLayout, under};
 use crate::sys;
 use crate::types::{Digest, hex};
@@ -155,7 +156,7 @@ pub fn list(session: &Session) -> Result<Listed> {
     let trusted = trusted(session, layout)?;
     let mut authorities = Vec::new();
     for (path, file) in anchors(session, layout)? {
-        let problems = authority::problems(std::slice::from_ref(&file), session.now);
+        let problems = problems(session, std::slice::from_ref(&file));
         let problems = problems.iter().filter(|finding| finding.id != authority::INCOMPLETE);
         let problems: Vec<String> = problems.map(words).collect();
         for certificate in &file.chain.certificates {
@@ -198,6 +199,12 @@ pub fn plan(session: &Session, asked: &Asked) -> Result<Option<Plan>> {
     }
 }
 
+/// For what files must not be trusted. What the vendor prescribes is taken as it is: the oldest of its anchors has no
+/// keyUsage.
+fn problems(session: &Session, files: &[File]) -> Vec<Finding> {
+    authority::problems(files, session.now, |digest| anchors::by_digest(digest).is_some())
+}
+
 /// A finding in one line.
 fn words(finding: &Finding) -> String {
     match finding.subject.as_str() {
@@ -214,7 +221,7 @@ fn given(session: &Session, files: &[PathBuf]) -> Result<(Vec<Certificate>, Vec<
     };
     let read: Vec<File> = files.iter().map(read).collect::<sys::Result<_>>()?;
     for (path, file) in files.iter().zip(&read) {
-        let found = authority::problems(std::slice::from_ref(file), session.now);
+        let found = problems(session, std::slice::from_ref(file));
         let found = found.iter().filter(|finding| finding.id != authority::INCOMPLETE);
         let mut problems: Vec<String> = found.map(words).collect();
         if file.chain.certificates.is_empty() {
@@ -227,7 +234,7 @@ fn given(session: &Session, files: &[PathBuf]) -> Result<(Vec<Certificate>, Vec<
             return Err(Error::Unfit { file: path.clone(), problems }.into());
         }
     }
-    let notes = authority::problems(&read, session.now);
+    let notes = problems(session, &read);
     let notes = notes.iter().filter(|finding| finding.id == authority::INCOMPLETE);
     let notes = notes
         .map(|finding| format!("{}; it may be unknown here: {}", finding.what, finding.subject))

@@ -29,6 +29,7 @@ pub mod upgrade;
 pub mod verify;
 pub mod wait;
 pub mod wrapper;
+pub mod xdr;
 
 pub use log::Recorder;
 pub use session::{Error, Session, require_approved};

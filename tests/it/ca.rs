@@ -147,7 +147,7 @@ fn a_file_that_is_not_read_to_its_end_is_refused() {
 }
 
 /// A root with a store of three of Debian's authorities, as Debian's tool makes it where it runs.
-fn debian() -> Root {
+pub(crate) fn debian() -> Root {
     let root = Root::fresh();
     for dir in ["usr/share/ca-certificates/mozilla", ANCHORS, STORE, "etc/ca-certificates/update.d"] {
         fs::create_dir_all(root.at(dir)).unwrap();

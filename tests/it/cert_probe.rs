@@ -29,12 +29,12 @@ const SERVER: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextended
 const CLIENT: &str = "subjectAltName=DNS:engine.example.test\nextendedKeyUsage=clientAuth\n";
 
 /// Certificates that the real openssl made, in one directory.
-struct Pki {
+pub(crate) struct Pki {
     dir: TempDir,
 }
 
 impl Pki {
-    fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static PKI: OnceLock<Pki> = OnceLock::new();
         PKI.get_or_init(|| {
             need("openssl", "openssl");
@@ -54,22 +54,22 @@ impl Pki {
         })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    fn openssl(&self, arguments: &str) {
+    pub(crate) fn openssl(&self, arguments: &str) {
         let words: Vec<&str> = arguments.split_whitespace().collect();
         let output =
             Command::new("/usr/bin/openssl").current_dir(self.dir.path()).args(words).output().unwrap();
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn request(&self, name: &str, common: &str) {
+    pub(crate) fn request(&self, name: &str, common: &str) {
         self.openssl(&format!(
             "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.pkcs8 -out {name}.csr -subj /CN={common}"
         ));
@@ -77,7 +77,7 @@ impl Pki {
         fs::set_permissions(self.path(&format!("{name}.key")), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn sign(&self, name: &str, by: &str, days: i32, extensions: &str) {
+    pub(crate) fn sign(&self, name: &str, by: &str, days: i32, extensions: &str) {
         fs::write(self.path(&format!("{name}.ext")), extensions).unwrap();
         let serial: String = name.bytes().take(12).map(|b| format!("{b:02x}")).collect();
         self.openssl(&format!(
@@ -86,7 +86,7 @@ impl Pki {
     }
 
     /// An authority, signed by itself unless another one is named.
-    fn authority(&self, name: &str, by: &str, extensions: &str) {
+    pub(crate) fn authority(&self, name: &str, by: &str, extensions: &str) {
         self.request(name, name);
         if by.is_empty() {
             fs::write(self.path(&format!("{name}.ext")), extensions).unwrap();
@@ -102,7 +102,7 @@ impl Pki {
         self.leaf_as(name, "localhost", by, extensions);
     }
 
-    fn leaf_as(&self, name: &str, common: &str, by: &str, extensions: &str) {
+    pub(crate) fn leaf_as(&self, name: &str, common: &str, by: &str, extensions: &str) {
         self.request(name, common);
         self.sign(name, by, 10, extensions);
     }
@@ -122,7 +122,7 @@ impl Pki {
 }
 
 /// A program that does not outlive its test.
-struct Running(Child, u16);
+pub(crate) struct Running(pub(crate) Child, pub(crate) u16);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -132,7 +132,7 @@ impl Drop for Running {
 }
 
 /// A port that nobody has, and no other test of this process gets: below those that the system gives out itself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 16_000).unwrap();
     loop {
@@ -143,7 +143,7 @@ fn free_port() -> u16 {
     }
 }
 
-fn openssl_at(port: u16, arguments: &[&str]) -> Running {
+pub(crate) fn openssl_at(port: u16, arguments: &[&str]) -> Running {
     let mut command = Command::new("/usr/bin/openssl");
     let quiet = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut running = Running(quiet.spawn().unwrap(), port);

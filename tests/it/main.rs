@@ -57,3 +57,4 @@ mod snapshot;
 mod tamper;
 mod upgrade;
 mod verdicts;
+mod xdr;

@@ -40,12 +40,17 @@ pub(super) struct Path<'a> {
     pub(super) links: Vec<Item<'a>>,
 }
 
+/// What a certificate is called in findings, with its number in the file.
+pub(in crate::certs) fn called(number: usize, certificate: &Certificate) -> String {
+    format!("certificate {number} ({})", certificate.title())
+}
+
 /// All certificates of the files, in their order.
 pub(super) fn items(files: &[File]) -> Vec<Item<'_>> {
     let mut items: Vec<Item<'_>> = Vec::new();
     for file in files {
         for (number, certificate) in (1..).zip(&file.chain.certificates) {
-            let subject = format!("certificate {number} ({})", certificate.title());
+            let subject = called(number, certificate);
             let again = items.iter().any(|item| item.certificate.der() == certificate.der());
             items.push(Item { file: &file.name, subject, certificate, number: items.len(), again });
         }

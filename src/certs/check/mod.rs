@@ -22,6 +22,7 @@ pub use rules::{RULES, Rule, Severity};
 use super::look::Certificate;
 use crate::types::Secret;
 use chain::Item;
+pub(super) use chain::called;
 
 /// What a certificate is to be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -88,6 +88,7 @@ pub fn probe(session: &Session, options: &Options) -> Result<Report> {
     let request = Request {
         host: options.target.host.clone(),
         port: options.target.port,
+        via: None,
         server_name: options.server_name.clone(),
         view: options.view,
         anchors: &anchors,
@@ -157,7 +158,8 @@ fn installed(session: &Session) -> Result<Own> {
     Ok(own)
 }
 
-fn authorities(file: &Path) -> Result<Vec<Certificate>> {
+/// The certificates of a file, PEM or DER.
+pub(in crate::workflow) fn authorities(file: &Path) -> Result<Vec<Certificate>> {
     let bytes = sys::fs::read_limited(file, LIMIT)?;
     let chain = look::Chain::parse(&bytes);
     if let Some(why) = chain.cut() {

@@ -15,7 +15,7 @@ use crate::product::Role;
 /// What is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// The file whose release is to be installed.
+    /// The file whose release is to be installed; what this program carries unless given.
     pub file: Option<PathBuf>,
     /// What the host is for; the release's role, or that of what is installed, unless told.
     pub role: Option<Role>,
@@ -47,14 +47,17 @@ fn told(failed: &[Outcome]) -> String {
 /// # Errors
 /// When the file is refused, or what is installed cannot be read.
 pub fn run(session: &Session, asked: &Asked) -> Result<Vec<Outcome>> {
-    let offered = asked.file.as_deref().map(|file| offered::open(session, file)).transpose()?;
-    let role = asked.role.or(offered.as_ref().map(|release| release.manifest().role));
+    let offered = offered::open(session, asked.file.as_deref())?;
+    let role = asked.role.or(offered.as_ref().ok().map(|release| release.manifest().role));
     let role = role.unwrap_or(session.site.role());
     let mut facts = facts(session, role, asked);
-    if let Some(release) = &offered {
-        facts.names = release.manifest().entries.len() as u64;
-        facts.change = Some(offered::change(session, release)?);
-    }
+    facts.change = match &offered {
+        Ok(release) => {
+            facts.names = release.manifest().entries.len() as u64;
+            Ok(offered::change(session, release)?)
+        }
+        Err(why) => Err(why.clone()),
+    };
     Ok(preflight::run(CHECKS, &facts, &asked.chosen))
 }
 
@@ -92,6 +95,6 @@ fn facts(session: &Session, role: Role, asked: &Asked) -> Facts {
         machine: session.is_live().then(|| host::machine(session, role, asked, account.as_ref())),
         account,
         names: 0,
-        change: None,
+        change: Err(String::new()), // who has one says so
     }
 }

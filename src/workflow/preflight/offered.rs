@@ -17,9 +17,15 @@ use crate::sys;
 use crate::types::error_chain;
 use crate::workflow::{Session, install, upgrade};
 
-/// Opens a file whose signatures are accepted. What its payload holds is not read.
-pub(super) fn open(session: &Session, file: &Path) -> Result<Release> {
-    session.open(install::candidate(session, Some(file))?)
+/// Opens a file whose signatures are accepted. What its payload holds is not read. Nobody asked for what this program
+/// carries itself: if it carries nothing, or that is not accepted, this is told in words.
+pub(super) fn open(session: &Session, file: Option<&Path>) -> Result<Result<Release, String>> {
+    let opened = install::candidate(session, file).and_then(|candidate| session.open(candidate));
+    match (opened, file) {
+        (Ok(release), _) => Ok(Ok(release)),
+        (Err(error), Some(_)) => Err(error),
+        (Err(error), None) => Ok(Err(format!("no FILE was given, and of this program: {error}"))),
+    }
 }
 
 pub(super) fn change(session: &Session, release: &Release) -> Result<Change> {

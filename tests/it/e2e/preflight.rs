@@ -25,6 +25,7 @@ fn assert_check(host: &Container, id: &str, args: &str, wanted: (&str, &str)) {
 fn what_it_sees_is_what_the_systems_own_tools_tell() {
     let host = Container::up("preflight");
     Bundle::server(None).put(&host);
+    assert_check(&host, "space-release", "", ("pass", "are needed in /usr/local/demisto"));
     let version = host.sh("systemctl --version | awk 'NR == 1 { print $2 }'");
     assert_check(&host, "systemd", "", ("pass", &format!("systemd {version} runs")));
     let own = host.sh("getent ahosts \"$(hostname)\" | awk '{ print $1 }' | sort -u | head -1 || true");
@@ -61,6 +62,7 @@ fn what_it_sees_is_what_the_systems_own_tools_tell() {
     assert_check(&host, "port", "", ("pass", "port 443 is free"));
 
     host.sh(UNATTENDED);
+    assert_check(&host, "version-path", "", ("pass", " to 6."));
     assert_check(&host, "port", "", ("pass", "port 443 is the product's own: server (pid "));
     let ids = host.sh("echo $(id -u demisto) $(id -g demisto)");
     let (uid, gid) = ids.split_once(' ').unwrap();
