@@ -40,7 +40,7 @@ use crate::workflow::verify::{self, Report};
 
 pub use audit::{audit, audit_requirement, audit_requirements};
 pub use certificates::{certificate_rules, certificates};
-pub use config::{config_diff, config_key, config_keys};
+pub use config::{config_diff, config_findings, config_key, config_keys, config_rules};
 pub use log::log_facts;
 pub use package::package_json;
 pub use page::audit_page;

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod ca;
 pub mod cert;
 pub mod change;
+pub mod config;
 pub mod drift;
 pub mod engine;
 pub mod facts;
