@@ -546,15 +546,6 @@ fn a_later_run_hides_nothing() {
     let broken = again(&root);
     assert_eq!((&broken["record"], &broken["reason"]), (&json!(1), &json!("removed")), "{broken}");
     // what lies beside it is damaged: told, and no run is kept from its work
-    for mode in [0o600, 0o666] {
-        root.put(STATE_FILE, b"{", mode);
-        let (code, found) = verdict(&root, &[]);
-        assert_eq!(
-            (code, &found["whole"], &found["broken"]["reason"]),
-            (Some(4), &json!(false), &json!("unkept")),
-            "{found}"
-        );
-    }
     root.put(STATE_FILE, b"{", 0o600);
     root.put(otc::FILE, b"{\"keypass\":\"x\"}", 0o400);
     let told = succeeds(&run("otc", root.path()).args(["clear", "--yes"]).output().unwrap());
