@@ -10,4 +10,6 @@ mod systemd;
 
 pub use connection::{Engine, Log, await_connection};
 pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id, shown_on};
-pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};
+pub use systemd::{
+    State, daemon_reload, disable, enable, is_enabled, is_loaded, log_tail, start, state, stop,
+};

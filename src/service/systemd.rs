@@ -63,6 +63,16 @@ pub fn state(unit: &str) -> Result<State> {
     })
 }
 
+/// Whether systemd has a unit of that name.
+///
+/// # Errors
+/// When systemctl cannot be run.
+pub fn is_loaded(unit: &str) -> Result<bool> {
+    let show = ["show", "--property=LoadState", "--", unit];
+    let output = systemctl()?.args(show).timeout(Duration::from_secs(20)).check()?;
+    Ok(output.text().trim() == "LoadState=loaded")
+}
+
 /// As [`state`], of a unit that may come up yet.
 ///
 /// # Errors
