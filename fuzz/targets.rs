@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use demisto_install::bundle::Trailer;
 use demisto_install::certs::check::{self, Input, Passphrase, RULES, Revocation, Role, Severity};
 use demisto_install::config;
+use demisto_install::config::lint;
 use demisto_install::journal::{self, Journal};
 use demisto_install::makeself::Header;
 use demisto_install::manifest::Unverified;
+use demisto_install::product;
 use demisto_install::productlog::Facts;
 use demisto_install::prompt::Partial;
 use demisto_install::rpmfile::{Cpio, Envelope, File, Flags, Kind, Package};
@@ -209,4 +211,42 @@ pub(crate) fn certificates(bytes: &[u8]) {
         let nothing = files[0].chain.certificates.is_empty() && !files[0].has_key();
         assert!(!nothing || found.iter().any(|finding| finding.severity == Severity::Error), "{found:?}");
     }
+}
+
+/// A configuration, of either role.
+pub(crate) fn configuration(bytes: &[u8]) {
+    configuration_of(bytes, product::Role::Server);
+    configuration_of(bytes, product::Role::Engine);
+}
+
+/// What is no JSON object never passes; what is one breaks no rule of JSON. Every place lies in the text, every finding is
+/// of a rule that there is, and what is shown is fit for a terminal.
+pub(crate) fn configuration_of(bytes: &[u8], role: product::Role) {
+    let found = lint::lint(bytes, role, &lint::Host::default());
+    let json =
+        found.iter().any(|finding| finding.severity == lint::Severity::Error && is_of_json(finding.id));
+    let good = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
+    assert!(json || good.is_ok(), "what is no JSON passes: {bytes:?}");
+    let refused = found.iter().find(|finding| is_of_json(finding.id) && finding.id != "too-deep");
+    assert!(good.is_err() || refused.is_none() || bytes.len() > lint::MAX_SIZE, "{refused:?} in {bytes:?}");
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    for finding in &found {
+        assert!(lint::RULES.iter().any(|rule| rule.id == finding.id), "{finding:?}");
+        let (line, column) = (finding.line.unwrap_or(1), finding.column.unwrap_or(1));
+        assert!((1..=lines).contains(&line) && (1..=bytes.len() + 1).contains(&column), "{finding:?}");
+        if let Some(excerpt) = &finding.excerpt {
+            let length = excerpt.text.chars().count();
+            assert!(excerpt.before + excerpt.length <= length + 1 && length <= 102, "{finding:?}");
+            assert!(excerpt.text.chars().all(is_printable_char), "{finding:?}");
+        }
+    }
+    for path in lint::files(bytes, role) {
+        assert!(!path.is_empty());
+    }
+}
+
+/// Whether a rule is about the text, and not about keys and values: those come first in the table.
+fn is_of_json(id: &str) -> bool {
+    let number = |id: &str| lint::RULES.iter().position(|rule| rule.id == id).expect("a rule");
+    number(id) <= number("not-json")
 }

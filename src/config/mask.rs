@@ -12,7 +12,7 @@ use super::table::table;
 use super::tree::{Scanner, decoded};
 
 /// What is shown instead of a secret, however long it is.
-const STARS: &str = "********";
+pub(super) const STARS: &str = "********";
 
 /// Parts of names whose values are secret. Compared without dots, hyphens and underscores.
 const WORDS: [&str; 8] = ["pass", "pwd", "secret", "token", "apikey", "credential", "private", "accesskey"];
@@ -33,12 +33,12 @@ struct Hidden {
 
 /// Where the scanner is: the object or array that a value is in.
 #[derive(Clone, Default)]
-struct Frame {
+pub(super) struct Frame {
     is_array: bool,
     /// Items of an array that are behind.
     items: usize,
     place: u64,
-    is_secret: bool,
+    pub(super) is_secret: bool,
     /// The end of the name, squeezed.
     tail: String,
 }
@@ -198,7 +198,7 @@ fn link(start: usize, raw: &str, place: u64) -> Option<Hidden> {
 
 impl Frame {
     /// The frame of a member of this object.
-    fn member(&self, name: &str) -> Self {
+    pub(super) fn member(&self, name: &str) -> Self {
         let folded = name.to_ascii_lowercase();
         let place = place_of(self.place, &folded);
         let own: String = folded.chars().filter(|c| !matches!(c, '.' | '-' | '_' | ' ')).collect();
@@ -209,6 +209,17 @@ impl Frame {
         let tail = own.get(start..).unwrap_or_default().to_owned();
         Self { is_array: false, items: 0, place, is_secret, tail }
     }
+}
+
+/// Whether the value at the end of these names is secret.
+pub(super) fn is_secret<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    names.fold(Frame::default(), |frame, name| frame.member(name)).is_secret
+}
+
+/// Whether a text tells a secret, whatever its name is: a private key, or a password in a URL.
+pub(super) fn tells(text: &str) -> bool {
+    let login = |word: &str| word.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
+    text.contains("PRIVATE KEY-----") || text.split(char::is_whitespace).any(login)
 }
 
 fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {

@@ -8,6 +8,8 @@
 mod diff;
 mod edit;
 mod engine;
+mod forms;
+pub mod lint;
 mod mask;
 mod merge;
 pub mod policy;

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::engine::is_authority;
+use super::forms::is_authority;
 use super::policy;
 use super::{Result, Setting, value};
 use crate::product::Role;

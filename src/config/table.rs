@@ -12,6 +12,9 @@ use crate::types::edits;
 /// The data.
 const DATA: &str = include_str!("../../assets/config-keys.json");
 
+/// No key is longer than this, in bytes.
+const MAX_NAME: usize = 160;
+
 /// Most edits between a key and what it was meant to be.
 const NEAR: usize = 2;
 
@@ -270,6 +273,9 @@ impl Table {
     }
 
     fn nearest(&self, name: &str, most: usize) -> Option<&str> {
+        if name.len() > MAX_NAME {
+            return None;
+        }
         let name = name.to_ascii_lowercase();
         let ranked = self.keys.iter().flat_map(Key::names).filter_map(|known| {
             let found = edits(&name, &known.to_ascii_lowercase(), most.min(known.len() / 3))?;

@@ -282,7 +282,7 @@ fn the_container_engine_that_answers_or_is_named_counts() {
     };
     let (docker, dead) = (engine("docker", Some(true)), engine("docker", Some(false)));
     let answering = engine("podman", Some(true));
-    assert_eq!(podman(&[answering.clone()], None), (true, Status::Pass));
+    assert_eq!(podman(std::slice::from_ref(&answering), None), (true, Status::Pass));
     assert_eq!(podman(&[answering.clone(), dead.clone()], None), (true, Status::Pass));
     assert_eq!(podman(&[engine("podman", Some(false)), docker.clone()], None), (false, Status::Pass));
     assert_eq!(podman(&[engine("podman", None), engine("docker", None)], None), (false, Status::Skipped));

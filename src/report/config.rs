@@ -1,13 +1,15 @@
-//! What a merge changes in a configuration, and what its keys mean.
+//! What a merge changes in a configuration, what is wrong with one, and what its keys mean.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::config::lint::{Excerpt, Finding, Rule, Severity};
 use crate::config::table::{Key, Scope, Table};
 use crate::config::{DiffLine, LineKind};
 use crate::product::Role;
-use crate::types::printable_line;
+use crate::types::{counted, printable_line};
+use crate::workflow::config::Checked;
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -104,6 +106,51 @@ pub fn config_key(key: &Key) -> String {
     line("Source", &key.source);
     if key.secret {
         line("Secret", "its value is never shown");
+    }
+    text
+}
+
+/// What is wrong with a configuration, each finding with its line and what helps.
+#[must_use]
+pub fn config_findings(checked: &Checked) -> String {
+    let mut text = format!("{} ({})\n", checked.file, checked.role);
+    for finding in &checked.findings {
+        self::finding(finding, &mut text);
+    }
+    if let Some(why) = &checked.not_looked_at {
+        let _ = writeln!(text, "\nThe files that it names were not looked at: {why}.");
+    }
+    let count = |severity: Severity| checked.findings.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors == 0 && warnings == 0 {
+        text.push_str("\nNothing is wrong.\n");
+    } else {
+        let (errors, warnings) =
+            (counted(errors, "error", "errors"), counted(warnings, "warning", "warnings"));
+        let _ = writeln!(text, "\n{errors}, {warnings}.");
+    }
+    text
+}
+
+fn finding(finding: &Finding, text: &mut String) {
+    let Finding { id, severity, line, column, what, why, fix, excerpt, .. } = finding;
+    let place = match (line, column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}: "),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "\n{severity:<8}{id}: {place}{}", printable_line(what));
+    if let (Some(Excerpt { text: shown, before, length }), Some(line)) = (excerpt, line) {
+        let _ = writeln!(text, "  {line:>5} | {shown}\n        | {:before$}{}", "", "^".repeat(*length));
+    }
+    let _ = writeln!(text, "        why: {why}\n        fix: {}", printable_line(fix));
+}
+
+/// All rules.
+#[must_use]
+pub fn config_rules(rules: &[Rule]) -> String {
+    let mut text = String::new();
+    for rule in rules {
+        let _ = writeln!(text, "{:<24}{:<9}{}", rule.id, rule.severity, rule.source);
     }
     text
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -63,14 +64,20 @@ pub fn state(unit: &str) -> Result<State> {
     })
 }
 
-/// Whether systemd has a unit of that name.
+/// Properties of a unit as they count now, by lower-case name; `None` when systemd has no such unit.
 ///
 /// # Errors
 /// When systemctl cannot be run.
-pub fn is_loaded(unit: &str) -> Result<bool> {
-    let show = ["show", "--property=LoadState", "--", unit];
-    let output = systemctl()?.args(show).timeout(Duration::from_secs(20)).check()?;
-    Ok(output.text().trim() == "LoadState=loaded")
+pub fn properties(unit: &str, names: &[&str]) -> Result<Option<BTreeMap<String, String>>> {
+    let asked = format!("LoadState,{}", names.join(","));
+    let output =
+        systemctl()?.args(["show", "-p", &asked, "--", unit]).timeout(Duration::from_secs(20)).check()?;
+    let text = output.text();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let mut found: BTreeMap<String, String> =
+        pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let loaded = found.remove("loadstate");
+    Ok(Some(found).filter(|_| loaded.as_deref() == Some("loaded")))
 }
 
 /// As [`state`], of a unit that may come up yet.

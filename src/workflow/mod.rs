@@ -3,9 +3,11 @@
 //! In: what the front room gathered. Out: outcomes as plain data. Never prints and never asks.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod ca;
 pub mod cert;
 pub mod change;
+pub mod config;
 pub mod drift;
 pub mod engine;
 pub mod facts;

@@ -2,13 +2,13 @@
 //! is `cargo fuzz`; this keeps the targets building and what they promise true.
 
 #[path = "../../fuzz/targets.rs"]
-mod targets;
+pub(crate) mod targets;
 
 use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     ("trailer", targets::trailer),
     ("manifest", targets::manifest),
     ("journal", targets::journal),
@@ -22,6 +22,7 @@ const TARGETS: [Target; 13] = [
     ("log", targets::log),
     ("makeself", targets::makeself),
     ("certificates", targets::certificates),
+    ("configuration", targets::configuration),
 ];
 
 /// Changed copies of each file of the corpus.

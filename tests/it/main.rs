@@ -11,6 +11,7 @@
 mod support;
 
 mod attacker;
+mod audit;
 mod ca;
 mod careless;
 mod cert_check;
@@ -18,6 +19,7 @@ mod cert_install;
 mod cert_make;
 mod cert_probe;
 mod clone;
+mod config_check;
 mod config_set;
 mod crash;
 mod crash_cert;

@@ -1,6 +1,7 @@
 //! `config`: the product's configuration, `demisto.conf` and `d1.conf`.
 
 mod change;
+mod check;
 mod edit;
 mod explain;
 mod keys;
@@ -24,6 +25,8 @@ pub(super) struct ConfigArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Tell what is wrong with a configuration, line by line
+    Check(check::Args),
     /// List the keys that are known
     Keys(keys::Args),
     /// Tell what a key does, what its values are, and what counts without it
@@ -62,6 +65,7 @@ impl From<RoleArg> for Role {
 
 pub(super) fn run(common: &Common, args: &ConfigArgs) -> Result<ExitCode> {
     match &args.command {
+        Command::Check(args) => check::run(common, args),
         Command::Keys(args) => Ok(keys::run(common, args)),
         Command::Explain(args) => explain::run(common, args),
         Command::Get(args) => edit::get(common, args),

@@ -374,14 +374,14 @@ fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option
 }
 
 /// The path below the root; on the running system without links.
-fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
+pub(in crate::workflow) fn resolved(session: &Session, path: &str) -> sys::Result<PathBuf> {
     let path = under(&session.root, path);
     if session.is_live() { sys::fs::canonical(&path) } else { Ok(path) }
 }
 
 /// Directories on the way to a file that the service may not enter. Groups besides its own do not count. The
 /// directory that stands for another root is no part of the way.
-pub(super) fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
+pub(in crate::workflow) fn closed(session: &Session, path: &str, service: Ids) -> Result<Vec<String>> {
     let given = under(&session.root, path);
     let real = resolved(session, path).unwrap_or_else(|_| given.clone());
     let inside =

@@ -230,15 +230,10 @@ fn open_files(session: &Session, systemd: bool, offered: Option<&Manifest>) -> (
     if !systemd {
         return ours();
     }
-    let show = |property: &str, unit: &[&str]| {
-        let tool = Tool::system("systemctl").ok()?.args(["show", "--property", property]).args(unit);
-        limit(&tool.timeout(PATIENCE).check().ok()?.text())
-    };
     let unit = session.site.unit();
     let installed = || {
-        let named = ["--", unit.as_str()];
-        let loaded = service::is_loaded(&unit).unwrap_or(false);
-        loaded.then(|| Some((show("LimitNOFILE", &named)?, format!("LimitNOFILE of {unit}")))).flatten()
+        let properties = service::properties(&unit, &["LimitNOFILE"]).ok()??;
+        Some((limit(properties.get("limitnofile")?)?, format!("LimitNOFILE of {unit}")))
     };
     let of_release = || {
         offered?.units.iter().find_map(|unit| {
@@ -249,7 +244,10 @@ fn open_files(session: &Session, systemd: bool, offered: Option<&Manifest>) -> (
             ))
         })
     };
-    let all = || Some((show("DefaultLimitNOFILE", &[])?, "DefaultLimitNOFILE".to_owned()));
+    let all = || {
+        let tool = Tool::system("systemctl").ok()?.args(["show", "--property", "DefaultLimitNOFILE"]);
+        Some((limit(&tool.timeout(PATIENCE).check().ok()?.text())?, "DefaultLimitNOFILE".to_owned()))
+    };
     installed().or_else(of_release).or_else(all).unwrap_or_else(ours)
 }
 
