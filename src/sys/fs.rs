@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 
-use super::dir::{Dir, Kind, Stat};
+use super::dir::{Dir, Ids, Kind, Stat};
 use super::error::Context as _;
 use super::{Error, Result};
 
@@ -77,6 +77,29 @@ pub fn open_or_create_private(path: &Path) -> Result<File> {
 /// When it cannot be made there.
 pub fn create_unnamed(dir: &Path) -> Result<File> {
     tempfile::tempfile_in(dir).context("make a file in", dir)
+}
+
+/// A directory of somebody else, mode 0700, that goes with all in it when this is dropped.
+#[derive(Debug)]
+pub struct Throwaway(tempfile::TempDir);
+
+impl Throwaway {
+    /// Makes it in `dir` for `owner`.
+    ///
+    /// # Errors
+    /// When it cannot be made there.
+    pub fn new(dir: &Path, owner: Ids) -> Result<Self> {
+        let made = tempfile::Builder::new().prefix("demisto-install-").tempdir_in(dir);
+        let made = made.context("make a directory in", dir)?;
+        Dir::open(made.path())?.set_owner_and_mode(Some(owner), 0o700)?;
+        Ok(Self(made))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// Opens a file to write it from its beginning, creating it with mode `mode` less the umask.
