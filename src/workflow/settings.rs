@@ -9,6 +9,7 @@ use super::cert::pair::{config_digest, configuration, places};
 use super::change::{self, Restart, installed};
 use super::{Recorder, Session};
 use crate::apply::Secrets;
+use crate::config::lint::{Finding, Severity, lint};
 use crate::config::{self, DiffLine, Setting, preset, table};
 use crate::plan::{Action, Plan, Step};
 use crate::product::{PairKind, Role, under};
@@ -116,6 +117,9 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
     if *new == *now {
         return Ok(None);
     }
+    if !wish.force {
+        refuse_errors(session, (&now, &new))?;
+    }
     let path = session.site.config_file();
     let was = config_digest(session)?;
     let step = Step::SetConfig { path, was, set: wish.settings.clone() };
@@ -132,6 +136,23 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
     plan.notes.extend(notes(session, &wish.settings));
     plan.notes.extend(low_port(session, &now, &new));
     Ok(Some(plan))
+}
+
+/// Refuses a text that `config check` finds an error in which was not there before.
+fn refuse_errors(session: &Session, (now, new): (&str, &str)) -> Result<()> {
+    let role = session.site.role();
+    let errors = |text: &str| -> Result<Vec<Finding>> {
+        let found = lint(text, role, &super::config::host(session, text, role)?);
+        Ok(found.into_iter().filter(|finding| finding.severity == Severity::Error).collect())
+    };
+    let was = errors(now)?;
+    let is_new = |found: &Finding| !was.iter().any(|was| (was.id, &was.key) == (found.id, &found.key));
+    let found: Vec<String> = errors(new)?
+        .into_iter()
+        .filter(is_new)
+        .map(|found| format!("{}: {}", found.what, found.why))
+        .collect();
+    if found.is_empty() { Ok(()) } else { Err(Error::Findings(found).into()) }
 }
 
 /// Says so where an engine gets a port that its unit does not let it open.

@@ -333,6 +333,10 @@ fn the_key_says_what_its_value_is() {
         (&["set", "--yes", "--json", "Server.HttpsPort=x"], 2, "no JSON"),
         (&["set", "--yes", "EngineURLs=wss://a/d1ws"], 2, "is for engines"),
         (&["set", "--yes", "--restart", "Server.ProxyMode=true"], 2, "no service here"),
+        // what `config check` would call an error
+        (&["set", "--yes", "Server.HttpsPort=99999"], 2, "is no port"),
+        (&["set", "--yes", "--json", "Server.HttpsPort=443"], 2, "the product would not obey"),
+        (&["set", "--yes", "security.certfile=cert.pem"], 2, "the product would not obey"),
         (&["set", "--yes", "security.keypass=hunter2"], 2, "otc set-keypass"),
         (&["set", "--yes", "Security.Certificate.Client.KeyPass=hunter2"], 2, "engine configure --conf"),
         (&["set", "--yes", "--unknown", "my.password=hunter2"], 2, "editor"),
