@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::Result;
 use super::forms::{bind_port, is_clean_path, is_proxy, is_uuid, servers};
+use super::table::{Key, Kind, table};
 use super::tree::Document;
+use crate::product::Role;
 
 /// Where an engine logs unless `LogFile` says otherwise.
 pub const DEFAULT_LOG: &str = "/var/log/demisto/d1.log";
@@ -62,51 +64,26 @@ enum Form {
     Any,
 }
 
-const KEYS: [(&str, Form); 38] = [
-    ("EngineURLs", Form::Servers { needed: true }),
-    ("AgentURLs", Form::Servers { needed: false }),
-    ("EngineID", Form::Uuid),
-    ("ServerPublic", Form::PublicKey),
-    ("BindAddress", Form::Bind),
-    ("LogLevel", Form::Level),
-    ("LogFile", Form::Log),
-    ("log.rolling.maxfilesize", Form::Number),
-    ("log.rolling.backups", Form::Number),
-    ("log.rolling.maxage", Form::Number),
-    ("http_proxy", Form::Proxy),
-    ("https_proxy", Form::Proxy),
-    ("engine.connection.trust_any_certificate", Form::Bool),
-    ("engine.allow.data.collection", Form::Bool),
-    ("python.engine.docker", Form::Bool),
-    ("powershell.engine.docker", Form::Bool),
-    ("security.client.enabled", Form::Bool),
-    ("security.client.certfile", Form::Path),
-    ("security.client.keyfile", Form::Path),
-    ("security.certfile", Form::Path),
-    ("security.keyfile", Form::Path),
-    ("security.keypass.encrypt", Form::Bool),
-    ("security.certificate.override.donotverifyservercertificates", Form::Bool),
-    ("security.certificate.verifyrevocation", Form::Bool),
-    ("security.certificate.failonunknownrevocationstatus", Form::Bool),
-    ("security.certificate.verifyclientsan", Form::Bool),
-    ("security.certificate.verifycasign", Form::Bool),
-    ("security.server.certificate.donotverifyclientcertificates", Form::Bool),
-    ("security.certificate.santrustlist", Form::Any),
-    ("security.certificate.client.keypass", Form::Any),
-    ("security.keypass", Form::Any),
-    ("server.certificate.clientauthpolicy", Form::Any),
-    ("Server.ExternalHostName", Form::Any),
-    ("ArtifactsFolder", Form::Any),
-    ("TempFolder", Form::Any),
-    ("InstallLogFile", Form::Any),
-    ("container.engine.type", Form::Any),
-    ("python.pass.extra.keys", Form::Any),
-];
+/// What is looked at in the value of a key; `None` when it may be anything.
+fn form(key: &Key) -> Option<Form> {
+    match key.kind {
+        Kind::Servers => Some(Form::Servers { needed: key.required }),
+        Kind::Uuid => Some(Form::Uuid),
+        Kind::PublicKey if key.required => Some(Form::PublicKey),
+        Kind::Bind => Some(Form::Bind),
+        Kind::String if key.key == "LogLevel" => Some(Form::Level),
+        Kind::Path if key.key == "LogFile" => Some(Form::Log),
+        Kind::Path if key.key.starts_with("security.") => Some(Form::Path),
+        Kind::Boolean => Some(Form::Bool),
+        Kind::Integer => Some(Form::Number),
+        Kind::Url => Some(Form::Proxy),
+        Kind::Any | Kind::Count => None,
+        Kind::String | Kind::Path | Kind::PublicKey | Kind::Port | Kind::List | Kind::HostPort => {
+            Some(Form::Any)
+        }
+    }
+}
 
-/// Keys that every engine needs: without them it does not start, or never connects.
-const NEEDED: [&str; 3] = ["EngineURLs", "EngineID", "ServerPublic"];
-/// What all begins with that is not listed one by one.
-const FAMILIES: [&str; 4] = ["additionalurls.", "docker.", "limit.docker.", "http.authentication."];
 /// Directory of the product's logs.
 const LOGS: &str = "/var/log/demisto";
 
@@ -117,20 +94,21 @@ const LOGS: &str = "/var/log/demisto";
 pub fn engine(text: &str, log_dir: &str) -> Result<Engine> {
     let document = Document::parse(text)?;
     let mut found = Engine { logs_connection: true, ..Engine::default() };
-    for (key, form) in KEYS {
-        let node = document.value(&key.to_ascii_lowercase());
+    for key in table().keys.iter().filter(|key| key.role.includes(Role::Engine)) {
+        let Some(form) = form(key) else { continue };
+        let node = key.names().find_map(|name| document.value(&name.to_ascii_lowercase()));
         let value = node.and_then(|node| serde_json::from_str(document.raw(node)).ok());
         match value {
-            Some(value) => look(key, form, &value, log_dir, &mut found),
-            None if NEEDED.contains(&key) => {
-                found.problems.push(Problem { key, what: "is missing".to_owned(), why: why(form) });
+            Some(value) => look(&key.key, form, &value, log_dir, &mut found),
+            None if key.required => {
+                found.problems.push(Problem { key: &key.key, what: "is missing".to_owned(), why: why(form) });
             }
             None => {}
         }
     }
-    let known = |key: &str| {
-        KEYS.iter().any(|(known, _)| known.eq_ignore_ascii_case(key))
-            || FAMILIES.iter().any(|family| key.starts_with(family))
+    let known = |name: &str| {
+        let role = table().find(name).map(|key| key.role).or(table().family(name).map(|family| family.role));
+        role.is_some_and(|role| role.includes(Role::Engine))
     };
     let unknown = document.leaves().into_iter().filter(|leaf| !known(&leaf.key));
     found.unknown = unknown.map(|leaf| leaf.names.join(".")).collect();
@@ -293,7 +271,7 @@ mod tests {
     #[test]
     fn all_that_is_missing_is_told_at_once() {
         let keys: Vec<&str> = found("{}").problems.iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, NEEDED);
+        assert_eq!(keys, ["EngineURLs", "EngineID", "ServerPublic"]);
         assert!(engine("[]", LOGS).is_err() && engine("{", LOGS).is_err());
     }
 

@@ -86,8 +86,10 @@ fn files_are_named_though_the_text_is_broken() {
     let text = r#"{"Security": {"CertFile": "/srv/cert.pem",}, "security.keyfile": '/srv/cert.key'"#;
     let all =
         ["/srv/cert.pem", "/srv/cert.key", "/usr/local/demisto/client.pem", "/usr/local/demisto/client.key"];
-    assert_eq!(files(text, Role::Server), all);
-    assert_eq!(files("", Role::Engine).first().unwrap(), "/usr/local/demisto/d1.pem");
+    assert_eq!(files(text, Role::Server, &Host::default()), all);
+    assert_eq!(files("", Role::Engine, &Host::default()).first().unwrap(), "/usr/local/demisto/d1.pem");
+    let named = Host { tree: Some("/usr/local/demisto/d1_x".to_owned()), ..Host::default() };
+    assert_eq!(files("", Role::Engine, &named).first().unwrap(), "/usr/local/demisto/d1_x/d1.pem");
 }
 
 #[test]

@@ -9,8 +9,7 @@ use zeroize::Zeroizing;
 use super::Session;
 use super::cert::check as certificates;
 use crate::certs::check::{self, File, Input, Passphrase, Revocation};
-use crate::config::lint::{self, FileState, Finding, Host, Severity};
-use crate::config::table::table;
+use crate::config::lint::{self, FILE_KEYS, FileState, Finding, Host, Severity};
 use crate::host::Accounts;
 use crate::product::{self, Role, Site, under};
 use crate::sys;
@@ -127,12 +126,13 @@ fn look(session: &Session, site: &Site, (text, role): (&[u8], Role)) -> Result<(
     if session.is_live() && !sys::env::is_root() {
         return none("only root may look at the service's files");
     }
-    let mut host = Host::default();
-    for path in lint::files(text, role) {
-        let state = file_state(session, &path, service)?;
-        host.files.insert(path, state);
+    let mut host = Host { tree: Some(site.tree()), ..Host::default() };
+    let files = lint::files(text, role, &host);
+    for path in &files {
+        let state = file_state(session, path, service)?;
+        host.files.insert(path.clone(), state);
     }
-    host.without_aia = without_aia(session, (text, role))?;
+    host.without_aia = without_aia(session, &files, role)?;
     Ok((host, None))
 }
 
@@ -158,19 +158,19 @@ fn file_state(session: &Session, path: &str, service: Ids) -> Result<FileState> 
 }
 
 /// What the chain that this host shows lacks to be asked about.
-fn without_aia(session: &Session, (text, role): (&[u8], Role)) -> Result<Vec<String>> {
+fn without_aia(session: &Session, files: &[String], role: Role) -> Result<Vec<String>> {
     let (name, of) = match role {
         Role::Server => ("security.certfile", check::Role::Server),
         Role::Engine => ("security.client.certfile", check::Role::Client),
     };
-    let usual = table().find(name).and_then(|key| key.default_of(role)?.as_str());
-    let text = std::str::from_utf8(text).unwrap_or_default();
-    let path = crate::config::text(text, name).or(usual.map(str::to_owned)).unwrap_or_default();
-    let bytes = match super::cert::pair::read_in(session, &path) {
+    let Some((_, path)) = FILE_KEYS.iter().zip(files).find(|(key, _)| **key == name) else {
+        return Ok(Vec::new());
+    };
+    let bytes = match super::cert::pair::read_in(session, path) {
         Err(e) if e.is_not_found() => return Ok(Vec::new()),
         other => other?,
     };
-    let files = [File::read(&path, bytes)];
+    let files = [File::read(path, bytes)];
     let anchors = certificates::anchors(session);
     let input = Input {
         role: of,

@@ -6,6 +6,7 @@ mod variants;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use demisto_install::config::lint::{FileState, Finding, Host, RULES, Severity, l
 use demisto_install::product::Role;
 use serde_json::Value;
 
-use crate::support::installer::{PROGRAM, said, summary};
+use crate::support::installer::{PROGRAM, Root, said, summary};
 use variants::Variant;
 
 /// The guide's sample of `/etc/demisto.conf`.
@@ -163,7 +164,7 @@ fn keeps_its_promises(bytes: &[u8], role: Role) {
 
 #[test]
 fn no_mutated_input_breaks_a_promise() {
-    // the figure of docs/configuration.md was measured with a million: DEMISTO_MUTATIONS=1000000 in release mode
+    // DEMISTO_MUTATIONS=1000000 takes half an hour without optimization
     let count = std::env::var("DEMISTO_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let start = Instant::now();
@@ -354,4 +355,85 @@ fn keys_are_listed_and_explained() {
         let (code, told) = run(&["explain", slip], "");
         assert!(code == 2 && told.contains(hint), "{told}");
     }
+}
+
+/// The service's account in the roots of these tests.
+const SERVICE: u32 = 4242;
+
+/// A certificate of a new root authority, with or without addresses at which to ask.
+fn issued(with_aia: bool) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let openssl = |line: &str| {
+        let run =
+            Command::new("/usr/bin/openssl").current_dir(dir.path()).args(line.split_whitespace()).output();
+        let output = run.unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -days 30 -keyout ca.key -out ca.pem -subj /CN=CA");
+    openssl("req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf");
+    let aia = "authorityInfoAccess=OCSP;URI:http://ca.test/,caIssuers;URI:http://ca.test/ca.pem\n";
+    let names = "subjectAltName=DNS:server.test.local1\nextendedKeyUsage=serverAuth,clientAuth\n";
+    fs::write(dir.path().join("ext"), format!("{names}{}", if with_aia { aia } else { "" })).unwrap();
+    openssl("x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 30 -extfile ext -out leaf.pem");
+    [fs::read(dir.path().join("leaf.pem")).unwrap(), fs::read(dir.path().join("ca.pem")).unwrap()].concat()
+}
+
+/// What is found in the installed configuration besides defaults, and the exit code.
+fn installed(root: &Root, more: &[&str]) -> (Vec<String>, i32) {
+    let mut args = vec!["check", "--output", "json", "--root", root.path().to_str().unwrap()];
+    args.extend(more);
+    let (code, told) = run(&args, "");
+    let line = told.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{told}"));
+    let value: Value = serde_json::from_str(line).unwrap();
+    let list = value["findings"].as_array().unwrap_or_else(|| panic!("{told}"));
+    let ids = list.iter().map(|finding| finding["id"].as_str().unwrap().to_owned());
+    let mut ids: Vec<String> = ids.filter(|id| id != "insecure-default").collect();
+    ids.extend(value["not_looked_at"].as_str().map(str::to_owned));
+    (ids, code)
+}
+
+#[test]
+fn the_files_of_an_installation_are_looked_at_as_root() {
+    assert!(nix::unistd::geteuid().is_root(), "this test gives files to another user: run it as root");
+    let root = Root::furnished();
+    fs::create_dir_all(root.at("usr/local/demisto")).unwrap();
+    root.put("etc/demisto.conf", SERVER.as_bytes(), 0o644);
+    assert_eq!(installed(&root, &[]), (vec!["there is no account demisto".to_owned()], 0));
+    let line = format!("demisto:x:{SERVICE}:{SERVICE}::/var/lib/demisto:/usr/sbin/nologin\n");
+    root.put("etc/passwd", line.as_bytes(), 0o644);
+    root.put("etc/group", format!("demisto:x:{SERVICE}:\n").as_bytes(), 0o644);
+    let one = |id: &str| (vec![id.to_owned()], 4);
+    let none = (Vec::new(), 0);
+    assert_eq!(installed(&root, &[]), none, "the server makes its own pair");
+    // the chain that is there is asked about
+    root.put("usr/local/demisto/cert.pem", &issued(false), 0o444);
+    assert_eq!(installed(&root, &[]), one("revocation-without-aia"));
+    assert_eq!(installed(&root, &["--no-host"]), (vec!["you said so".to_owned()], 0));
+    root.put("usr/local/demisto/cert.pem", &issued(true), 0o444);
+    assert_eq!(installed(&root, &[]), none);
+    // files that are named
+    let named = SERVER.replacen('{', "{\n\"Security\": {\"CertFile\": \"/srv/cert.pem\"},", 1);
+    root.put("etc/demisto.conf", named.as_bytes(), 0o644);
+    assert_eq!(installed(&root, &[]), one("file-missing"));
+    fs::create_dir_all(root.at("srv")).unwrap();
+    root.put("srv/cert.pem", &issued(true), 0o400);
+    assert_eq!(installed(&root, &[]), one("file-unreadable"));
+    chown(root.at("srv/cert.pem"), Some(SERVICE), Some(SERVICE)).unwrap();
+    assert_eq!(installed(&root, &[]), none);
+    fs::set_permissions(root.at("srv"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(installed(&root, &[]), one("file-unreadable"), "the way to it is closed");
+    fs::set_permissions(root.at("srv"), fs::Permissions::from_mode(0o755)).unwrap();
+    // none is there when every answer was the default
+    fs::remove_file(root.at("etc/demisto.conf")).unwrap();
+    assert_eq!(installed(&root, &[]), none);
+    // an engine with a name has its files in its own directory
+    let tree = "usr/local/demisto/d1_x";
+    fs::create_dir_all(root.at(tree)).unwrap();
+    root.put(&format!("{tree}/d1.conf"), ENGINE.as_bytes(), 0o600);
+    let engine = |root: &Root| installed(root, &["--engine", "--name", "x"]);
+    assert_eq!(engine(&root), (vec!["file-missing".to_owned(), "file-missing".to_owned()], 4));
+    for name in ["client.pem", "client.key"] {
+        root.put(&format!("{tree}/{name}"), &issued(true), 0o444);
+    }
+    assert_eq!(engine(&root), none);
 }

@@ -24,7 +24,7 @@ pub use rules::{RULES, Rule, Severity};
 
 use super::mask;
 use super::table::table;
-use crate::product::Role;
+use crate::product::{INSTALL_DIR, Role};
 use excerpt::Lines;
 use reader::Hidden;
 use rules::{BRACKET_EXTRA, BRACKET_MISSING, MORE, NOT_UTF8, TOO_LARGE};
@@ -76,11 +76,23 @@ pub enum FileState {
 /// What was seen of the host. What is not in here was not looked at, and nothing is said of it.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
+    /// Where the service has its own files, if not in [`INSTALL_DIR`]: a named engine has a directory in it.
+    pub tree: Option<String>,
     /// The files of [`files`], by their paths.
     pub files: BTreeMap<String, FileState>,
     /// What installed certificates lack to be asked about, such as `/usr/local/demisto/cert.pem: certificate 1 names
     /// no OCSP responder`.
     pub without_aia: Vec<String>,
+}
+
+impl Host {
+    /// Where a file is that the configuration does not name.
+    fn usual(&self, path: &str) -> String {
+        match (path.strip_prefix(INSTALL_DIR), &self.tree) {
+            (Some(rest), Some(tree)) => format!("{tree}{rest}"),
+            _ => path.to_owned(),
+        }
+    }
 }
 
 /// Checks a configuration; findings in the order of the text, what is not there behind them.
@@ -123,14 +135,15 @@ pub fn lint(text: impl AsRef<[u8]>, role: Role, host: &Host) -> Vec<Finding> {
     found.finish(&lines, reading.hidden)
 }
 
-/// The files that a configuration has the service read, whether they are named in it or not; as far as it can be read.
+/// The files that a configuration has the service read, whether they are named in it or not, in the order of
+/// [`FILE_KEYS`]; as far as it can be read.
 #[must_use]
-pub fn files(text: impl AsRef<[u8]>, role: Role) -> Vec<String> {
+pub fn files(text: impl AsRef<[u8]>, role: Role, host: &Host) -> Vec<String> {
     let text = std::str::from_utf8(text.as_ref()).ok().filter(|text| text.len() <= MAX_SIZE);
     let reading = text.map(reader::read).unwrap_or_default();
     let known = keys::resolve(&reading, role, &Lines::of(text.unwrap_or_default()), &mut Findings::default());
     let all = FILE_KEYS.iter().filter_map(|name| table().find(name));
-    all.filter_map(|key| several::path(&known, key, role)).collect()
+    all.filter_map(|key| several::path(&known, key, (role, host))).collect()
 }
 
 /// Findings as they are gathered.

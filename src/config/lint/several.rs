@@ -74,9 +74,9 @@ impl<'k> Keys<'k> {
 }
 
 /// The path that counts for a key.
-pub(super) fn path(known: &[Known], key: &Key, role: Role) -> Option<String> {
+pub(super) fn path(known: &[Known], key: &Key, (role, host): (Role, &Host)) -> Option<String> {
     let set = Keys(known).text(&key.key).map(|(text, _)| text.to_owned());
-    set.or_else(|| key.default_of(role)?.as_str().map(str::to_owned))
+    set.or_else(|| Some(host.usual(key.default_of(role)?.as_str()?)))
 }
 
 /// Checks what several keys say together. What is not there counts only when all was read.
@@ -162,7 +162,7 @@ fn files(keys: Keys<'_>, (role, host): (Role, &Host), found: &mut Findings) {
         let of_client = key.key.starts_with("security.client.");
         let set = keys.text(&key.key).map(|(_, known)| known);
         let Some(by) = (if of_client { client.map(|on| set.unwrap_or(on)) } else { set }) else { continue };
-        let Some(path) = path(keys.0, key, role) else { continue };
+        let Some(path) = path(keys.0, key, (role, host)) else { continue };
         let (rule, what) = match host.files.get(&path) {
             Some(FileState::Missing) => (&FILE_MISSING, format!("{path} is not there")),
             Some(FileState::Closed(why)) => (&FILE_UNREADABLE, format!("{path}: {why}")),
