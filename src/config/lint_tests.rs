@@ -47,7 +47,7 @@ fn one_line_is_read_as_well_as_many() {
 fn columns_are_characters() {
     assert_eq!(
         told("{\"log.level\": \"info\", \"\u{e4}\u{20ac}.x\": 1, \"Server.HttpsPort\": 443}"),
-        [("key-unknown", 1, 23), ("value-unquoted", 1, 53)]
+        [("key-unknown", 1, 23), ("value-unquoted", 1, 54)]
     );
     let [unknown, port] = &found("{\"\u{e4}.x\": 1,\t\"Server.HttpsPort\": 443}")[..] else { panic!() };
     let shown = |finding: &Finding| finding.excerpt.clone().unwrap();

@@ -3,27 +3,17 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::crash::{Change, EIO, Sweep};
-use crate::support::installer::{Root, Snapshot, run, said, summary};
+use crate::support::installer::{Root, Snapshot, answer, refused, run, said, succeeds, summary};
 
 const ANCHORS: &str = "usr/local/share/ca-certificates";
 const STORE: &str = "etc/ssl/certs";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
-
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
-}
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{why}: {}", said(output));
-}
 
 pub(crate) fn openssl(arguments: &[&str], dir: &Path) -> String {
     let output = Command::new("/usr/bin/openssl").args(arguments).current_dir(dir).output().unwrap();
@@ -196,12 +186,6 @@ fn links(root: &Root) -> Vec<(PathBuf, String)> {
 /// Everything but this program's own state and log.
 fn store(root: &Root) -> Snapshot {
     root.snapshot().only(|path| path.starts_with("etc/") || path.starts_with("usr/"))
-}
-
-fn answer(output: &Output) -> Value {
-    succeeds(output);
-    let text = std::str::from_utf8(&output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
 fn listed(root: &Root) -> Value {

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::engine;
-use crate::support::installer::{Root, Vendor, run, said};
+use crate::support::installer::{Root, Vendor, run, said, succeeds};
 
 pub(crate) const CHAIN: &str = "usr/local/demisto/cert.pem";
 pub(crate) const KEY: &str = "usr/local/demisto/cert.key";
@@ -127,11 +127,6 @@ pub(crate) fn server() -> Root {
     succeeds(&Vendor::get().install(root.path()).output().unwrap());
     fs::remove_file(root.at(ONE_TIME)).unwrap();
     root
-}
-
-pub(crate) fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
 }
 
 pub(crate) fn cert(verb: &str, root: &Path) -> Command {

@@ -16,18 +16,13 @@ use serde_json::{Value, json};
 
 use crate::crash::{Change, EIO, ENOSPC, Sweep};
 use crate::engine;
-use crate::otc::{server, succeeds};
-use crate::support::installer::{Root, STATE, Vendor, run, said, summary};
+use crate::otc::server;
+use crate::support::installer::{Root, STATE, Vendor, answer, refused, run, said, succeeds, summary};
 
 const CONF: &str = "etc/demisto.conf";
 
 /// Names for the list that the evaluated configuration needs.
 const NAMES: &str = "engine.example.org,10.0.0.7";
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{why}: {}", said(output));
-}
 
 fn call(root: &Path, arguments: &[&str]) -> Command {
     let mut command = run("config", root);
@@ -37,12 +32,6 @@ fn call(root: &Path, arguments: &[&str]) -> Command {
 
 fn conf(root: &Root, arguments: &[&str]) -> Output {
     call(root.path(), arguments).output().unwrap()
-}
-
-fn answer(output: &Output) -> Value {
-    succeeds(output);
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
 fn text(root: &Root) -> String {

@@ -99,6 +99,19 @@ impl<'a> Sweep<'a> {
         format!("{}: {all} points, {injected} errors injected, 0 broken", self.change.name)
     }
 
+    /// All that is tried at every point, or at every fifth where it takes as many runs again. Gives the summaries.
+    pub(crate) fn whole(&self) -> Vec<String> {
+        vec![
+            self.each("killed and run again", 1, &|number| self.again(number)),
+            self.each("killed and recovered", 1, &|number| self.recovered(number)),
+            self.each("killed, and killed while recovering", 5, &|number| self.killed_twice(number)),
+            self.each("killed, and the recovery fails", 5, &|number| self.recovery_fails(number)),
+            self.each("i/o error", 1, &|number| self.fails(number, EIO)),
+            self.recovery_killed_everywhere(),
+            self.errors(),
+        ]
+    }
+
     /// As [`each`](Self::each), at these points.
     pub(crate) fn these(
         &self,
@@ -435,16 +448,7 @@ fn install_survives_an_error_at_every_point() {
 pub(crate) fn removal(name: &str, command: &(dyn Fn(&Path) -> Command + Sync), model: &Root) -> String {
     let root = || Root::copy(model);
     let sweep = Sweep::new(Change { name, root: &root, command });
-    let told = [
-        sweep.each("killed and run again", 1, &|number| sweep.again(number)),
-        sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
-        sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
-        sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
-        sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
-        sweep.recovery_killed_everywhere(),
-        sweep.errors(),
-    ];
-    told.join("\n")
+    sweep.whole().join("\n")
 }
 
 #[test]

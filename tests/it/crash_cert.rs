@@ -7,24 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cert_install::{
-    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, succeeds, vouched,
+    CHAIN, KEPT, KEY, ONE_TIME, Pair, Pki, cert, install, rollback, self_made, server, vouched,
 };
 use crate::crash::{Change, EIO, Sweep, Verdict, recover};
-use crate::support::installer::{Root, said, summary};
+use crate::support::installer::{Root, said, succeeds, summary};
 
 fn sweep(name: &str, model: &Root, command: &(dyn Fn(&Path) -> Command + Sync)) {
     let root = || Root::copy(model);
     let sweep = Sweep::new(Change { name, root: &root, command });
-    let told = [
-        sweep.each("killed and run again", 1, &|number| sweep.again(number)),
-        sweep.each("killed and recovered", 1, &|number| sweep.recovered(number)),
-        sweep.each("killed, and killed while recovering", 5, &|number| sweep.killed_twice(number)),
-        sweep.each("killed, and the recovery fails", 5, &|number| sweep.recovery_fails(number)),
-        sweep.each("i/o error", 1, &|number| sweep.fails(number, EIO)),
-        sweep.each("i/o error, then killed", 9, &|number| sweep.fails_and_is_killed(number)),
-        sweep.recovery_killed_everywhere(),
-        sweep.errors(),
-    ];
+    let mut told = sweep.whole();
+    told.push(sweep.each("i/o error, then killed", 9, &|number| sweep.fails_and_is_killed(number)));
     summary(&format!("crash-{}", name.replace(' ', "-")), &told.join("\n"));
 }
 

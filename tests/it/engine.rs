@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use demisto_install::types::Digest;
 use serde_json::{Value, json};
 
-use crate::support::installer::{Root, Tree, Vendor, run, said};
+use crate::support::installer::{Root, Tree, Vendor, refused, run, said, succeeds};
 use crate::support::loops::Mounted;
 
 const DEFAULTS: &str =
@@ -26,16 +26,6 @@ pub(crate) fn v1() -> PathBuf {
 pub(crate) fn v2() -> PathBuf {
     static V2: OnceLock<PathBuf> = OnceLock::new();
     V2.get_or_init(|| Tree::engine("6.14.1", 2, NEW_DEFAULTS).pack("engine-2", &[])).clone()
-}
-
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
-}
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{why}: {}", said(output));
 }
 
 pub(crate) fn engine(verb: &str, root: &Path) -> Command {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use demisto_install::apply::{self, Context, Secrets};
 use demisto_install::event::Silent;
@@ -12,19 +12,9 @@ use demisto_install::product::Site;
 use serde_json::{Value, json};
 
 use crate::crash::{Change, EIO, ENOSPC, Sweep};
-use crate::support::installer::{Root, Vendor, run, said, summary};
+use crate::support::installer::{Root, Vendor, answer, refused, run, said, succeeds, summary};
 
 pub(crate) const FILE: &str = "var/lib/demisto/otc.conf.json";
-
-pub(crate) fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
-}
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{why}: {}", said(output));
-}
 
 fn otc(root: &Path, arguments: &[&str]) -> Command {
     let mut command = run("otc", root);
@@ -57,12 +47,6 @@ fn add_admin(root: &Root, user: &str, password: &str) -> Command {
 
 fn content(root: &Root) -> Value {
     serde_json::from_slice(&fs::read(root.at(FILE)).unwrap()).unwrap()
-}
-
-fn answer(output: &Output) -> Value {
-    succeeds(output);
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
 fn shown(root: &Root) -> Value {

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use rexpect::session::spawn_command;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::crash::{Change, Sweep, recover, succeeds as well};
 use crate::crash_upgrade::fits;
-use crate::support::installer::{PROGRAM, Root, STATE, Tree, Vendor, run, said, summary};
+use crate::support::installer::{PROGRAM, Root, STATE, Tree, Vendor, refused, run, said, succeeds, summary};
 use crate::support::package::{Rpm, build, sign};
 use crate::support::pgp::{Gpg, NOW, need};
 use crate::upgrade::exact;
@@ -24,16 +24,6 @@ const UNIT: &str = "usr/lib/systemd/system/demisto.service";
 const OWN_UNIT: &str = "etc/systemd/system/demisto.service";
 const LINK: &str = "etc/systemd/system/multi-user.target.wants/demisto.service";
 const RPM: &[&str] = &["--format", "rpm"];
-
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
-}
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{why}: {}", said(output));
-}
 
 /// The last line of JSON.
 fn result(command: &mut Command, code: i32) -> Value {

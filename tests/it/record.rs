@@ -18,7 +18,7 @@ use crate::crash_upgrade::{rollback, upgrade};
 use crate::engine;
 use crate::otc;
 use crate::support::installer::{
-    PROGRAM, Root, STATE, Vendor, answer, refused, run, said, succeeds, summary,
+    PROGRAM, Root, STATE, Vendor, answer, refused, result, run, said, succeeds, summary,
 };
 use crate::support::loops::Mounted;
 use crate::upgrade::in_use;
@@ -39,7 +39,7 @@ fn verify(root: &Root, arguments: &[&str]) -> Output {
 /// The verdict of `log verify`, with its exit code.
 fn verdict(root: &Root, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = verify(root, &[arguments, &["--output", "json"]].concat());
-    (output.status.code(), answer(&output))
+    (output.status.code(), result(&output))
 }
 
 /// All records, of a chain that holds.
@@ -99,7 +99,7 @@ fn releases_are_recorded_once_each() {
     let root = Root::furnished();
     let vendor = Vendor::get();
     let signer = &vendor.file("release.asc");
-    let plan = |command: &mut Command| answer(&command.args(["--output", "json"]).output().unwrap());
+    let plan = |command: &mut Command| result(&command.args(["--output", "json"]).output().unwrap());
     let shown = plan(&mut vendor.offer("plan", &vendor.small(), root.path()));
     adds_nothing(&root, &mut log("show", root.path()), 0);
     assert!(!root.at(FILE).exists());

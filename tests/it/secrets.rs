@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::cert_install::{self, Pair, Pki};
-use crate::support::installer::{Root, Vendor, run, said};
+use crate::support::installer::{Root, Vendor, run, said, succeeds};
 use crate::support::pgp::need;
 
 const ONE_TIME: &str = "var/lib/demisto/otc.conf.json";
@@ -285,9 +285,7 @@ impl Passphrases {
         let (old, new) = (marker("Old"), marker("New"));
         let former = pki.locked("old", &old);
         let mut first = cert_install::install(root.path(), &former);
-        cert_install::succeeds(
-            &first.arg("--passphrase-file").arg(pki.path("old.passphrase")).output().unwrap(),
-        );
+        succeeds(&first.arg("--passphrase-file").arg(pki.path("old.passphrase")).output().unwrap());
         fs::remove_file(root.at(ONE_TIME)).unwrap(); // as the server does
         let pair = pki.locked("new", &new);
         Self { root, pki, pair, old, new }
@@ -402,7 +400,7 @@ fn no_call_shows_a_passphrase_as_root() {
     let call = marker.install(&root);
     let mut with_owners = Command::new(call.get_program());
     with_owners.args(call.get_args().filter(|argument| *argument != "--no-owner"));
-    cert_install::succeeds(&with_owners.output().unwrap());
+    succeeds(&with_owners.output().unwrap());
     fs::remove_file(root.at(ONE_TIME)).unwrap();
     let all = Passphrases::new(root);
     let is_write = |line: &&str, to: &str| line.contains("write(") && line.contains(to);

@@ -6,20 +6,10 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::installer::{Root, Tree, Vendor, run, said};
+use crate::support::installer::{Root, Tree, Vendor, refused, run, said, succeeds};
 
 const TREE: &str = "usr/local/demisto";
 const RETAINED: &str = "usr/local/.demisto.retained";
-
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
-    said(output)
-}
-
-fn refused(output: &Output, code: i32, why: &str) {
-    assert_eq!(output.status.code(), Some(code), "{}", said(output));
-    assert!(said(output).contains(why), "{}", said(output));
-}
 
 fn upgrade(root: &Root) -> Output {
     let vendor = Vendor::get();

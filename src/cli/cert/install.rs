@@ -39,13 +39,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", requires = "to_chain")]
     to_key: Option<String>,
     #[command(flatten)]
-    which: Which,
+    how: How,
+}
+
+/// Which pair is changed, and how that is gone about.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct How {
     #[command(flatten)]
-    secrets: SecretArgs,
+    pub(super) which: Which,
     #[command(flatten)]
-    start: StartArgs,
+    pub(super) secrets: SecretArgs,
     #[command(flatten)]
-    approval: Approval,
+    pub(super) start: StartArgs,
+    #[command(flatten)]
+    pub(super) approval: Approval,
 }
 
 /// Whose pair it is.
@@ -133,23 +140,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let to = args.to_chain.clone().zip(args.to_key.clone());
     let to = to.map(|(chain, key)| PairPaths { chain, key });
     let sink = common.sink();
-    let session = args.which.session(common, &*sink)?;
-    args.approval.begin(&session)?;
-    let options = options(&session, args.source(), (&args.which, &args.secrets, &args.start));
-    carry_out(
-        common,
-        &session,
-        Options { to, names: args.hosts.clone(), ..options },
-        &args.secrets,
-        &args.approval,
-    )
+    let session = args.how.which.session(common, &*sink)?;
+    args.how.approval.begin(&session)?;
+    let options = options(&session, args.source(), &args.how);
+    carry_out(common, &session, Options { to, names: args.hosts.clone(), ..options }, &args.how)
 }
 
-pub(super) fn options(
-    session: &Session,
-    source: Source,
-    (which, secrets, start): (&Which, &SecretArgs, &StartArgs),
-) -> Options {
+pub(super) fn options(session: &Session, source: Source, how: &How) -> Options {
+    let How { which, secrets, start, .. } = how;
     Options {
         kind: which.kind(session),
         source,
@@ -164,13 +162,8 @@ pub(super) fn options(
 }
 
 /// What `install`, `renew` and `rollback` have in common: passphrases, checks, the plan, and what came of it.
-pub(super) fn carry_out(
-    common: &Common,
-    session: &Session,
-    options: Options,
-    secrets: &SecretArgs,
-    approval: &Approval,
-) -> Result<ExitCode> {
+pub(super) fn carry_out(common: &Common, session: &Session, options: Options, how: &How) -> Result<ExitCode> {
+    let How { secrets, approval, .. } = how;
     let mut change = install::gather(session, options)?;
     if secrets.encrypt_keypass && !change.gives_passphrase() {
         return Err(Error::NoKeypass.into());

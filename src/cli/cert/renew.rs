@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::csr;
-use super::install::{self, SecretArgs, StartArgs, Which};
+use super::install::{self, How, SecretArgs, StartArgs, Which};
 use crate::certs::SELF_SIGNED_DAYS;
 use crate::cli::approval::Approval;
 use crate::cli::ask;
@@ -62,9 +62,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
         return Err(Error::NotSelfMade.into());
     }
     let agreed = args.approval.is_blind().then(|| args.san.clone());
-    let (source, secrets) = (Source::Made { days: args.days, agreed }, SecretArgs::default());
-    let options = install::options(&session, source, (&args.which, &secrets, &args.start));
-    install::carry_out(common, &session, options, &secrets, &args.approval)
+    let how = How {
+        which: args.which.clone(),
+        secrets: SecretArgs::default(),
+        start: args.start.clone(),
+        approval: args.approval.clone(),
+    };
+    let options = install::options(&session, Source::Made { days: args.days, agreed }, &how);
+    install::carry_out(common, &session, options, &how)
 }
 
 /// Nothing of what is installed changes: the CA has the next word.

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use super::install::{self, SecretArgs, StartArgs, Which};
+use super::install::{self, How};
 use crate::apply::Recovered;
-use crate::cli::approval::Approval;
 use crate::cli::common::Common;
 use crate::cli::exit::Exit;
 use crate::plan::Action;
@@ -22,13 +21,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SHA256", value_parser = fingerprint)]
     to: Option<Digest>,
     #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    secrets: SecretArgs,
-    #[command(flatten)]
-    start: StartArgs,
-    #[command(flatten)]
-    approval: Approval,
+    how: How,
 }
 
 /// Hexadecimal, also with the colons that openssl writes.
@@ -41,17 +34,17 @@ fn fingerprint(text: &str) -> Result<Digest, String> {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<ExitCode> {
     let sink = common.sink();
-    let session = args.which.session(common, &*sink)?;
-    if args.approval.begin(&session)? == Recovered::Finished(Action::CertificateRollback) {
+    let session = args.how.which.session(common, &*sink)?;
+    if args.how.approval.begin(&session)? == Recovered::Finished(Action::CertificateRollback) {
         let text = "an earlier rollback was cut off after its last step; it is complete now\n";
         common.result(text, &json!({ "changed": true }));
         return Ok(Exit::Done.into());
     }
     if let Some(wanted) = args.to
-        && is_rolled_back(&session, args.which.kind(&session), wanted)?
+        && is_rolled_back(&session, args.how.which.kind(&session), wanted)?
     {
         return Ok(install::nothing_to_do(common));
     }
-    let options = install::options(&session, Source::Kept, (&args.which, &args.secrets, &args.start));
-    install::carry_out(common, &session, options, &args.secrets, &args.approval)
+    let options = install::options(&session, Source::Kept, &args.how);
+    install::carry_out(common, &session, options, &args.how)
 }

@@ -38,16 +38,6 @@ fn leaf_of(host: &Container, path: &str) -> String {
     host.sh(&format!("openssl x509 -in {path} -noout -fingerprint -sha256"))
 }
 
-fn fails(host: &Container, command: &str, code: i32, words: &[&str]) -> String {
-    let output = host.run(&["bash", "-c", command]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{command}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{command}: {word}: {said}");
-    }
-    said
-}
-
 fn is_consumed(host: &Container) {
     host.sh("test ! -e /var/lib/demisto/otc.conf.json");
 }
@@ -97,7 +87,7 @@ fn a_certificate_of_a_ca_is_installed_step_by_step() {
     host.sh(ROLLBACK);
     assert_eq!(shown(&host), default);
     // forward again: that key is encrypted
-    fails(&host, ROLLBACK, 2, &["no passphrase was given"]);
+    host.fails(ROLLBACK, 2, &["no passphrase was given"]);
     host.sh(&format!("{ROLLBACK} --passphrase-file /root/passphrase"));
     assert_eq!(shown(&host), leaf_of(&host, "/root/soar.pem"));
     host.reboot();
@@ -128,25 +118,25 @@ fn a_pair_with_which_the_service_does_not_start_goes_back() {
     let default = shown(&host);
     let before = host.sh(THINGS);
     let command = format!("{INSTALL} {bad} --passphrase-file /root/bad.passphrase");
-    let said = fails(&host, &command, 1, &["everything is as it was before", "last log lines"]);
+    let said = host.fails(&command, 1, &["everything is as it was before", "last log lines"]);
     assert!(said.contains("answers on port 443 again"), "{said}");
     assert_eq!((host.sh(THINGS), shown(&host)), (before, default));
 
     // from one that is: its passphrase is needed, and asked for before anything is changed
     host.sh(&format!("{INSTALL} {good} --passphrase-file /root/good.passphrase"));
     let (before, bytes) = (host.sh(THINGS), host.sh(EVERY_BYTE));
-    fails(&host, &command, 2, &["going back to it would need its passphrase", "--old-passphrase-file"]);
+    host.fails(&command, 2, &["going back to it would need its passphrase", "--old-passphrase-file"]);
     let wrong = format!("{command} --old-passphrase-file /root/bad.passphrase");
-    fails(&host, &wrong, 2, &["does not open /usr/local/demisto/cert.key"]);
+    host.fails(&wrong, 2, &["does not open /usr/local/demisto/cert.key"]);
     assert_eq!(host.sh(EVERY_BYTE), bytes);
     let known = format!("{command} --old-passphrase-file /root/good.passphrase");
-    let said = fails(&host, &known, 1, &["everything is as it was before"]);
+    let said = host.fails(&known, 1, &["everything is as it was before"]);
     assert!(said.contains("answers on port 443 again"), "{said}");
     assert_eq!((host.sh(THINGS), shown(&host)), (before, leaf_of(&host, "/root/good.pem")));
     is_consumed(&host);
     host.sh("systemctl restart demisto; /root/demisto-install wait-ready --timeout 10");
     // whoever agrees to have no way back has to unlock the old key by hand
-    fails(&host, &format!("{command} --no-way-back"), 1, &["everything is as it was before"]);
+    host.fails(&format!("{command} --no-way-back"), 1, &["everything is as it was before"]);
     host.sh("systemctl stop demisto; systemctl reset-failed demisto; sed 's/.*/{\"keypass\": \"&\"}/' /root/good.passphrase > /root/otc; \
              install -o demisto -g demisto -m 0400 /root/otc /var/lib/demisto/otc.conf.json; systemctl start demisto");
     host.sh("/root/demisto-install wait-ready --timeout 10");
@@ -202,13 +192,13 @@ fn an_engine_shows_its_certificate_to_a_server_that_wants_one() {
     let before = host.sh(&format!("sha256sum {tree}/d1.conf"));
     let stranger = give(&host, &Pki::new().leaf("stranger", "clientAuth", 365), "stranger");
     host.sh("systemctl start d1_x");
-    fails(&host, &format!("{install} {stranger}"), 1, &["everything is as it was before", "not connected"]);
+    host.fails(&format!("{install} {stranger}"), 1, &["everything is as it was before", "not connected"]);
     assert_eq!(
         host.sh(&format!("sha256sum {tree}/d1.conf; ls {tree} | grep -c client || true")),
         format!("{before}\n0")
     );
     let pair = give(&host, &pki.leaf("engine", "clientAuth", 365), "engine");
-    fails(&host, &format!("{} {pair}", install.replace("--client", "--listener")), 4, &["serverAuth"]);
+    host.fails(&format!("{} {pair}", install.replace("--client", "--listener")), 4, &["serverAuth"]);
     let told = host.sh(&format!("{install} {pair} 2>&1"));
     assert!(told.contains("d1_x.service is connected"), "{told}");
     is_well(&host, "6.12.0-100");
@@ -243,11 +233,10 @@ fn hosts_of_a_live_backup_are_changed_while_both_stand_still() {
     listen("old");
     let pair = give(&host, &pki.leaf("new", "serverAuth", 365), "new");
     let before = host.sh(EVERY_BYTE);
-    fails(&host, &format!("{INSTALL} {pair}"), 2, &["both have to be stopped", "--no-start on both"]);
+    host.fails(&format!("{INSTALL} {pair}"), 2, &["both have to be stopped", "--no-start on both"]);
     let with_peer = format!("{INSTALL} {pair} --peer localhost:9443");
-    fails(&host, &with_peer, 4, &["localhost:9443", "still runs", "systemctl stop demisto"]);
-    fails(
-        &host,
+    host.fails(&with_peer, 4, &["localhost:9443", "still runs", "systemctl stop demisto"]);
+    host.fails(
         &with_peer.replace("localhost:9443", "nobody.invalid:9443"),
         1,
         &["cannot look at the other host"],
@@ -258,7 +247,7 @@ fn hosts_of_a_live_backup_are_changed_while_both_stand_still() {
     assert!(told.contains("live backup: run this with --no-start on both hosts"), "{told}");
     assert_eq!(host.sh("systemctl is-active demisto || true"), "inactive");
     // the other one was forgotten: it runs with the pair that was here before
-    fails(&host, &with_peer, 4, &["still runs"]);
+    host.fails(&with_peer, 4, &["still runs"]);
     host.sh("systemctl stop peer");
     let told = host.sh(&format!("{with_peer} 2>&1"));
     assert!(told.contains("a handshake showed the new certificate"), "{told}");
@@ -287,7 +276,7 @@ fn an_encrypted_pkcs8_key_is_converted_and_served() {
     let install = |key: &str| {
         format!("{INSTALL} --chain /root/soar.pem --key {key} --passphrase-file /root/passphrase")
     };
-    fails(&host, &install("/root/soar.p8"), 2, &["PKCS#8", "cert convert"]);
+    host.fails(&install("/root/soar.p8"), 2, &["PKCS#8", "cert convert"]);
     assert_eq!(host.sh(EVERY_BYTE), before);
     host.sh("/root/demisto-install cert convert /root/soar.p8 --out-key /root/soar.key --passphrase-file /root/passphrase");
     host.sh(&install("/root/soar.key"));

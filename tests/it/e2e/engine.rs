@@ -51,16 +51,6 @@ pub(super) fn is_well(host: &Container, release: &str) {
     host.sh("/root/demisto-install engine verify --name x");
 }
 
-fn fails(host: &Container, command: &str, code: i32, words: &[&str]) -> String {
-    let output = host.run(&["bash", "-c", command]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{command}: {said}");
-    for word in words {
-        assert!(said.contains(word), "{command}: {word}: {said}");
-    }
-    said
-}
-
 #[test]
 fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     let host = both("beside");
@@ -92,7 +82,7 @@ fn an_engine_runs_beside_a_server_and_outlives_its_changes() {
     is_well(&host, "6.14.0-200");
     host.sh("/root/demisto-install engine rollback --name x --yes");
     is_well(&host, "6.12.0-100");
-    fails(&host, "/root/demisto-install uninstall --yes --purge", 4, &["engines x"]);
+    host.fails("/root/demisto-install uninstall --yes --purge", 4, &["engines x"]);
     host.sh("/root/demisto-install uninstall --yes");
     host.sh("id demisto; systemctl is-active d1_x; test -f /etc/logrotate.d/demisto");
     host.sh("/root/demisto-install engine verify --name x");
@@ -108,7 +98,7 @@ fn an_engine_runs_again_after_a_change_of_the_server_that_was_undone() {
     host.put(bad.path(), "/root/bad");
     let (before, conf) = (pid(&host), host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"));
     let command = "/root/bad upgrade --yes --health-timeout 12";
-    fails(&host, command, 1, &["everything is as it was before"]);
+    host.fails(command, 1, &["everything is as it was before"]);
     assert_ne!(pid(&host), before);
     host.sh("systemctl is-active d1_x; test /proc/$(systemctl show -p MainPID --value d1_x)/cwd -ef /usr/local/demisto/d1_x");
     assert_eq!(host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf"), conf);
@@ -129,7 +119,7 @@ fn no_link_of_the_service_leads_root_elsewhere() {
         ln -s /data/lib/demisto /var/lib/demisto; chown demisto:demisto /data/lib/demisto /var/log/demisto
         setpriv --reuid demisto --regid demisto --clear-groups ln -s /root/victim /var/log/demisto/d1_x");
     let install = "/root/engine engine install --name x --no-start --answers /root/answers.json --yes";
-    fails(&host, install, 4, &["/var/log/demisto/d1_x, where the service has to write, is no directory"]);
+    host.fails(install, 4, &["/var/log/demisto/d1_x, where the service has to write, is no directory"]);
     assert_eq!(host.sh("stat -c %U:%G /root/victim /etc"), "root:root\nroot:root");
     host.sh("rm /var/log/demisto/d1_x");
     host.sh(install);
@@ -145,8 +135,7 @@ fn an_engine_that_does_not_connect_goes_back() {
         ("wrong-version", "says that it is version 0.0.0, not 6.14.0"),
     ] {
         host.put(engine(&V2, Some(fault)).path(), "/root/bad");
-        let said = fails(
-            &host,
+        let said = host.fails(
             "/root/bad engine upgrade --name x --yes --connect-timeout 12",
             1,
             &["everything is as it was before", "last log lines", words],
@@ -158,9 +147,7 @@ fn an_engine_that_does_not_connect_goes_back() {
     let nothing =
         "cd /; find etc usr/local var/lib var/log/demisto \\( -name 'd1_y*' -o -name '.demisto.d1_y*' \\)";
     host.sh("sed s/d1_x/d1_y/ /root/d1.conf > /root/d1_y.conf");
-    fails(
-        &host,
-        "/root/bad engine install --name y --conf /root/d1_y.conf --answers /root/answers.json --yes --connect-timeout 5",
+    host.fails("/root/bad engine install --name y --conf /root/d1_y.conf --answers /root/answers.json --yes --connect-timeout 5",
         1,
         &["everything is as it was before"],
     );
@@ -173,8 +160,7 @@ fn another_configuration_counts_only_when_it_connects() {
     let before = host.sh(EVERY_BYTE);
     let process = pid(&host);
     conf(&host, "/root/bad.conf", "localhost:443", "loud", LOG);
-    fails(
-        &host,
+    host.fails(
         "/root/engine engine configure --name x --yes --conf /root/bad.conf",
         2,
         &["LogLevel is \"loud\""],
@@ -182,8 +168,7 @@ fn another_configuration_counts_only_when_it_connects() {
     assert_eq!((host.sh(EVERY_BYTE), pid(&host)), (before, process));
     conf(&host, "/root/away.conf", "localhost:9", "info", LOG);
     let old = host.sh("sha256sum /usr/local/demisto/d1_x/d1.conf");
-    fails(
-        &host,
+    host.fails(
         "/root/engine engine configure --name x --yes --conf /root/away.conf --connect-timeout 4",
         1,
         &["is not connected to a server", "cannot connect to wss://localhost:9", "d1_x.service is connected"],

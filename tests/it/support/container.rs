@@ -85,6 +85,17 @@ impl Container {
         String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned()
     }
 
+    /// That a command of the shell ends with `code` and says these words on standard error, all of which is given.
+    pub(crate) fn fails(&self, command: &str, code: i32, words: &[&str]) -> String {
+        let output = self.run(&["bash", "-c", command]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{command}: {word}: {said}");
+        }
+        said
+    }
+
     /// Copies a file or directory in, as `cp -a` would; everything belongs to root.
     pub(crate) fn put(&self, source: impl AsRef<Path>, destination: &str) {
         host(&["put".as_ref(), self.name.as_ref(), source.as_ref().as_os_str(), destination.as_ref()]);

@@ -358,8 +358,14 @@ pub(crate) fn refused(output: &Output, code: i32, why: &str) {
     assert!(said(output).contains(why), "{why}: {}", said(output));
 }
 
-/// The last line of a JSON answer.
+/// The answer of a call that has to succeed.
 pub(crate) fn answer(output: &Output) -> serde_json::Value {
+    succeeds(output);
+    result(output)
+}
+
+/// The last line of a JSON answer, however the call ended.
+pub(crate) fn result(output: &Output) -> serde_json::Value {
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
