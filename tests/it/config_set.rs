@@ -415,6 +415,40 @@ fn the_difference_from_the_release_hides_secrets() {
 }
 
 #[test]
+fn a_file_that_nobody_can_read_is_told_and_mended() {
+    let root = server();
+    let users = fs::read_to_string(root.at("etc/passwd")).unwrap_or_default();
+    if !users.contains("demisto:") {
+        root.put("etc/passwd", format!("{users}demisto:x:993:992::/:/bin/false\n").as_bytes(), 0o644);
+    }
+    root.put("good", b"no certificate", 0o644);
+    root.put("etc/large", &vec![b' '; 5 << 20], 0o644);
+    std::os::unix::fs::symlink("loop", root.at("etc/loop")).unwrap();
+    let usual = text(&root);
+    for (path, told) in [
+        ("/etc", Some("file-unreadable")),
+        ("/etc/passwd/x", Some("file-missing")),
+        ("/nowhere", Some("file-missing")),
+        ("/etc/loop", None),
+        ("/etc/large", None),
+    ] {
+        let named = format!("{{\n  \"security.certfile\": {path:?},");
+        fs::write(root.at(CONF), usual.replacen('{', &named, 1)).unwrap();
+        let output = conf(&root, &["check", "--output", "json"]);
+        let found = serde_json::from_slice::<Value>(&output.stdout)
+            .unwrap_or_else(|_| panic!("{path}: {}", said(&output)));
+        let ids: Vec<&str> =
+            found["findings"].as_array().unwrap().iter().filter_map(|one| one["id"].as_str()).collect();
+        assert!(found.get("not_looked_at").is_none(), "{path}: {found}");
+        assert!(told.is_none_or(|told| ids.contains(&told)), "{path}: {ids:?}");
+        let again = conf(&root, &["set", "--yes", "security.certfile=/nowhere/else"]);
+        refused(&again, 3, "is not there");
+        succeeds(&conf(&root, &["set", "--yes", "security.certfile=/good"]));
+        assert_eq!(value(&root, "security.certfile"), Some(json!("/good")), "{path}");
+    }
+}
+
+#[test]
 fn a_plan_is_shown_and_bound() {
     let root = server();
     let before = root.snapshot();
