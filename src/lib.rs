@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod archive;
+pub mod audit;
 pub mod bundle;
 pub mod certs;
 pub mod cli;

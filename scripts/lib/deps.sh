@@ -24,6 +24,7 @@ TEST_PACKAGES=(
     mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mount:mount
     strace:strace expect:expect curl:curl shellcheck:shellcheck less:less useradd:passwd kill:procps setcap:libcap2-bin
     getcap:libcap2-bin ssh-keygen:openssh-client certutil:libnss3-tools pk12util:libnss3-tools chromium:chromium trust:p11-kit
+    python3:python3 pdftotext:poppler-utils
     nft:nftables ip:iproute2 ss:iproute2 unshare:util-linux
     podman:podman newuidmap:uidmap git:git mkfs.ext4:e2fsprogs ss:iproute2
 )

@@ -1,5 +1,6 @@
 //! The one place that knows every error: which exit code it has and what to try next.
 
+mod auditing;
 mod certificates;
 mod planning;
 mod probing;
@@ -19,6 +20,7 @@ use crate::sys::{self, fs::print_error};
 use crate::types::printable_line;
 use crate::verify::Judgement;
 use crate::workflow::{keys, wrapper};
+use auditing::{of_page, of_requirement};
 use certificates::{of_ca, of_certs, of_key, of_make, of_mutual, of_otc, of_pair};
 use planning::of_plan;
 use probing::{of_access, of_no_certificate, of_probe, of_proxy};
@@ -134,6 +136,8 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<Diagnosis> {
         .or_else(|| error.downcast_ref().map(|e: &receipt::Error| of_receipt(e, Exit::Failed)))
         .or_else(|| error.downcast_ref().map(of_pack))
         .or_else(|| error.downcast_ref().map(|_: &password::Error| diagnosis(Exit::Usage, PASSWORD)))
+        .or_else(|| error.downcast_ref().map(of_requirement))
+        .or_else(|| error.downcast_ref().map(of_page))
         .or_else(|| error.downcast_ref().map(of_keys))
 }
 

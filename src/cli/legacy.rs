@@ -154,7 +154,7 @@ const MAKESELF: [Old; 27] = [
 ];
 
 /// The commands: what belongs to one of them is read by its own rules.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "install",
     "upgrade",
     "rollback",
@@ -163,6 +163,7 @@ const VERBS: [&str; 21] = [
     "verify",
     "inspect",
     "status",
+    "audit",
     "log",
     "wait-ready",
     "repair",

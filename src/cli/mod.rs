@@ -6,6 +6,7 @@
 
 mod approval;
 pub mod ask;
+mod audit;
 mod ca;
 mod cert;
 mod common;
@@ -77,6 +78,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show what is installed and how it is
     Status(status::Args),
+    /// Compare what is installed with the evaluated configuration
+    Audit(audit::Args),
     /// Tell what the product's log says of its version and mode, and who changed this host
     Log(log::LogArgs),
     /// Wait until the service answers
@@ -154,6 +157,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Verify(args)) => verify::run(common, args),
         Some(Command::Inspect(args)) => inspect::run(common, args),
         Some(Command::Status(args)) => status::run(common, args),
+        Some(Command::Audit(args)) => audit::run(common, args),
         Some(Command::Log(args)) => log::run(common, args),
         Some(Command::WaitReady(args)) => wait_ready::run(common, args),
         Some(Command::Repair(args)) => repair::run(common, args),
@@ -226,6 +230,7 @@ mod tests {
             "verify",
             "inspect",
             "status",
+            "audit",
             "log facts",
             "log show --last 1",
             "log verify",

@@ -3,10 +3,12 @@
 //! In: plain data from the rooms below. Out: text. Pure: never prints, never looks anything up.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod certificates;
 mod config;
 mod log;
 mod package;
+mod page;
 mod preflight;
 mod probe;
 mod record;
@@ -36,10 +38,12 @@ use crate::workflow::status::Status;
 use crate::workflow::upgrade::Upgraded;
 use crate::workflow::verify::{self, Report};
 
+pub use audit::{audit, audit_requirement, audit_requirements};
 pub use certificates::{certificate_rules, certificates};
 pub use config::{config_diff, config_findings, config_key, config_keys, config_rules};
 pub use log::log_facts;
 pub use package::package_json;
+pub use page::audit_page;
 pub use preflight::{check_table, checks};
 pub use probe::probed;
 pub use record::{record_check, record_table};

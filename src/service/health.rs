@@ -20,7 +20,7 @@ use crate::sys::{self, alert, http, signal};
 use crate::types::Digest;
 
 /// How long one look may take, from the connection to the answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest version that is taken for one.
 const VERSION_LIMIT: usize = 64;
@@ -99,7 +99,7 @@ fn ask(port: u16, path: &str, version_key: Option<&str>, limit: Duration) -> Res
 }
 
 /// A handshake that judges no certificate.
-fn handshake() -> Result<ConnectConfiguration, ErrorStack> {
+pub(super) fn handshake() -> Result<ConnectConfiguration, ErrorStack> {
     let mut builder = SslConnector::builder(SslMethod::tls())?;
     builder.set_verify(SslVerifyMode::NONE);
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;

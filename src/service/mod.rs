@@ -5,9 +5,13 @@
 
 mod connection;
 mod health;
+mod login;
 pub mod logs;
 mod systemd;
 
 pub use connection::{Engine, Log, await_connection};
 pub use health::{Healthy, Probe, RunLog, Wanted, await_health, probe, run_id, shown_on};
-pub use systemd::{State, daemon_reload, disable, enable, is_enabled, log_tail, start, state, stop};
+pub use login::login;
+pub use systemd::{
+    State, daemon_reload, disable, enable, is_enabled, log_tail, properties, start, state, stop,
+};

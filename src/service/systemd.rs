@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -61,6 +62,22 @@ pub fn state(unit: &str) -> Result<State> {
         pid: value("MainPID").parse().unwrap_or(0),
         restarts: value("NRestarts").parse().unwrap_or(0),
     })
+}
+
+/// Properties of a unit as they count now, by lower-case name; `None` when systemd has no such unit.
+///
+/// # Errors
+/// When systemctl cannot be run.
+pub fn properties(unit: &str, names: &[&str]) -> Result<Option<BTreeMap<String, String>>> {
+    let asked = format!("LoadState,{}", names.join(","));
+    let output =
+        systemctl()?.args(["show", "-p", &asked, "--", unit]).timeout(Duration::from_secs(20)).check()?;
+    let text = output.text();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let mut found: BTreeMap<String, String> =
+        pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let loaded = found.remove("loadstate");
+    Ok(Some(found).filter(|_| loaded.as_deref() == Some("loaded")))
 }
 
 /// As [`state`], of a unit that may come up yet.

@@ -3,6 +3,7 @@
 //! In: what the front room gathered. Out: outcomes as plain data. Never prints and never asks.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod ca;
 pub mod cert;
 pub mod change;

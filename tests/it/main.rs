@@ -11,6 +11,7 @@
 mod support;
 
 mod attacker;
+mod audit;
 mod ca;
 mod careless;
 mod cert_check;

@@ -33,11 +33,16 @@ pub(super) fn both(name: &str) -> Container {
     let host = Container::up(name);
     Bundle::with(&V1).put(&host);
     host.sh(UNATTENDED);
+    add_engine(&host);
+    host
+}
+
+/// Installs the engine `x` of the first release beside the server.
+pub(super) fn add_engine(host: &Container) {
     host.put(engine(&V1, None).path(), "/root/engine");
-    conf(&host, "/root/d1.conf", "localhost:443", "info", LOG);
+    conf(host, "/root/d1.conf", "localhost:443", "info", LOG);
     let told = host.sh(&format!("/root/engine {INSTALL}"));
     assert!(told.contains("d1_x.service: is connected"), "{told}");
-    host
 }
 
 fn pid(host: &Container) -> String {

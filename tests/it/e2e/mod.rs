@@ -1,5 +1,6 @@
 //! End to end: the real program in a container with a booted systemd. `scripts/test --quick` leaves these out.
 
+mod audit;
 mod authorities;
 mod bundle;
 mod certificates;

@@ -34,7 +34,7 @@ pub(super) fn answer(session: &mut PtySession, question: &str, line: &str) {
 }
 
 /// Answers all questions; leaves the session where the steps begin.
-fn guided(host: &Container, port: &str, user: &str) -> PtySession {
+pub(super) fn guided(host: &Container, port: &str, user: &str) -> PtySession {
     let run = "TERM=xterm /root/demisto-install; echo $? > /root/exit";
     let mut session = host.ask(&["bash", "-c", run]);
     session.exp_string("ACKNOWLEDGMENT").unwrap();

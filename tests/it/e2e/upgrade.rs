@@ -197,7 +197,7 @@ fn a_changed_unit_is_used_at_once_and_goes_back() {
 }
 
 /// A tree as another installer leaves it: no receipt, and the account, unit and data are there.
-fn foreign(name: &str, v1: &Bundle) -> Container {
+pub(super) fn foreign(name: &str, v1: &Bundle) -> Container {
     let host = Container::up(name);
     v1.put(&host); // for the key and the answers
     let product = v1.product();
