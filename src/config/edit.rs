@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use super::tree::{Document, Leaf, Member, Node, Object};
+use super::tree::{Document, Leaf, Member, Node, Object, cuts};
 
 /// Longest white space that is copied from the file, in bytes. Longer ones are no indentation, and
 /// copying them for each key would make a large file of a small one.
@@ -89,18 +89,41 @@ impl<'d> Edits<'d> {
         self.replaced.insert(node.span.start, (node.span.clone(), text));
     }
 
-    /// Takes a value of the file away, with its name and one comma.
-    pub(super) fn remove(&mut self, node: &Node) {
+    /// Takes the values of a key in lower case away, each with its name and one comma: all that count, also
+    /// those that would when others are gone. False when an object with members is among them.
+    pub(super) fn remove(&mut self, key: &str) -> bool {
         let mine = self.mine;
-        let Some((span, object, at)) = holder(&mine.span, &mine.root, node) else { return };
-        let before = at.checked_sub(1).and_then(|before| object.members.get(before));
-        let gone = match (before, object.members.get(at), object.members.get(at + 1)) {
-            (Some(before), ..) => before.value.span.end..node.span.end,
-            (None, Some(own), Some(after)) => own.name_span.start..after.name_span.start,
-            // what `insertion` put behind the white space of an empty object
-            (None, Some(own), None) if own.value.span.end + 1 == span.end => {
-                own.name_span.start..node.span.end
+        self.remove_in(&mine.span, &mine.root, key)
+    }
+
+    fn remove_in(&mut self, span: &Range<usize>, object: &'d Object, key: &str) -> bool {
+        let is_it = |member: &Member| member.name.eq_ignore_ascii_case(key);
+        if object.members.iter().any(|member| is_it(member) && member.value.is_group()) {
+            return false;
+        }
+        let mut at = 0;
+        for run in object.members.chunk_by(|a, b| is_it(a) == is_it(b)) {
+            if run.first().is_some_and(is_it) {
+                self.remove_run(span, object, at..at + run.len());
             }
+            at += run.len();
+        }
+        cuts(key).all(|(head, tail)| {
+            let inner = object.get(head).and_then(|node| Some((&node.span, node.object()?)));
+            inner.is_none_or(|(span, inner)| self.remove_in(span, inner, tail))
+        })
+    }
+
+    /// Takes members away that stand side by side.
+    fn remove_run(&mut self, span: &Range<usize>, object: &Object, run: Range<usize>) {
+        let members = &object.members;
+        let (Some(first), Some(last)) = (members.get(run.start), members.get(run.end - 1)) else { return };
+        let before = run.start.checked_sub(1).and_then(|before| members.get(before));
+        let gone = match (before, members.get(run.end)) {
+            (Some(before), _) => before.value.span.end..last.value.span.end,
+            (None, Some(after)) => first.name_span.start..after.name_span.start,
+            // what `insertion` put behind the white space of an empty object
+            (None, None) if last.value.span.end + 1 == span.end => first.name_span.start..last.value.span.end,
             _ => span.start + 1..span.end.saturating_sub(1),
         };
         self.replaced.insert(gone.start, (gone, String::new()));
@@ -235,23 +258,6 @@ impl<'d> Edits<'d> {
         }
         out
     }
-}
-
-/// The object that holds a value: its bytes, it, and the member's number.
-fn holder<'d>(
-    span: &'d Range<usize>,
-    object: &'d Object,
-    node: &Node,
-) -> Option<(&'d Range<usize>, &'d Object, usize)> {
-    let holds = |member: &Member| {
-        member.value.span.start <= node.span.start && node.span.end <= member.value.span.end
-    };
-    let at = object.members.iter().position(holds)?;
-    let value = &object.members.get(at)?.value;
-    if value.span == node.span {
-        return Some((span, object, at));
-    }
-    holder(&value.span, value.object()?, node)
 }
 
 impl Style {

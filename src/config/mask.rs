@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::parse;
-use super::table::table;
+use super::table::{Key, Kind, table};
 use super::tree::{Scanner, decoded};
 
 /// What is shown instead of a secret, however long it is.
@@ -39,6 +39,8 @@ pub(super) struct Frame {
     items: usize,
     place: u64,
     pub(super) is_secret: bool,
+    /// Whether the key is known to hold addresses.
+    pub(super) is_address: bool,
     /// The end of the name, squeezed.
     tail: String,
 }
@@ -66,11 +68,11 @@ pub fn masked_value(key: &str, value: &Value) -> Option<Value> {
     Some(shown.remove(key).unwrap_or_else(|| STARS.into()))
 }
 
-/// Whether the known key in a place is secret, whatever its name looks like.
-fn known_secret(place: u64) -> Option<bool> {
-    static KNOWN: LazyLock<HashMap<u64, bool>> = LazyLock::new(|| {
-        let names = table().keys.iter().flat_map(|key| key.names().map(|name| (name, key.secret)));
-        names.map(|(name, secret)| (place_of(0, &name.to_ascii_lowercase()), secret)).collect()
+/// The known key in a place.
+fn known(place: u64) -> Option<&'static Key> {
+    static KNOWN: LazyLock<HashMap<u64, &Key>> = LazyLock::new(|| {
+        let names = table().keys.iter().flat_map(|key| key.names().map(move |name| (name, key)));
+        names.map(|(name, key)| (place_of(0, &name.to_ascii_lowercase()), key)).collect()
     });
     KNOWN.get(&place).copied()
 }
@@ -130,7 +132,7 @@ fn hidden(text: &str) -> Option<Vec<Hidden>> {
                 scanner.string();
                 let raw = text.get(start..scanner.at).unwrap_or_default();
                 next = open.last().map(|frame| frame.member(&decoded(raw))).unwrap_or_default();
-                found.extend(link(start, raw, next.place));
+                found.extend(link(start, raw, (next.place, false)));
                 is_name = false;
             }
             b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -167,33 +169,36 @@ fn value(start: usize, raw: &str, frame: &Frame) -> Option<Hidden> {
     if frame.is_secret || (raw.starts_with('"') && decoded(raw).contains("PRIVATE KEY-----")) {
         return Some(Hidden { span, place, secret: raw.to_owned(), partly: None });
     }
-    link(start, raw, place)
+    link(start, raw, (place, frame.is_address))
 }
 
-/// A string with `user:password@` in a URL.
-fn link(start: usize, raw: &str, place: u64) -> Option<Hidden> {
+/// A string with a login in an address.
+fn link(start: usize, raw: &str, (place, is_address): (u64, bool)) -> Option<Hidden> {
     let text = Some(raw).filter(|raw| raw.starts_with('"')).map(decoded)?;
     let (mut shown, mut secret) = (String::new(), String::new());
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once("//") {
-        shown.push_str(before);
-        shown.push_str("//");
-        // A password may hold any sign, so everything to the last @ of the word counts.
-        let word = after.split(char::is_whitespace).next().unwrap_or_default();
-        let parts = word.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
-        rest = after;
-        if let Some((user, password)) = parts {
-            shown.push_str(user);
-            shown.push(':');
-            shown.push_str(STARS);
-            secret.push_str(password);
-            secret.push('\n');
-            rest = after.get(user.len() + 1 + password.len()..).unwrap_or_default();
-        }
+    for word in text.split_inclusive(char::is_whitespace) {
+        let Some(login) = login(word, is_address) else {
+            shown.push_str(word);
+            continue;
+        };
+        shown.push_str(word.get(..login.start).unwrap_or_default());
+        shown.push_str(STARS);
+        shown.push_str(word.get(login.end..).unwrap_or_default());
+        secret.push_str(word.get(login).unwrap_or_default());
+        secret.push('\n');
     }
-    shown.push_str(rest);
     let span = start..start + raw.len();
     (!secret.is_empty()).then_some(Hidden { span, place, secret, partly: Some(shown) })
+}
+
+/// Where a word has a login: all before its last @, for a password may hold any sign, and a user's name may be a
+/// token. Without `//` or a colon it is one only in an address.
+fn login(word: &str, is_address: bool) -> Option<Range<usize>> {
+    let (head, _) = word.rsplit_once('@')?;
+    let scheme = head.find("//").map(|at| at + 2);
+    let is_login = is_address || scheme.is_some() || head.contains(':');
+    let found = scheme.unwrap_or_default()..head.len();
+    (is_login && !found.is_empty()).then_some(found)
 }
 
 impl Frame {
@@ -204,10 +209,13 @@ impl Frame {
         let own: String = folded.chars().filter(|c| !matches!(c, '.' | '-' | '_' | ' ')).collect();
         let whole = format!("{}{own}", self.tail);
         let looks_secret = self.is_secret || WORDS.iter().any(|word| whole.contains(word));
-        let is_secret = known_secret(place).unwrap_or(looks_secret);
+        let known = known(place); // whatever its name looks like
+        let is_secret = known.map_or(looks_secret, |key| key.secret);
+        let is_address = known
+            .map_or(self.is_address, |key| matches!(key.kind, Kind::Url | Kind::HostPort | Kind::Servers));
         let start = own.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
         let tail = own.get(start..).unwrap_or_default().to_owned();
-        Self { is_array: false, items: 0, place, is_secret, tail }
+        Self { is_array: false, items: 0, place, is_secret, is_address, tail }
     }
 }
 
@@ -216,10 +224,10 @@ pub(super) fn is_secret<'n>(names: impl Iterator<Item = &'n str>) -> bool {
     names.fold(Frame::default(), |frame, name| frame.member(name)).is_secret
 }
 
-/// Whether a text tells a secret, whatever its name is: a private key, or a password in a URL.
-pub(super) fn tells(text: &str) -> bool {
-    let login = |word: &str| word.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'));
-    text.contains("PRIVATE KEY-----") || text.split(char::is_whitespace).any(login)
+/// Whether a text tells a secret, whatever its name is: a private key, or a login in an address.
+pub(super) fn tells(text: &str, is_address: bool) -> bool {
+    let has_login = |word: &str| login(word, is_address).is_some();
+    text.contains("PRIVATE KEY-----") || text.split(char::is_whitespace).any(has_login)
 }
 
 fn hash<T: Hash + ?Sized>(place: u64, part: &T) -> u64 {
@@ -235,6 +243,13 @@ mod tests {
 
     use super::*;
 
+    /// Looking for the @ from each // on would take minutes.
+    #[test]
+    fn a_long_text_takes_no_time() {
+        let long = json!("/".repeat(4 << 20));
+        assert_eq!(masked_value("x", &long), None);
+    }
+
     #[test]
     fn only_what_is_secret_is_hidden() {
         for (key, value) in [
@@ -249,7 +264,18 @@ mod tests {
             assert!(shown.contains(STARS) && !shown.contains("hunter2"), "{key}: {shown}");
         }
         let shown = masked_value("http_proxy", &json!("http://me:hunter2@proxy:3128"));
-        assert_eq!(shown, Some(json!("http://me:********@proxy:3128")));
+        assert_eq!(shown, Some(json!("http://********@proxy:3128")));
+        for (key, value, wanted) in [
+            ("http_proxy", "http://TOKEN@proxy:3128", "http://********@proxy:3128"),
+            ("https_proxy", "me:hunter2@proxy:3128", "********@proxy:3128"),
+            ("Server.ExternalHostName", "TOKEN@soar:443", "********@soar:443"),
+            ("x", "see http://a//b:c@d@e now", "see http://********@e now"),
+        ] {
+            assert_eq!(masked_value(key, &json!(value)), Some(json!(wanted)), "{key}");
+        }
+        let shown = masked_value("EngineURLs", &json!(["wss://TOKEN@soar/d1ws", "wss://soar/d1ws"]));
+        assert_eq!(shown, Some(json!(["wss://********@soar/d1ws", "wss://soar/d1ws"])));
+        assert_eq!(masked_value("x", &json!("me@example.org")), None);
         for (key, value) in [
             ("security.keypass.encrypt", json!(true)),
             ("Password.policy.default.MinPasswordLength", json!(12)),

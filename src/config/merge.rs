@@ -11,9 +11,6 @@ use super::same::{same, same_kind};
 use super::tree::{Document, Leaf, Node, cuts};
 use super::{Error, HTTPS_PORT, Result};
 
-/// Most bytes that all dotted keys of a file may have together when they are compared one by one.
-const MAX_KEYS: usize = 64 << 20;
-
 /// What happens to keys that both the operator and the new release changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -313,9 +310,6 @@ impl Merger<'_> {
     /// value and an object at one key.
     fn check_kept(&self, text: &str) -> Result<()> {
         let (mine, merged) = (self.sides.mine, Document::parse(text)?);
-        if mine.root.key_bytes(0) > MAX_KEYS {
-            return Err(Error::NoPlace("an object".to_owned()));
-        }
         let updated: BTreeSet<String> = self.updated.iter().map(|key| key.to_ascii_lowercase()).collect();
         for leaf in
             mine.leaves().iter().filter(|leaf| leaf.node.object().is_none() && !updated.contains(&leaf.key))

@@ -51,6 +51,9 @@ pub enum Error {
     /// JSON, but no object.
     #[error("it is JSON, but not an object")]
     NotAnObject,
+    /// An object whose keys would take far more than the text has.
+    #[error("it has very long names, with very much below them")]
+    LongKeys,
     /// A value that cannot be what its key needs.
     #[error("{key} has the value {value}, which is no port number")]
     Port {

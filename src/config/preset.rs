@@ -20,6 +20,13 @@ pub const CLIENT_SWITCHES: [&str; 2] = [
 ];
 /// The key that turns the verification of servers' certificates off.
 const SERVER_SWITCH: &str = "security.certificate.override.donotverifyservercertificates";
+/// What makes an engine refuse a server that it let pass before.
+pub const STRICT_SERVER: [(&str, bool); 4] = [
+    ("engine.connection.trust_any_certificate", false),
+    (SERVER_SWITCH, false),
+    ("security.certificate.verifyrevocation", true),
+    ("security.certificate.failonunknownrevocationstatus", true),
+];
 /// The key of the names that a client's certificate may have.
 pub const SAN_TRUST_LIST: &str = "security.certificate.santrustlist";
 /// The key of the name by which a server is reached; an engine expects it in the server's certificate.

@@ -241,7 +241,9 @@ impl Table {
     /// A key by any of its names, in any case.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.names().any(|known| known.eq_ignore_ascii_case(name)))
+        let could_be = name.len() <= MAX_NAME;
+        let is_it = |key: &&Key| key.names().any(|known| known.eq_ignore_ascii_case(name));
+        self.keys.iter().find(|key| could_be && is_it(key))
     }
 
     /// As [`Table::find`].

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use super::{Error, Result, parse};
 
+/// Most bytes that all dotted keys of a text may have together: each leaf has a copy of its own.
+const MAX_KEYS: usize = 16 << 20;
+
 /// What a value is. Arrays are not looked into.
 #[derive(Debug)]
 pub(super) enum Kind {
@@ -59,12 +62,14 @@ pub(super) struct Leaf<'d> {
 }
 
 impl<'t> Document<'t> {
-    /// Reads a text. What serde_json refuses is refused, deep nesting too, so that what follows may recurse.
+    /// Reads a text. What serde_json refuses is refused, deep nesting too, so that what follows may recurse;
+    /// and long names with much below them, which would make a large text of a small one.
     pub(super) fn parse(text: &'t str) -> Result<Self> {
         drop(parse(text)?);
         let mut scanner = Scanner::new(text, 0);
         scanner.space();
         match scanner.value() {
+            Node { kind: Kind::Object(root), .. } if root.key_bytes(0) > MAX_KEYS => Err(Error::LongKeys),
             Node { span, kind: Kind::Object(root) } => Ok(Self { text, span, root }),
             _ => Err(Error::NotAnObject),
         }
@@ -112,7 +117,8 @@ impl Object {
         self.members.push(member);
     }
 
-    fn get(&self, folded: &str) -> Option<&Node> {
+    /// The value that counts of a name in lower case.
+    pub(super) fn get(&self, folded: &str) -> Option<&Node> {
         Some(&self.members.get(*self.index.get(folded)?)?.value)
     }
 
@@ -150,7 +156,7 @@ impl Object {
     }
 
     /// How many bytes the dotted keys of all leaves have together, `above` of each for what is above.
-    pub(super) fn key_bytes(&self, above: usize) -> usize {
+    fn key_bytes(&self, above: usize) -> usize {
         let of = |member: &Member| {
             let length = above.saturating_add(member.name.len()).saturating_add(1);
             member

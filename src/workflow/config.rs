@@ -13,7 +13,7 @@ use crate::config::lint::{self, FILE_KEYS, FileState, Finding, Host, Severity};
 use crate::host::Accounts;
 use crate::product::{self, Role, Site, under};
 use crate::sys;
-use crate::sys::dir::Ids;
+use crate::sys::dir::{Ids, Kind};
 
 /// Largest file that is read; what is larger than [`lint::MAX_SIZE`] is told as a finding.
 const LIMIT: u64 = 64 << 20;
@@ -129,19 +129,29 @@ fn look(session: &Session, site: &Site, (text, role): (&[u8], Role)) -> Result<(
     let mut host = Host { tree: Some(site.tree()), ..Host::default() };
     let files = lint::files(text, role, &host);
     for path in &files {
-        let state = file_state(session, path, service)?;
+        let state = file_state(session, path, service);
         host.files.insert(path.clone(), state);
     }
-    host.without_aia = without_aia(session, &files, role)?;
+    host.without_aia = without_aia(session, &files, role);
     Ok((host, None))
 }
 
-fn file_state(session: &Session, path: &str, service: Ids) -> Result<FileState> {
+/// A file as the service sees it. What goes wrong in looking goes wrong for the service, too.
+fn file_state(session: &Session, path: &str, service: Ids) -> FileState {
+    look_at(session, path, service).unwrap_or_else(|e| FileState::Closed(e.root_cause().to_string()))
+}
+
+fn look_at(session: &Session, path: &str, service: Ids) -> Result<FileState> {
     let at = match certificates::resolved(session, path) {
         Err(e) if e.is_not_found() => return Ok(FileState::Missing),
         other => other?,
     };
     let Some(stat) = sys::fs::stat(&at)? else { return Ok(FileState::Missing) };
+    match stat.kind {
+        Kind::Dir => return Ok(FileState::Closed("it is a directory".to_owned())),
+        Kind::File | Kind::Symlink => {} // links only where they would lead out of the root
+        _ => return Ok(FileState::Closed("it is not a regular file".to_owned())),
+    }
     let bit = match stat.ids {
         ids if ids.uid == service.uid => 0o400,
         ids if ids.gid == service.gid => 0o040,
@@ -157,19 +167,16 @@ fn file_state(session: &Session, path: &str, service: Ids) -> Result<FileState> 
     Ok(FileState::Readable)
 }
 
-/// What the chain that this host shows lacks to be asked about.
-fn without_aia(session: &Session, files: &[String], role: Role) -> Result<Vec<String>> {
+/// What the chain that this host shows lacks to be asked about. Of one that cannot be read nothing is known.
+fn without_aia(session: &Session, files: &[String], role: Role) -> Vec<String> {
     let (name, of) = match role {
         Role::Server => ("security.certfile", check::Role::Server),
         Role::Engine => ("security.client.certfile", check::Role::Client),
     };
     let Some((_, path)) = FILE_KEYS.iter().zip(files).find(|(key, _)| **key == name) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
-    let bytes = match super::cert::pair::read_in(session, path) {
-        Err(e) if e.is_not_found() => return Ok(Vec::new()),
-        other => other?,
-    };
+    let Ok(bytes) = super::cert::pair::read_in(session, path) else { return Vec::new() };
     let files = [File::read(path, bytes)];
     let anchors = certificates::anchors(session);
     let input = Input {
@@ -183,5 +190,5 @@ fn without_aia(session: &Session, files: &[String], role: Role) -> Result<Vec<St
         anchors: anchors.as_deref(),
     };
     let found = check::check(&input).into_iter().filter(|finding| AIA.contains(&finding.id));
-    Ok(found.map(|finding| format!("{}, {}: {}", finding.file, finding.subject, finding.what)).collect())
+    found.map(|finding| format!("{}, {}: {}", finding.file, finding.subject, finding.what)).collect()
 }

@@ -13,6 +13,7 @@ use crate::config::lint::{Finding, Severity, lint};
 use crate::config::{self, DiffLine, Setting, preset, table};
 use crate::plan::{Action, Plan, Step};
 use crate::product::{PairKind, Role, under};
+use crate::service;
 use crate::sys;
 use crate::types::Digest;
 
@@ -118,7 +119,7 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
         return Ok(None);
     }
     if !wish.force {
-        refuse_errors(session, (&now, &new))?;
+        refuse_errors(session, (&now, &new), &wish.settings)?;
     }
     let path = session.site.config_file();
     let was = config_digest(session)?;
@@ -134,19 +135,28 @@ pub fn plan(session: &Session, wish: &Wish) -> Result<Option<Plan>> {
         plan.notes.push(next_start(session));
     }
     plan.notes.extend(notes(session, &wish.settings));
+    plan.notes.extend(strict_server(session, &wish.settings, plan.starts()));
     plan.notes.extend(low_port(session, &now, &new));
     Ok(Some(plan))
 }
 
-/// Refuses a text that `config check` finds an error in which was not there before.
-fn refuse_errors(session: &Session, (now, new): (&str, &str)) -> Result<()> {
+/// Refuses a text that `config check` finds an error in which was not there before. Of a key that is set, what
+/// is wrong counts; of the others, which the same host may have changed meanwhile, only that something is.
+fn refuse_errors(session: &Session, (now, new): (&str, &str), settings: &[Setting]) -> Result<()> {
     let role = session.site.role();
     let errors = |text: &str| -> Result<Vec<Finding>> {
         let found = lint(text, role, &super::config::host(session, text, role)?);
         Ok(found.into_iter().filter(|finding| finding.severity == Severity::Error).collect())
     };
     let was = errors(now)?;
-    let is_new = |found: &Finding| !was.iter().any(|was| (was.id, &was.key) == (found.id, &found.key));
+    let is_set = |key: &Option<String>| {
+        let key = key.as_deref().unwrap_or_default();
+        settings.iter().any(|set| set.key.eq_ignore_ascii_case(key))
+    };
+    let is_old = |was: &Finding, found: &Finding| {
+        (was.id, &was.key) == (found.id, &found.key) && (was.what == found.what || !is_set(&found.key))
+    };
+    let is_new = |found: &Finding| !was.iter().any(|was| is_old(was, found));
     let found: Vec<String> = errors(new)?
         .into_iter()
         .filter(is_new)
@@ -184,11 +194,21 @@ fn notes(session: &Session, settings: &[Setting]) -> Vec<String> {
     let policy = policy.and_then(|set| set.value.as_ref()?.as_str()).filter(|policy| !policy.is_empty());
     let mut notes = Vec::new();
     let Some(policy) = policy.filter(|_| session.site.is_server()) else { return notes };
-    notes.push(
-        "it is asked of engines, too: give each a certificate first, `engine configure --client-cert FILE \
-         --client-key FILE`"
+    let shut_out = match policy {
+        "requireandverify" => Some("no good certificate"),
+        "require" => Some("no certificate"),
+        _ => None,
+    };
+    notes.push(match shut_out {
+        Some(without) => format!(
+            "whoever shows {without} is shut out: browsers and API clients, and engines, too; give each one first \
+             (an engine: `engine configure --client-cert FILE --client-key FILE`). The way back, on this host: \
+             `cert mutual off`"
+        ),
+        None => "a client that shows no certificate still gets in; one that is shown has to be good, an engine's, \
+                 too. `cert mutual on` demands one"
             .to_owned(),
-    );
+    });
     if policy != "require" && ca::list(session).is_ok_and(|listed| listed.authorities.is_empty()) {
         notes.push(
             "no authority was added to those that this host trusts: clients of your own authority are refused \
@@ -197,6 +217,42 @@ fn notes(session: &Session, settings: &[Setting]) -> Vec<String> {
         );
     }
     notes
+}
+
+/// What a host needs before its engine is strict with its server.
+fn strict_server(session: &Session, settings: &[Setting], is_tried: bool) -> Option<String> {
+    let strict = |set: &Setting| {
+        preset::STRICT_SERVER
+            .iter()
+            .any(|(key, value)| set.key.eq_ignore_ascii_case(key) && set.value == Some((*value).into()))
+    };
+    let is_strict = !session.site.is_server() && settings.iter().any(strict);
+    let advice = if is_tried {
+        ""
+    } else {
+        ". With `--restart` it is tried at once, and undone if it does not connect"
+    };
+    is_strict.then(|| {
+        format!(
+            "the engine connects no longer unless this host trusts the server's authority (`ca list`, `ca add FILE`) \
+             and, where revocation counts, every certificate of the server's chain names an OCSP responder that \
+             answers from here{advice}"
+        )
+    })
+}
+
+/// Whether the server on this host turned us away because we have no certificate to show; `None` when it was
+/// not asked.
+///
+/// # Errors
+/// When nothing is installed, or its configuration cannot be read.
+pub fn wants_certificate(session: &Session) -> Result<Option<bool>> {
+    if !session.site.is_server() {
+        return Ok(None);
+    }
+    let (receipt, _) = installed(session)?;
+    let port = config::https_port(&*configuration(session)?).ok().flatten().unwrap_or(receipt.port);
+    Ok(Some(service::probe(port, "/", None).wants_certificate))
 }
 
 /// The configuration's path, and how it differs from the defaults that came with the release; secrets masked.

@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use demisto_install::config;
 use demisto_install::config::lint::{FileState, Finding, Host, RULES, Severity, lint};
 use demisto_install::product::Role;
 use serde_json::Value;
@@ -88,6 +89,7 @@ fn each_mistake_gives_exactly_its_finding_at_its_place() {
     // what no change of one place shows is shown by tests of its own
     let elsewhere = [
         "insecure-default",
+        "name-too-long",
         "san-unverified",
         "file-missing",
         "file-unreadable",
@@ -176,6 +178,32 @@ fn no_mutated_input_breaks_a_promise() {
     summary("config check mutated", &format!("config check: {count} mutated inputs, 0 crashes, {took:.0} s"));
 }
 
+/// One mebibyte of keys below names that stand in one another.
+fn under_one_name(length: usize, depth: usize) -> String {
+    let head = format!("{{\"{}\":", "n".repeat(length)).repeat(depth);
+    let leaves = "\"a\":1,".repeat(((1 << 20) - head.len()) / 6 - 100);
+    format!("{head}{{{leaves}\"b\":1}}{}", "}".repeat(depth))
+}
+
+/// A copy of the names for every key would take tens of gigabytes.
+#[test]
+fn many_keys_below_a_long_name_take_little_memory() {
+    let peak = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    let before = peak();
+    for (length, depth) in [(500_000, 1), (500, 1), (7, 60)] {
+        let text = under_one_name(length, depth);
+        assert!(!found(text.as_bytes(), Role::Server).is_empty());
+        assert!(config::value(&text, "x").is_err());
+    }
+    // other tests of this process take their share
+    let took = peak() - before;
+    assert!(took < 2048, "{took} MiB");
+}
+
 #[test]
 fn hostile_files_take_no_time_and_no_stack() {
     let start = Instant::now();
@@ -193,7 +221,10 @@ fn hostile_files_take_no_time_and_no_stack() {
         (format!("{{{}", "#\n".repeat(500_000)), "comment"),
         (format!("{{\"a\": \"{}", "x".repeat(1_000_000)), "quote-missing"),
         (format!("{{\"a\": \"{}\"}}", "\\q".repeat(500_000)), "escape-wrong"),
-        (format!("{{\"{}\": 1}}", "a.".repeat(500_000)), "key-unknown"),
+        (format!("{{\"{}\": 1}}", "a.".repeat(500_000)), "name-too-long"),
+        (under_one_name(500_000, 1), "name-too-long"),
+        (under_one_name(500, 1), "key-unknown"),
+        (under_one_name(7, 60), "key-unknown"),
         (format!("{{{}\"z\": 1}}", "\"Server.HttpPort\": \"1\",".repeat(40_000)), "key-misspelt"),
         (format!("{{{}\"z\": 1}}", "\"strange\": 1,\n".repeat(70_000)), "key-unknown"),
         (format!("{{\"x\": [{}]}}", "1,".repeat(500_000)), "comma-extra"),
@@ -215,6 +246,13 @@ fn no_secret_is_told() {
         format!("{{\"security.keypass\": \"{secret}\" \"x\": 1}}"),
         format!("{{\"security\": {{\"keypass\": \"{secret}\", \"x\" 1}}}}"),
         format!("{{\"security.keypass\": {secret}}}"),
+        format!("{{\"security.keypass\": \"ab\"{secret}:ef\",\n\"x\": 1}}"),
+        format!("{{\"security.keypass\": \"ab\" {secret}:ef\",\n\"x\": 1}}"),
+        format!("{{\"security.keypass\": \"ab\" \"{secret}\": \"ef\",\n\"x\": 1}}"),
+        format!("{{\"security.keypass\": ab,{secret}:ef,\n\"x\": 1}}"),
+        format!("{{\"security.keypass\": \"ab,\"{secret}\":ef,\n\"x\": 1}}"),
+        format!("{{\"http_proxy\": \"http://{secret}@proxy\", }}"),
+        format!("{{\"Server.ExternalHostName\": \"{secret}@proxy\", }}"),
         format!("{{\"security.keypass\": {secret}\"}}"),
         format!("{{\"security.keypass\": '{secret}'}}"),
         format!("{{\"security.keypass\" \"{secret}\"}}"),

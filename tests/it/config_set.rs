@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::crash::{Change, EIO, ENOSPC, Sweep};
 use crate::engine;
 use crate::otc::server;
-use crate::support::installer::{Root, STATE, Vendor, answer, refused, run, said, succeeds, summary};
+use crate::support::installer::{Root, STATE, Vendor, answer, refused, result, run, said, succeeds, summary};
 
 const CONF: &str = "etc/demisto.conf";
 
@@ -412,6 +412,42 @@ fn the_difference_from_the_release_hides_secrets() {
     let told = answer(&conf(&root, &["diff", "--output", "json"]));
     assert_eq!(told["differs"], json!(true));
     assert!(told["diff"].as_str().unwrap().contains("********"));
+}
+
+#[test]
+fn a_file_that_nobody_can_read_is_told_and_mended() {
+    let root = server();
+    for (file, line) in
+        [("etc/passwd", "demisto:x:993:992::/:/bin/false\n"), ("etc/group", "demisto:x:992:\n")]
+    {
+        let there = fs::read_to_string(root.at(file)).unwrap_or_default();
+        if !there.lines().any(|one| one.starts_with("demisto:")) {
+            root.put(file, format!("{there}{line}").as_bytes(), 0o644);
+        }
+    }
+    root.put("good", b"no certificate", 0o644);
+    root.put("etc/large", &vec![b' '; 5 << 20], 0o644);
+    std::os::unix::fs::symlink("loop", root.at("etc/loop")).unwrap();
+    let usual = text(&root);
+    for (path, told) in [
+        ("/etc", Some("file-unreadable")),
+        ("/etc/passwd/x", Some("file-missing")),
+        ("/nowhere", Some("file-missing")),
+        ("/etc/loop", None),
+        ("/etc/large", None),
+    ] {
+        let named = format!("{{\n  \"security.certfile\": {path:?},");
+        fs::write(root.at(CONF), usual.replacen('{', &named, 1)).unwrap();
+        let found = result(&conf(&root, &["check", "--output", "json"]));
+        let all = found["findings"].as_array().unwrap_or_else(|| panic!("{path}: {found}"));
+        let ids: Vec<&str> = all.iter().filter_map(|one| one["id"].as_str()).collect();
+        assert!(found.get("not_looked_at").is_none(), "{path}: {found}");
+        assert!(told.is_none_or(|told| ids.contains(&told)), "{path}: {ids:?}");
+        let again = conf(&root, &["set", "--yes", "security.certfile=/nowhere/else"]);
+        refused(&again, 2, "is not there");
+        succeeds(&conf(&root, &["set", "--yes", "security.certfile=/good"]));
+        assert_eq!(value(&root, "security.certfile"), Some(json!("/good")), "{path}");
+    }
 }
 
 #[test]

@@ -81,13 +81,21 @@ impl How {
             return nothing();
         }
         let path = session.site.config_file();
+        // the change is made: what cannot be asked any more is left out
+        let wants = if plan.starts() { settings::wants_certificate(session).ok().flatten() } else { None };
         let when = match (plan.starts(), session.site.is_server()) {
             (false, _) => "the product reads it at its next start",
+            (true, true) if wants == Some(true) => {
+                "the server was started anew, and answers clients with a certificate only: this program has none, \
+                 and being turned away counts as an answer"
+            }
             (true, true) => "the server was started anew, and answers",
             (true, false) => "the engine was started anew",
         };
-        let value =
-            json!({ "changed": true, "restarted": plan.starts(), "config": path, "set": wish.settings });
+        let value = json!({
+            "changed": true, "restarted": plan.starts(), "config": path, "set": wish.settings,
+            "wants_certificate": wants,
+        });
         common.result(&format!("{path} is changed; {when}\n"), &value);
         Ok(Exit::Done.into())
     }

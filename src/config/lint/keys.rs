@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -169,7 +170,7 @@ fn unknown(
 }
 
 /// The key with a single value that these names lead into, and how many of them lead to it.
-fn inside_a_value(names: &[Name]) -> Option<(&'static Key, usize)> {
+fn inside_a_value(names: &[Rc<Name>]) -> Option<(&'static Key, usize)> {
     let mut way = String::new();
     (1..names.len()).zip(names).find_map(|(count, name)| {
         way.push_str(&name.text);
@@ -197,7 +198,7 @@ fn is_group(folded: &str) -> bool {
 }
 
 /// The first of the names at which the way to the key that was meant is left.
-fn misspelt_at(names: &[Name], meant: &str) -> Range<usize> {
+fn misspelt_at(names: &[Rc<Name>], meant: &str) -> Range<usize> {
     let meant = meant.to_ascii_lowercase();
     let mut way = String::new();
     for name in names {
@@ -248,7 +249,7 @@ fn repeated(reading: &Reading, all: &[Dotted<'_>], lines: &Lines<'_>, found: &mu
 
 /// Whether two entries are the same because the group that they are in is there twice, which is told already.
 fn in_a_repeated_group(one: &Leaf, other: &Leaf) -> bool {
-    let alike = |(a, b): (&Name, &Name)| a.text.eq_ignore_ascii_case(&b.text);
+    let alike = |(a, b): (&Rc<Name>, &Rc<Name>)| a.text.eq_ignore_ascii_case(&b.text);
     one.group != other.group
         && one.names.len() == other.names.len()
         && one.names.iter().zip(&other.names).all(alike)

@@ -4,18 +4,21 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use super::rules::{
     BRACKET_EXTRA, BRACKET_MISSING, BRACKET_WRONG, BYTE_ORDER_MARK, COLON_MISSING, COMMA_EXTRA,
-    COMMA_MISSING, COMMENT, EMPTY, NAME_MISSING, NOT_AN_OBJECT, NOT_JSON, QUOTE_MISSING, Rule,
+    COMMA_MISSING, COMMENT, EMPTY, NAME_MISSING, NAME_TOO_LONG, NOT_AN_OBJECT, NOT_JSON, QUOTE_MISSING, Rule,
     STRAY_CHARACTER, TEXT_AFTER_END, TOO_DEEP, VALUE_MISSING,
 };
 use crate::config::mask;
 
 /// Most brackets in one another. The product's keys need four.
 pub(super) const MAX_DEPTH: usize = 64;
+/// Most bytes that the names on the way to a value may have together. The product's keys need no hundred.
+const MAX_NAMES: usize = 512;
 /// After so many mistakes the text is no configuration.
 const MAX_PROBLEMS: usize = 100;
 
@@ -38,7 +41,8 @@ pub(super) struct Name {
 /// A value that is no object with members, and how one gets there.
 #[derive(Debug)]
 pub(super) struct Leaf {
-    pub(super) names: Vec<Name>,
+    /// Shared: many leaves may be below one name.
+    pub(super) names: Vec<Rc<Name>>,
     /// None when it is damaged: nothing more is said of it.
     pub(super) value: Option<Value>,
     pub(super) span: Range<usize>,
@@ -89,7 +93,7 @@ pub(super) struct Reader<'t> {
     pub(super) out: Reading,
     /// Whether it is good JSON, so that nothing is to be guessed.
     pub(super) is_good: bool,
-    pub(super) names: Vec<Name>,
+    pub(super) names: Vec<Rc<Name>>,
     /// What is known of them: whether their value is secret.
     pub(super) frames: Vec<mask::Frame>,
     open: Vec<Open>,
@@ -418,6 +422,12 @@ impl<'t> Reader<'t> {
         let name = self.name()?;
         self.end = self.at;
         let Some(name) = name else { return Ok(None) };
+        let bytes = self.names.iter().map(|name| name.text.len() + 1).sum::<usize>() + name.text.len();
+        if bytes > MAX_NAMES {
+            self.hide(name.span.clone()); // it may be anything
+            let what = format!("this name, with those above it, has more than {MAX_NAMES} bytes");
+            return self.stop(&NAME_TOO_LONG, name.span, what);
+        }
         self.space()?;
         let here = self.here();
         match self.peek() {
@@ -446,7 +456,7 @@ impl<'t> Reader<'t> {
             }
         }
         let colon = self.at;
-        self.names.push(name.clone());
+        self.names.push(Rc::new(name.clone()));
         let frame = self.frames.last().cloned().unwrap_or_default().member(&name.text);
         self.frames.push(frame);
         self.space()?;

@@ -115,6 +115,8 @@ rules! {
         NO_JSON, "put everything between the first { and the last }";
     TOO_DEEP Error "too-deep", "RFC 8259, 9",
         "no key of the product is that deep; readers of JSON give up", "take the superfluous brackets out";
+    NAME_TOO_LONG Error "name-too-long", "RFC 8259, 9",
+        "no key of the product is that long; a quote is missing, or it is another file", "give the key its name";
     NOT_JSON Error "not-json", JSON,
         NO_JSON, "write it as RFC 8259 says";
     // keys

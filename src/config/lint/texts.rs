@@ -5,7 +5,9 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::reader::{Name, Read, Reader, Stop, called, is_odd_quote};
-use super::rules::{CONTROL_CHARACTER, ESCAPE_WRONG, NUMBER_WRONG, QUOTE_WRONG, VALUE_MISSING, WORD_WRONG};
+use super::rules::{
+    CONTROL_CHARACTER, ESCAPE_WRONG, NUMBER_WRONG, QUOTE_MISSING, QUOTE_WRONG, VALUE_MISSING, WORD_WRONG,
+};
 use crate::config::mask;
 
 /// Where a text ends that begins with a double quote.
@@ -166,7 +168,9 @@ impl<'t> Reader<'t> {
 
     /// A text, a number, `true`, `false` or `null`.
     pub(super) fn scalar(&mut self) -> Read {
-        let start = self.at;
+        let (start, problems) = (self.at, self.out.problems.len());
+        let (is_secret, is_address) =
+            self.frames.last().map_or((false, false), |frame| (frame.is_secret, frame.is_address));
         let value = match self.peek() {
             Some('"') => self.quoted_value(),
             Some(c) if is_odd_quote(c) => Some(Value::from(self.oddly_quoted("text").text)),
@@ -174,10 +178,33 @@ impl<'t> Reader<'t> {
         };
         let raw = self.slice(start..self.at);
         let text = value.as_ref().and_then(Value::as_str).unwrap_or(raw);
-        if self.frames.last().is_some_and(|frame| frame.is_secret) || mask::tells(text) {
+        if is_secret || mask::tells(text, is_address) {
             self.hide(start..self.at);
         }
+        if is_secret && !self.is_good && self.goes_on(self.out.problems.len() > problems) {
+            self.rest_of_secret(start);
+            return None;
+        }
         value
+    }
+
+    /// Whether more may belong to what was read last than was taken for it.
+    fn goes_on(&self, is_broken: bool) -> bool {
+        let line = self.rest().split('\n').next().unwrap_or_default().trim();
+        !line.is_empty() && (is_broken || !line.starts_with([',', '}', ']']))
+    }
+
+    /// Passes over the rest of the line, which may be the rest of a secret: nothing in it is shown, or a name.
+    fn rest_of_secret(&mut self, start: usize) {
+        let line = self.rest().split('\n').next().unwrap_or_default();
+        let closers = |c: char| matches!(c, ',' | '}' | ']') || c.is_whitespace();
+        let (value, end) = (self.at, self.at + line.len());
+        self.at += line.trim_end_matches(closers).len();
+        if self.at > value {
+            let what = "more follows in this line, which is not read: it may belong to the secret";
+            self.problem(&QUOTE_MISSING, start..value, what);
+        }
+        self.hide(start..end);
     }
 
     fn quoted_value(&mut self) -> Read {
@@ -235,7 +262,9 @@ impl<'t> Reader<'t> {
             return Some(meant);
         }
         if is_number(word) {
-            self.problem(&NUMBER_WRONG, start..self.at, format!("{} is no number of JSON", shown(word)));
+            let is_secret = self.frames.last().is_some_and(|frame| frame.is_secret);
+            let word = if is_secret { "this".to_owned() } else { shown(word) };
+            self.problem(&NUMBER_WRONG, start..self.at, format!("{word} is no number of JSON"));
             return None;
         }
         let text = line.split([',', ';', '}', ']', '"']).next().unwrap_or_default().trim_end().to_owned();

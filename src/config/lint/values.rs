@@ -167,7 +167,9 @@ pub(super) fn shown(key: &Key, value: &Value) -> String {
         return kind_of(value).to_owned();
     }
     match value {
-        Value::String(text) if mask::tells(text) => "a text with a secret in it".to_owned(),
+        Value::String(text) if mask::tells(text, key.kind == Kind::HostPort) => {
+            "a text with a secret in it".to_owned()
+        }
         Value::Array(_) | Value::Object(_) => kind_of(value).to_owned(),
         _ => {
             let text = value.to_string();
