@@ -13,16 +13,22 @@ fn pairs(seen: &Evidence) -> Result<&[Certificates], Verdict> {
     }
 }
 
+/// What is there and cannot be read. It may be anything, so it is never as good as nothing.
+fn unread(all: &[Certificates]) -> impl Iterator<Item = String> {
+    all.iter().flat_map(|set| set.unread.iter().map(|what| format!("{}: {what}", set.title)))
+}
+
 pub(super) fn rules(seen: &Evidence) -> Verdict {
     let all = match pairs(seen) {
         Ok(all) => all,
         Err(verdict) => return verdict,
     };
     let errors = all.iter().flat_map(|set| set.errors.iter().map(|what| format!("{}: {what}", set.title)));
+    let errors = errors.chain(unread(all));
     let shown = all.iter().flat_map(|set| set.seen.iter().map(|what| format!("{}: {what}", set.title)));
     let warned =
         all.iter().flat_map(|set| set.warnings.iter().map(|w| format!("{}: warning: {w}", set.title)));
-    if all.iter().all(|set| set.files.is_empty()) {
+    if all.iter().all(|set| set.files.is_empty() && set.unread.is_empty()) {
         return Verdict::manual("there is nothing to be looked at");
     }
     Verdict::of(errors.collect(), shown.chain(warned).collect())
@@ -55,11 +61,12 @@ pub(super) fn anchors(seen: &Evidence) -> Verdict {
         Ok(all) => all,
         Err(verdict) => return verdict,
     };
-    let (mut wrong, mut fine) = (Vec::new(), Vec::new());
+    let (mut wrong, mut fine) = (unread(all).collect::<Vec<_>>(), Vec::new());
     for set in all {
         let found = match &set.authorities {
             Ok(found) => found,
-            Err(why) => return Verdict::manual(why),
+            Err(why) if wrong.is_empty() => return Verdict::manual(why),
+            Err(_) => continue,
         };
         for (name, trusted) in found {
             match trusted {
@@ -83,7 +90,11 @@ pub(super) fn served(seen: &Evidence) -> Verdict {
         Ok(all) => all,
         Err(verdict) => return verdict,
     };
-    let installed = all.iter().find(|set| set.served).and_then(|set| set.leaf);
+    let served = all.iter().find(|set| set.served);
+    if let Some(set) = served.filter(|set| !set.unread.is_empty()) {
+        return Verdict::of(set.unread.clone(), Vec::new());
+    }
+    let installed = served.and_then(|set| set.leaf);
     match (shake.leaf, installed) {
         (Some(shown), Some(installed)) if shown == installed => {
             Verdict::pass(format!("port {} shows the installed certificate, SHA-256 {shown}", shake.port))

@@ -55,9 +55,22 @@ fn unset(seen: &Evidence, key: &str, default: &str) -> String {
     }
 }
 
+/// What is said twice of a key, or of a group that it is in. Nobody knows which the product takes.
+fn ambiguous<'a>(seen: &'a Evidence, key: &'a str) -> impl Iterator<Item = String> + 'a {
+    let is_about = move |name: &str| {
+        let names = table().find(key).map_or(vec![key], |known| known.names().collect());
+        let dotted = format!(".{}.", name.to_ascii_lowercase());
+        names.iter().any(|own| format!(".{}.", own.to_ascii_lowercase()).contains(&dotted))
+    };
+    let found = seen.ambiguous.iter().filter(move |(name, _)| is_about(name));
+    found.map(|(_, what)| format!("{}: {what}", seen.config_path))
+}
+
 /// The value of a key; a verdict where the configuration cannot be read.
 fn value<'a>(seen: &'a Evidence, key: &str) -> Result<Option<&'a Value>, Verdict> {
+    let twice: Vec<String> = ambiguous(seen, key).collect();
     match &seen.values {
+        Ok(_) if !twice.is_empty() => Err(Verdict::of(twice, Vec::new())),
         Ok(values) => Ok(values.get(key)),
         Err(why) => Err(Verdict::manual(why)),
     }
@@ -90,6 +103,10 @@ pub(super) fn syntax(seen: &Evidence) -> Verdict {
     match (&seen.config_problem, &seen.values) {
         (Some(why), _) => Verdict::fail(format!("{}: {why}", seen.config_path)),
         (None, Err(why)) => Verdict::manual(why),
+        (None, Ok(_)) if !seen.ambiguous.is_empty() => {
+            let told = seen.ambiguous.iter().map(|(_, what)| format!("{}: {what}", seen.config_path));
+            Verdict::of(told.collect(), Vec::new())
+        }
         (None, Ok(_)) => Verdict::pass(format!("{} is read as JSON", seen.config_path)),
     }
 }
@@ -196,7 +213,7 @@ pub(super) fn engine_urls(seen: &Evidence) -> Verdict {
 
 pub(super) fn client_enabled(seen: &Evidence) -> Verdict {
     let has_pair = match &seen.certificates {
-        Ok(all) => all.iter().any(|set| !set.served && !set.files.is_empty()),
+        Ok(all) => all.iter().any(|set| !set.served && !(set.files.is_empty() && set.unread.is_empty())),
         Err(why) => return Verdict::manual(why),
     };
     match value(seen, CLIENT_ENABLED) {
@@ -223,6 +240,12 @@ pub(super) fn password_policy(seen: &Evidence) -> Verdict {
     let told = |row: &Line, value: &Value| format!("{}: {} is {value}", row.row.title, row.row.key());
     let (mut wrong, mut fine, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
+        let key = row.row.key();
+        let twice: Vec<String> = ambiguous(seen, &key).collect();
+        if !twice.is_empty() {
+            wrong.extend(twice);
+            continue;
+        }
         match (&row.configured, &row.objection) {
             (_, Some(why)) => wrong.push(format!("{}: {why}", row.row.title)),
             (Some(value), None) => fine.push(told(row, value)),

@@ -37,6 +37,9 @@ pub struct Evidence {
     pub policy: Seen<Vec<Line>>,
     /// Why the configuration is no JSON, if it is none.
     pub config_problem: Option<String>,
+    /// Keys of which the configuration says two things: the name that is there twice, or a part of it, and what was
+    /// found.
+    pub ambiguous: Vec<(String, String)>,
     /// Files and directories whose owners and modes count, if they are there.
     pub files: Seen<Vec<WatchedFile>>,
     /// The certificates and keys that are installed.
@@ -141,6 +144,8 @@ pub struct Certificates {
     pub title: String,
     /// The files that are there.
     pub files: Vec<String>,
+    /// Files that are there and cannot be read, and why.
+    pub unread: Vec<String>,
     /// What each certificate is, the leaf first.
     pub seen: Vec<String>,
     /// SHA-256 of the first one, which is served.

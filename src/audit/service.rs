@@ -76,37 +76,29 @@ const KERNEL: [Rule; 8] = [
     ("systemcallarchitectures", "native", |value| value == "native"),
 ];
 
-/// What systemd does where a unit says nothing (systemd.exec(5)).
-fn unsaid(property: &str) -> &'static str {
-    match property {
-        "user" | "group" => "root",
-        "umask" => "0022",
-        "capabilityboundingset" => "all",
-        "ambientcapabilities" => "",
-        "systemcallarchitectures" => "all",
-        _ => "no",
-    }
-}
-
 fn rules(seen: &Evidence, rules: &[Rule]) -> Verdict {
-    let (place, properties) = match &seen.unit {
-        Ok(unit) => unit,
-        Err(why) => return Verdict::manual(why),
-    };
-    let (mut wrong, mut fine) = (Vec::new(), Vec::new());
-    for (name, wanted, fits) in rules {
-        let value = said(properties, name);
-        let told = format!("{place}: {} is {value:?}", unit::spelt(name));
-        if fits(&value) { fine.push(told) } else { wrong.push(format!("{told}, not {wanted}")) }
+    match &seen.unit {
+        Ok((place, properties)) => judge(place, properties, rules),
+        Err(why) => Verdict::manual(why),
     }
-    Verdict::of(wrong, fine)
 }
 
-fn said(properties: &BTreeMap<String, String>, name: &str) -> String {
-    let value = properties.get(name).map_or("", String::as_str);
-    let empty_counts =
-        matches!(name, "capabilityboundingset" | "ambientcapabilities") && properties.contains_key(name);
-    if value.is_empty() && !empty_counts { unsaid(name).to_owned() } else { value.to_owned() }
+fn judge(place: &str, properties: &BTreeMap<String, String>, rules: &[Rule]) -> Verdict {
+    let (mut wrong, mut fine, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, wanted, fits) in rules {
+        let spelt = unit::spelt(name);
+        let Some(value) = unit::said(properties, name) else {
+            unknown.push(format!("this systemd has no {spelt}, so {place} cannot have it"));
+            continue;
+        };
+        let told = format!("{place}: {spelt} is {value:?}");
+        if fits(value) { fine.push(told) } else { wrong.push(format!("{told}, not {wanted}")) }
+    }
+    if wrong.is_empty() && !unknown.is_empty() {
+        let mut all = unknown.into_iter().chain(fine);
+        return Verdict::manual(all.next().unwrap_or_default()).and(all);
+    }
+    Verdict::of(wrong, fine).and(unknown)
 }
 
 pub(super) fn account(seen: &Evidence) -> Verdict {
@@ -126,8 +118,10 @@ pub(super) fn kernel(seen: &Evidence) -> Verdict {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests may stop anywhere")]
 mod tests {
     use super::*;
+    use crate::audit::Outcome;
 
     #[test]
     fn every_property_is_asked_for() {
@@ -135,6 +129,27 @@ mod tests {
             assert_ne!(unit::spelt(name), *name, "{name} is not among PROPERTIES");
         }
         assert_eq!(ACCOUNT.len() + PRIVILEGES.len() + FILES.len() + KERNEL.len(), unit::PROPERTIES.len());
+    }
+
+    /// What systemctl of systemd 239 prints of RHEL 8: no line for what came later.
+    #[test]
+    fn a_property_that_an_old_systemd_has_not_is_no_fail() {
+        let old: BTreeMap<String, String> = KERNEL
+            .iter()
+            .filter(|(name, ..)| *name != "protectkernellogs")
+            .map(|(name, ..)| {
+                let value = if *name == "systemcallarchitectures" { "native" } else { "yes" };
+                ((*name).to_owned(), value.to_owned())
+            })
+            .collect();
+        let verdict = judge("demisto.service", &old, &KERNEL);
+        assert_eq!(verdict.outcome, Outcome::Manual);
+        assert!(verdict.evidence[0].contains("has no ProtectKernelLogs"), "{:?}", verdict.evidence);
+        let off = BTreeMap::from([("protectkernelmodules".to_owned(), "no".to_owned())]);
+        let with_off = old.into_iter().chain(off).collect();
+        assert_eq!(judge("demisto.service", &with_off, &KERNEL).outcome, Outcome::Fail);
+        let user = BTreeMap::from(["user", "group"].map(|name| (name.to_owned(), String::new())));
+        assert_eq!(judge("demisto.service", &user, &ACCOUNT).outcome, Outcome::Fail, "an empty User is root");
     }
 
     #[test]

@@ -28,6 +28,24 @@ pub const PROPERTIES: [&str; 19] = [
 /// Properties whose assignments add up; an empty one takes all back (systemd.exec(5)).
 const LISTS: [&str; 3] = ["capabilityboundingset", "ambientcapabilities", "systemcallarchitectures"];
 
+/// What systemd does where a unit says nothing (systemd.exec(5)).
+fn unsaid(property: &str) -> &'static str {
+    match property {
+        "user" | "group" => "root",
+        "umask" => "0022",
+        "capabilityboundingset" | "systemcallarchitectures" => "all",
+        "ambientcapabilities" => "",
+        _ => "no",
+    }
+}
+
+/// What a property is; nothing where this systemd does not know it, as an older one that prints no line for it.
+pub(super) fn said<'a>(properties: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let value = properties.get(name)?;
+    let empty_counts = matches!(name, "capabilityboundingset" | "ambientcapabilities");
+    Some(if value.is_empty() && !empty_counts { unsaid(name) } else { value })
+}
+
 /// A property as systemd spells it.
 pub(super) fn spelt(name: &str) -> &str {
     PROPERTIES.iter().find(|property| property.eq_ignore_ascii_case(name)).copied().unwrap_or(name)
@@ -44,7 +62,7 @@ pub(super) fn is_low_port_only(value: &str) -> bool {
 }
 
 /// The properties that a unit has by the texts of its files, the unit itself first, then its drop-ins in the order
-/// of their names.
+/// of their names. What none of them says is what systemd does then.
 #[must_use]
 pub fn effective(texts: &[String]) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
@@ -67,6 +85,10 @@ pub fn effective(texts: &[String]) -> BTreeMap<String, String> {
                 _ => drop(found.insert(name, value.to_owned())),
             }
         }
+    }
+    for property in PROPERTIES {
+        let name = property.to_ascii_lowercase();
+        found.entry(name.clone()).or_insert_with(|| unsaid(&name).to_owned());
     }
     found
 }

@@ -64,7 +64,8 @@ pub fn state(unit: &str) -> Result<State> {
     })
 }
 
-/// Properties of a unit as they count now, by lower-case name; `None` when systemd has no such unit.
+/// Properties of a unit as they count now, by lower-case name, without those that this systemd does not know;
+/// `None` when it has no such unit.
 ///
 /// # Errors
 /// When systemctl cannot be run.

@@ -19,7 +19,7 @@ use crate::audit::{
 };
 use crate::certs::check::{Role, Severity};
 use crate::certs::look::Certificate;
-use crate::config::{self, policy};
+use crate::config::{self, lint, policy};
 use crate::host::{self, Accounts};
 use crate::probe::{self, Host, Policy, Protocol, View};
 use crate::product::{self, UnitDir, under};
@@ -143,7 +143,7 @@ fn seen<T>(result: Result<T>) -> Seen<T> {
 
 fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Result<Evidence> {
     let site = &session.site;
-    let (read, secret) = configuration(session)?;
+    let Configuration { read, secret, ambiguous } = configuration(session)?;
     let config_problem = read.as_ref().err().cloned();
     let unread = format!("{} cannot be read as JSON, so its values are not known", site.config_file());
     let (values, policy) = match read {
@@ -179,6 +179,7 @@ fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Re
         values,
         policy,
         config_problem,
+        ambiguous,
         files,
         certificates: certificates.map(|all| all.into_iter().map(|pair| pair.1).collect()),
         one_time: one_time(session),
@@ -232,15 +233,30 @@ fn artefact(session: &Session, receipt: Option<&Receipt>) -> Seen<Artefact> {
 
 type Values = (BTreeMap<&'static str, serde_json::Value>, Vec<policy::Line>);
 
-/// The values that count and the password policy, or why there are none; and whether the file holds a passphrase.
-fn configuration(session: &Session) -> Result<(Seen<Values>, bool)> {
+/// What was seen of a configuration.
+struct Configuration {
+    /// The values that count and the password policy, or why there are none.
+    read: Seen<Values>,
+    /// Whether it holds a passphrase.
+    secret: bool,
+    /// Keys of which it says two things.
+    ambiguous: Vec<(String, String)>,
+}
+
+/// Rules of `config check` that are broken where a key has two values.
+const AMBIGUOUS: [&str; 2] = ["key-twice", "spellings-differ"];
+
+fn configuration(session: &Session) -> Result<Configuration> {
     let text = match read_in(session, &session.site.config_file()) {
         Err(e) if e.is_not_found() => Zeroizing::new("{}".to_owned()),
         other => Zeroizing::new(String::from_utf8_lossy(&other?).into_owned()),
     };
     let holds = |key: &str| config::text(&text, key).is_some();
     let secret = holds("security.keypass") || holds("security.certificate.client.keypass");
-    Ok((values(&text).map_err(|e| error_chain(&e)), secret))
+    let found = lint::lint(text.as_bytes(), session.site.role(), &lint::Host::default());
+    let twice = found.into_iter().filter(|finding| AMBIGUOUS.contains(&finding.id));
+    let ambiguous = twice.filter_map(|finding| Some((finding.key?, finding.what))).collect();
+    Ok(Configuration { read: values(&text).map_err(|e| error_chain(&e)), secret, ambiguous })
 }
 
 fn values(text: &str) -> config::Result<Values> {
@@ -278,6 +294,7 @@ fn certificates(checked: &Checked, trusted: Option<&HashSet<Digest>>) -> Certifi
     Certificates {
         title: checked.title.clone(),
         files: checked.files.iter().map(|file| file.file.clone()).collect(),
+        unread: checked.unread.clone(),
         seen: all.iter().map(|certificate| line(certificate)).collect(),
         leaf: all.first().map(|certificate| certificate.sha256()),
         served: checked.role == Role::Server,

@@ -172,6 +172,38 @@ fn a_unit_is_judged_by_its_files() {
     assert_eq!(states(&root), ["manual"; 4]);
 }
 
+/// What the service may do to its own files and keys keeps nothing from being judged.
+#[test]
+fn nothing_becomes_manual_by_what_the_service_can_write() {
+    let root = server();
+    let ids = ["cc-certificate-rules", "cc-certificate-files", "cc-trust-anchors"];
+    fs::create_dir(root.at("var/lib/demisto/dir")).unwrap();
+    let conf = root.at("etc/demisto.conf");
+    let good = fs::read_to_string(&conf).unwrap();
+    let with = |more: &str| {
+        root.put("etc/demisto.conf", good.replacen('{', &format!("{{{more},"), 1).as_bytes(), 0o640)
+    };
+    for key in ["keyfile", "certfile"] {
+        with(&format!("\"security.{key}\": \"/var/lib/demisto/dir\""));
+        for id in ids {
+            assert_eq!(outcome(&root, id), "fail", "{key}: {id}");
+        }
+    }
+    let revocation = "\"security.certificate.verifyrevocation\": true";
+    with(revocation);
+    assert_eq!(outcome(&root, "cc-revocation"), "pass");
+    for other in [
+        "{\"Certificate\": {\"VerifyRevocation\": false}}",
+        "{\"Certificate\": {\"verifyRevocation\": \"true\"}}",
+    ] {
+        with(&format!("{revocation}, \"Security\": {other}"));
+        for id in ["cc-config-syntax", "cc-revocation"] {
+            assert_eq!(outcome(&root, id), "fail", "{other}: {id}");
+        }
+        assert_eq!(outcome(&root, "cc-keypass-encrypted"), "fail", "it is not set");
+    }
+}
+
 /// Judges markup with a parser that is not ours, and gives the tags that it found.
 fn tags(page: &str) -> Vec<String> {
     need("python3", "python3");

@@ -62,6 +62,7 @@ pub struct Set {
     kept: bool,
     places: Vec<Place>,
     strays: Vec<String>,
+    unread: Vec<String>,
 }
 
 /// What was found in one set.
@@ -80,6 +81,9 @@ pub struct Checked {
     /// What is to be said, the worst first.
     #[serde(skip)]
     pub findings: Vec<Finding>,
+    /// Files that are there and cannot be read, and why.
+    #[serde(skip)]
+    pub unread: Vec<String>,
 }
 
 /// What a file holds.
@@ -160,7 +164,8 @@ pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
     for pair in pairs(session, &settings) {
         let chain = installed_file(session, &pair.at.chain, false)?;
         let key = installed_file(session, &pair.at.key, true)?;
-        if !pair.wanted && (chain.1.missing.is_some() && key.1.missing.is_some()) {
+        if !pair.wanted && [&chain, &key].iter().all(|(_, place, unread)| place.missing.is_some() && !unread)
+        {
             continue;
         }
         let mut set = settings.set(pair.role, pair.title, asked);
@@ -174,8 +179,10 @@ pub fn installed(session: &Session, asked: &Asked) -> Result<Vec<Set>> {
             set.passphrase = apply::waiting_keypass(&session.root, (site, owners));
         }
         set.kept = pair.kept && set.passphrase.is_none();
-        for (file, place) in [chain, key] {
+        for (file, place, unread) in [chain, key] {
             set.files.extend(file);
+            let why = place.missing.as_ref().filter(|_| unread);
+            set.unread.extend(why.map(|why| format!("{}: {why}", place.file)));
             set.places.push(place);
         }
         sets.push(set);
@@ -220,6 +227,7 @@ pub fn judge(session: &Session, set: Set, passphrase: Option<&Secret>) -> Checke
         revocation: set.revocation,
         files: files.collect(),
         findings,
+        unread: set.unread,
     }
 }
 
@@ -301,6 +309,7 @@ impl Settings {
             kept: false,
             places: Vec::new(),
             strays: Vec::new(),
+            unread: Vec::new(),
         }
     }
 }
@@ -348,21 +357,42 @@ fn pairs(session: &Session, settings: &Settings) -> Vec<Pair> {
     vec![listener, client]
 }
 
-fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option<File>, Place)> {
+/// A file with its place; and whether something is there that cannot be read as one. Whoever looks must not be kept
+/// from all the others by that.
+fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option<File>, Place, bool)> {
     let mut place = Place { file: path.to_owned(), is_key, ..Place::default() };
     let owners = session.receipt()?.is_none_or(|receipt| receipt.owners);
     let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.ids().filter(|_| owners);
-    if let Some(service) = service {
-        place.closed = closed(session, path, service)?;
+    let error = match read_placed(session, &mut place, service) {
+        Ok(file) => return Ok((file, place, false)),
+        Err(error) => error,
+    };
+    let cause = error.downcast_ref::<sys::Error>().map(|error| &error.source);
+    let denied = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied);
+    // in another root it may be a link, which leads somewhere there
+    let there = sys::fs::stat(&under(&session.root, path)).ok().flatten().map(|stat| stat.kind);
+    let is_told = session.is_live() || there.is_some_and(|kind| !matches!(kind, Kind::File | Kind::Symlink));
+    if denied || !is_told {
+        return Err(error);
     }
-    let bytes = match read_in(session, path) {
+    let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    place.missing = Some(format!("it cannot be read: {why}"));
+    Ok((None, place, true))
+}
+
+fn read_placed(session: &Session, place: &mut Place, service: Option<Ids>) -> Result<Option<File>> {
+    let path = place.file.clone();
+    if let Some(service) = service {
+        place.closed = closed(session, &path, service)?;
+    }
+    let bytes = match read_in(session, &path) {
         Err(e) if e.is_not_found() => {
             place.missing = Some("it is not there".to_owned());
-            return Ok((None, place));
+            return Ok(None);
         }
         other => other?,
     };
-    let real = resolved(session, path)?;
+    let real = resolved(session, &path)?;
     if let Some(stat) = sys::fs::stat(&real)? {
         place.mode = stat.mode;
         let ids = stat.ids;
@@ -370,7 +400,7 @@ fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option
             .filter(|service| *service != ids)
             .map(|_| format!("user {} and group {}", ids.uid, ids.gid));
     }
-    Ok((Some(File::read(path, bytes)), place))
+    Ok(Some(File::read(&path, bytes)))
 }
 
 /// The path below the root; on the running system without links.
