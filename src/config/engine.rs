@@ -132,7 +132,7 @@ pub fn engine(text: &str, log_dir: &str) -> Result<Engine> {
         KEYS.iter().any(|(known, _)| known.eq_ignore_ascii_case(key))
             || FAMILIES.iter().any(|family| key.starts_with(family))
     };
-    let unknown = document.leaves().into_iter().filter(|leaf| !known(&leaf.key));
+    let unknown = document.leaves()?.into_iter().filter(|leaf| !known(&leaf.key));
     found.unknown = unknown.map(|leaf| leaf.names.join(".")).collect();
     Ok(found)
 }
