@@ -44,8 +44,8 @@ fn a_secret_that_changes_is_seen_to_change() {
     let new = "{\"S.KeyPass\":\"two\",\"s\":{\"token\":\"same\",\"n\":2},\"u\":\"http://a:d@c\"}";
     assert_eq!(
         shown(old, new),
-        "@@ -1 +1 @@\n-{\"s\":{\"keypass\":\"******** (old)\",\"token\":\"********\",\"n\":1},\"u\":\"http://a:******** (old)@c\"}\n\
-         +{\"S.KeyPass\":\"******** (new)\",\"s\":{\"token\":\"********\",\"n\":2},\"u\":\"http://a:******** (new)@c\"}\n"
+        "@@ -1 +1 @@\n-{\"s\":{\"keypass\":\"******** (old)\",\"token\":\"********\",\"n\":1},\"u\":\"http://******** (old)@c\"}\n\
+         +{\"S.KeyPass\":\"******** (new)\",\"s\":{\"token\":\"********\",\"n\":2},\"u\":\"http://******** (new)@c\"}\n"
     );
     let list = |item: &str| format!("{{\"tokens\":[\n{{\"a\":1}},\n\"x\",\n\"{item}\"\n]}}");
     let text = shown(&list("one"), &list("two"));

@@ -110,7 +110,7 @@ pub fn engine(text: &str, log_dir: &str) -> Result<Engine> {
         let role = table().find(name).map(|key| key.role).or(table().family(name).map(|family| family.role));
         role.is_some_and(|role| role.includes(Role::Engine))
     };
-    let unknown = document.leaves().into_iter().filter(|leaf| !known(&leaf.key));
+    let unknown = document.leaves()?.into_iter().filter(|leaf| !known(&leaf.key));
     found.unknown = unknown.map(|leaf| leaf.names.join(".")).collect();
     Ok(found)
 }

@@ -98,7 +98,7 @@ pub fn merge(base: Option<&str>, mine: &str, theirs: &str, on_conflict: OnConfli
     let mine = Document::parse(mine)?;
     let sides = Sides { base: base.as_ref(), mine: &mine, theirs: &theirs };
     let mut merger = Merger::new(sides, on_conflict);
-    let leaves = theirs.leaves();
+    let leaves = theirs.leaves()?;
     for at in 0..leaves.len() {
         merger.leaf(at, &leaves);
     }
@@ -272,8 +272,8 @@ impl<'d> Merger<'d> {
         self.edits.replace_with_object(node, prefix.len(), below.into_iter().map(|(_, leaf)| leaf));
     }
 
-    fn obsolete(&self) -> Vec<String> {
-        let Sides { base: Some(base), mine, theirs } = self.sides else { return Vec::new() };
+    fn obsolete(&self) -> Result<Vec<String>> {
+        let Sides { base: Some(base), mine, theirs } = self.sides else { return Ok(Vec::new()) };
         let gone = |leaf: &Leaf<'_>| {
             let value = mine.value(&leaf.key);
             theirs.root.find(&leaf.key).is_none()
@@ -281,14 +281,14 @@ impl<'d> Merger<'d> {
                 && !leaf.key.eq_ignore_ascii_case(HTTPS_PORT)
                 && value.is_some_and(|value| same(base, leaf.node, mine, value))
         };
-        base.leaves().iter().filter(|leaf| gone(leaf)).map(shown).collect()
+        Ok(base.leaves()?.iter().filter(|leaf| gone(leaf)).map(shown).collect())
     }
 
     fn finish(mut self, leaves: &[Leaf<'d>]) -> Result<Merged> {
         if self.on_conflict == OnConflict::Fail && !self.conflicts.is_empty() {
             return Err(Error::Conflicts(self.conflicts.into_iter().map(|conflict| conflict.key).collect()));
         }
-        let obsolete = self.obsolete();
+        let obsolete = self.obsolete()?;
         for leaf in self.adds.iter().filter_map(|at| leaves.get(*at)) {
             self.edits.add(leaf);
         }
@@ -312,7 +312,7 @@ impl Merger<'_> {
         let (mine, merged) = (self.sides.mine, Document::parse(text)?);
         let updated: BTreeSet<String> = self.updated.iter().map(|key| key.to_ascii_lowercase()).collect();
         for leaf in
-            mine.leaves().iter().filter(|leaf| leaf.node.object().is_none() && !updated.contains(&leaf.key))
+            mine.leaves()?.iter().filter(|leaf| leaf.node.object().is_none() && !updated.contains(&leaf.key))
         {
             if mine.value(&leaf.key).is_none() {
                 continue; // hidden already

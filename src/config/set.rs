@@ -69,7 +69,7 @@ pub fn value(text: &str, key: &str) -> Result<Option<Value>> {
 pub(super) fn place(text: &str, values: &Value) -> Result<String> {
     let values = serde_json::to_string_pretty(values)?;
     let (mine, theirs) = (Document::parse(text)?, Document::parse(&values)?);
-    let leaves = theirs.leaves();
+    let leaves = theirs.leaves()?;
     let mut edits = Edits::new(&mine, &theirs);
     for leaf in &leaves {
         match mine.root.find(&leaf.key) {
@@ -206,7 +206,7 @@ mod tests {
         #[test]
         fn setting_a_key_changes_its_bytes_only(text in any_text(), pick in any::<prop::sample::Index>()) {
             let document = Document::parse(&text).unwrap();
-            let leaves = document.leaves();
+            let leaves = document.leaves().unwrap();
             prop_assume!(!leaves.is_empty());
             let leaf = &leaves[pick.index(leaves.len())];
             let new = set(&text, &[Setting::to(&leaf.key, "new value")]).unwrap();

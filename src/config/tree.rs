@@ -62,14 +62,12 @@ pub(super) struct Leaf<'d> {
 }
 
 impl<'t> Document<'t> {
-    /// Reads a text. What serde_json refuses is refused, deep nesting too, so that what follows may recurse;
-    /// and long names with much below them, which would make a large text of a small one.
+    /// Reads a text. What serde_json refuses is refused, deep nesting too, so that what follows may recurse.
     pub(super) fn parse(text: &'t str) -> Result<Self> {
         drop(parse(text)?);
         let mut scanner = Scanner::new(text, 0);
         scanner.space();
         match scanner.value() {
-            Node { kind: Kind::Object(root), .. } if root.key_bytes(0) > MAX_KEYS => Err(Error::LongKeys),
             Node { span, kind: Kind::Object(root) } => Ok(Self { text, span, root }),
             _ => Err(Error::NotAnObject),
         }
@@ -86,11 +84,17 @@ impl<'t> Document<'t> {
     }
 
     /// The leaves that [`Object::find`] finds, in the order of the text.
-    pub(super) fn leaves(&self) -> Vec<Leaf<'_>> {
+    ///
+    /// # Errors
+    /// When their keys, each a copy of all names above it, would make a very large thing of a small text.
+    pub(super) fn leaves(&self) -> Result<Vec<Leaf<'_>>> {
+        if self.root.key_bytes(0) > MAX_KEYS {
+            return Err(Error::LongKeys);
+        }
         let mut found = Vec::new();
         self.root.collect(&mut Vec::new(), &mut found);
         found.retain(|leaf| self.value(&leaf.key).is_some_and(|node| node.span == leaf.node.span));
-        found
+        Ok(found)
     }
 }
 
