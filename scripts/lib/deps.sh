@@ -26,7 +26,7 @@ TEST_PACKAGES=(
     getcap:libcap2-bin ssh-keygen:openssh-client certutil:libnss3-tools pk12util:libnss3-tools chromium:chromium trust:p11-kit
     python3:python3 pdftotext:poppler-utils
     nft:nftables ip:iproute2 ss:iproute2 unshare:util-linux
-    podman:podman newuidmap:uidmap git:git mkfs.ext4:e2fsprogs ss:iproute2
+    podman:podman newuidmap:uidmap git:git script:bsdutils mkfs.ext4:e2fsprogs ss:iproute2
 )
 
 # To boot systemd in containers.

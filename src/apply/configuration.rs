@@ -14,6 +14,9 @@ use crate::receipt;
 use crate::sys;
 use crate::types::Digest;
 
+/// Largest configuration that is read: as those who plan.
+const LIMIT: u64 = 4 << 20;
+
 /// Does a step that changes it.
 pub(super) fn perform(context: &Context, step: &Step) -> Result<()> {
     match step {
@@ -71,7 +74,12 @@ fn rewrite(
     let stat = dir.stat(&name)?.ok_or(Error::Lacks("the configuration"))?;
     let mut text = Zeroizing::new(String::new());
     let mut file = dir.open_file(&name)?;
-    file.read_to_string(&mut text).map_err(|e| sys::Error::new("read", &dir.path_of(&name), e))?;
+    let failed = |e| sys::Error::new("read", &dir.path_of(&name), e);
+    file.by_ref().take(LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LIMIT {
+        let why = format!("it is larger than {LIMIT} bytes");
+        return Err(sys::Error::rule("read", &dir.path_of(&name), &why).into());
+    }
     if Digest::of(text.as_bytes()) != was {
         return Err(Error::Appeared(dir.path_of(&name)));
     }

@@ -236,7 +236,7 @@ fn served_certificate(context: &Context) -> Result<Option<Digest>> {
     let text = Zeroizing::new(sys::fs::read_limited(&context.at(&context.site.config_file()), 4 << 20)?);
     let named = config::certificate_file(&String::from_utf8_lossy(&text))?;
     let path = named.unwrap_or_else(|| format!("{}/{}", context.site.tree(), product::CERTIFICATE));
-    let chain = sys::fs::read_limited(&context.at(&path), 1 << 20)?;
+    let chain = sys::fs::read_configured(&context.at(&path), 1 << 20)?;
     Ok(certs::leaf_digest(&String::from_utf8_lossy(&chain)).ok())
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::common::{Common, KeyArgs};
 use super::exit::Exit;
-use crate::preflight::{self, CHECKS, Chosen, DECISIVE, Outcome, Profile};
+use crate::preflight::{self, ADVISORY, CHECKS, Chosen, DECISIVE, Outcome, Profile};
 use crate::product::Role;
 use crate::report;
 use crate::types::counted;
@@ -63,8 +63,7 @@ pub(super) use xdr::Error;
 /// What `install` and `upgrade` take of it.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SkipArgs {
-    /// Go on although this check of the host fails
-    #[arg(long = "skip-check", value_name = "ID", value_delimiter = ',', value_parser = decisive(), hide_possible_values = true)]
+    #[arg(long = "skip-check", value_name = "ID", value_delimiter = ',', value_parser = looked_at(), hide_possible_values = true, help = skip_help())]
     skip: Vec<String>,
 }
 
@@ -88,8 +87,16 @@ fn ids() -> PossibleValuesParser {
     PossibleValuesParser::new(CHECKS.iter().map(|check| check.id).chain(xdr::ids()))
 }
 
-fn decisive() -> PossibleValuesParser {
-    PossibleValuesParser::new(DECISIVE)
+fn looked_at() -> PossibleValuesParser {
+    PossibleValuesParser::new(DECISIVE.iter().chain(ADVISORY))
+}
+
+fn skip_help() -> String {
+    format!(
+        "Go on although this check of the host fails: {}. Or do without the warning of {}, which never stop a change",
+        DECISIVE.join(", "),
+        ADVISORY.join(", ")
+    )
 }
 
 impl From<ProfileArg> for Profile {

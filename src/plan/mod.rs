@@ -37,7 +37,7 @@ pub use snapshot::{
 };
 pub use step::{Old, Step, VersionCheck};
 pub use uninstall::{Uninstall, uninstall};
-pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, upgrade, upgrade_paths};
+pub use upgrade::{Installed, Service, Snapshots, Upgrade, fits_path, is_lower, upgrade, upgrade_paths};
 
 use install::DIR_MODE;
 

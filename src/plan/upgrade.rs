@@ -191,7 +191,7 @@ fn allowed(input: &Upgrade) -> Result<()> {
             offered: offered.product.clone(),
         });
     }
-    let lower = (offered.version, offered.build) < (receipt.version, receipt.build);
+    let lower = is_lower(offered, receipt);
     if lower && !input.allow_downgrade {
         return Err(Error::Downgrade { installed: receipt.release(), offered: offered.release() });
     }
@@ -206,6 +206,12 @@ fn allowed(input: &Upgrade) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Whether the offered release is lower than the installed one: in version, or in build.
+#[must_use]
+pub fn is_lower(offered: &Manifest, receipt: &Receipt) -> bool {
+    (offered.version, offered.build) < (receipt.version, receipt.build)
 }
 
 /// Whether the offered release may replace the installed version at all: the range is in its

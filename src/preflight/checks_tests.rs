@@ -1,15 +1,15 @@
 //! The borders of the rules. That facts are gathered rightly is shown on machines, by `tests/it/preflight.rs`.
 
 use super::{
-    Account, CHECKS, Change, Chosen, Expected, Facts, Fapolicyd, Holder, Inodes, Kept, Machine, Names, Os,
-    Place, Profile, Proxy, Room, Selinux, Status, SubIds, Use, run,
+    Account, CHECKS, Change, Chosen, Engine, Expected, Facts, Fapolicyd, Holder, Inodes, Kept, Machine,
+    Names, Os, Place, Profile, Proxy, Room, Selinux, Status, SubIds, Use, run,
 };
 use crate::product::Role;
 
 fn place(path: &str, kind: &str, options: &[&str]) -> Place {
     Place {
         path: path.to_owned(),
-        device: 1,
+        store: "1".to_owned(),
         point: "/".to_owned(),
         kind: kind.to_owned(),
         options: options.iter().map(|&option| option.to_owned()).collect(),
@@ -54,8 +54,8 @@ fn fit() -> Facts {
             selinux: Selinux::Enforcing { containers: true },
             fapolicyd: Fapolicyd::Off,
             umask: 0o022,
-            open_files: 524_288,
-            port: Some((443, Holder::Nobody)),
+            open_files: (524_288, "DefaultLimitNOFILE".into()),
+            port: Ok((443, Holder::Nobody)),
             synchronised: Some(true),
             names: Some(Names {
                 hostname: "a".into(),
@@ -64,6 +64,7 @@ fn fit() -> Facts {
             }),
             forwarding: Some(true),
             engines: Some(vec![super::Engine { name: "docker", answer: Some(Ok("26.1".into())) }]),
+            engine_type: None,
             git: Some(super::Git::Absent),
             swaps: Vec::new(),
         }),
@@ -71,6 +72,8 @@ fn fit() -> Facts {
         change: Ok(Change {
             offered: "6.14.0".parse().unwrap(),
             installed: Some("6.12.0".parse().unwrap()),
+            is_lower: false,
+            retained: None,
             refusal: None,
             room: room(1, 2),
             snapshot: Kept::Needs { room: room(1, 2), must: true },
@@ -196,10 +199,9 @@ fn file_systems_are_judged_by_what_they_are_for() {
 fn a_release_is_judged_by_its_way_and_its_room() {
     for (from, to, wanted) in [
         ("6.12.0", "6.14.0", Status::Pass),
-        ("6.11.9", "6.14.0", Status::Fail),
-        ("6.14.1", "6.14.0", Status::Fail),
+        ("6.11.9", "6.14.0", Status::Warn),
         ("6.14.0", "6.14.0", Status::Pass),
-        ("6.14.0", "8.0.0", Status::Fail),
+        ("6.14.0", "8.0.0", Status::Warn),
     ] {
         let way = |facts: &mut Facts| {
             let change = facts.change.as_mut().unwrap();
@@ -207,11 +209,26 @@ fn a_release_is_judged_by_its_way_and_its_room() {
         };
         assert_eq!(changed("version-path", way), wanted, "{from} {to}");
     }
+    let refused = |facts: &mut Facts| facts.change.as_mut().unwrap().refusal = Some("x".into());
+    assert_eq!(changed("version-path", refused), Status::Fail);
+    let lower = |retained: Option<&str>| {
+        let mut facts = fit();
+        let change = facts.change.as_mut().unwrap();
+        (change.is_lower, change.retained) = (true, retained.map(str::to_owned));
+        let chosen = Chosen { only: vec!["version-path".into()], skip: Vec::new() };
+        let outcome = run(CHECKS, &facts, &chosen).remove(0);
+        assert_eq!(outcome.status, Status::Fail);
+        outcome.fix.unwrap()
+    };
+    assert!(lower(None).contains("--allow-downgrade") && !lower(None).contains("rollback"));
+    assert!(lower(Some("6.12.0-1")).contains("rollback` brings 6.12.0-1 back"));
     let kept =
         |snapshot| changed("space-snapshot", |facts| facts.change.as_mut().unwrap().snapshot = snapshot);
     assert_eq!(kept(Kept::Needs { room: room(3, 2), must: true }), Status::Fail);
     assert_eq!(kept(Kept::Needs { room: room(3, 2), must: false }), Status::Warn);
-    assert_eq!(kept(Kept::Impossible("x".into())), Status::Fail);
+    let impossible = |must| Kept::Impossible { why: "x".into(), must };
+    assert_eq!(kept(impossible(true)), Status::Fail);
+    assert_eq!(kept(impossible(false)), Status::Warn);
     assert_eq!(kept(Kept::Unneeded("x".into())), Status::Skipped);
 }
 
@@ -247,5 +264,68 @@ fn accounts_are_judged_by_number_and_rights() {
         [(0o022, Status::Pass), (0o002, Status::Pass), (0o027, Status::Warn), (0o077, Status::Warn)]
     {
         assert_eq!(on_machine("umask", |machine| machine.umask = umask), wanted, "{umask:o}");
+    }
+}
+
+#[test]
+fn the_container_engine_that_answers_or_is_named_counts() {
+    let engine = |name, answer: Option<bool>| Engine {
+        name,
+        answer: answer.map(|yes| if yes { Ok("5.0".to_owned()) } else { Err("no".to_owned()) }),
+    };
+    let podman = |engines: &[Engine], named: Option<&str>| {
+        let mut facts = fit();
+        let machine = facts.machine.as_mut().unwrap();
+        (machine.engines, machine.engine_type) = (Some(engines.to_vec()), named.map(str::to_owned));
+        let counts = status("subordinate-ids", &facts) == Status::Fail;
+        (counts, status("container-engine", &facts))
+    };
+    let (docker, dead) = (engine("docker", Some(true)), engine("docker", Some(false)));
+    let answering = engine("podman", Some(true));
+    assert_eq!(podman(std::slice::from_ref(&answering), None), (true, Status::Pass));
+    assert_eq!(podman(&[answering.clone(), dead.clone()], None), (true, Status::Pass));
+    assert_eq!(podman(&[engine("podman", Some(false)), docker.clone()], None), (false, Status::Pass));
+    assert_eq!(podman(&[engine("podman", None), engine("docker", None)], None), (false, Status::Skipped));
+    assert_eq!(podman(&[answering.clone(), dead], Some("docker")), (false, Status::Fail));
+    assert_eq!(podman(&[answering, docker], Some("podman")), (true, Status::Pass));
+    assert_eq!(podman(&[engine("docker", Some(true))], Some("podman")), (true, Status::Fail));
+}
+
+/// Volumes of one device or pool do not make it larger.
+#[test]
+fn what_lies_on_one_device_counts_once() {
+    let disk = |stores: &[&str]| {
+        on_machine("disk", |machine| {
+            machine.places.iter_mut().zip(stores.iter().cycle()).for_each(|((_, place), store)| {
+                (place.size, place.store) = (600_000_000_000, (*store).to_owned());
+            });
+        })
+    };
+    assert_eq!(disk(&["zfs tank"]), Status::Fail);
+    assert_eq!(disk(&["zfs tank", "/dev/sda2"]), Status::Pass);
+}
+
+#[test]
+fn a_port_whose_holder_is_hidden_or_that_is_unknown_does_not_fail() {
+    assert_eq!(on_machine("port", |machine| machine.port = Ok((443, Holder::Hidden))), Status::Warn);
+    assert_eq!(on_machine("port", |machine| machine.port = Err("x".into())), Status::Skipped);
+    let other = |machine: &mut Machine| machine.port = Ok((443, Holder::Other("x".into())));
+    assert_eq!(on_machine("port", other), Status::Fail);
+}
+
+/// Nobody says what the host is for when a release is installed: what is told then never stops it.
+#[test]
+fn advice_never_fails_without_a_profile() {
+    let poor = |facts: &mut Facts| {
+        facts.profile = None;
+        facts.os = None;
+        let machine = facts.machine.as_mut().unwrap();
+        machine.kernel = "5.3.1".into();
+        machine.selinux = Selinux::Enforcing { containers: false };
+        machine.fapolicyd = Fapolicyd::Running { knows: false };
+        machine.synchronised = Some(false);
+    };
+    for id in super::ADVISORY {
+        assert!(matches!(changed(id, poor), Status::Warn | Status::Skipped), "{id}");
     }
 }

@@ -8,7 +8,7 @@ use super::system::numbers;
 /// A container engine of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
-    /// `docker` or `podman`.
+    /// `docker` or `podman`, by what it says that it is.
     pub name: &'static str,
     /// Its version when the service's account asked it, or why there was no answer; `None` when it could not be
     /// asked.
@@ -31,15 +31,17 @@ const GIT: [u32; 2] = [2, 21];
 
 pub(super) fn engine(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
-        let Some(engines) = &machine.engines else { return Verdict::skipped("none was asked") };
-        let usable =
-            engines.iter().find_map(|engine| Some((engine.name, engine.answer.as_ref()?.as_ref().ok()?)));
+        if machine.engines.is_none() {
+            return Verdict::skipped("none was asked");
+        }
+        let engines = || machine.candidates();
+        let usable = engines().find_map(|engine| Some((engine.name, engine.answer.as_ref()?.as_ref().ok()?)));
         if let Some((name, version)) = usable {
             return Verdict::pass(format!("{name} {version} answers the service's account"));
         }
         let refused =
-            engines.iter().find_map(|engine| Some((engine.name, engine.answer.as_ref()?.as_ref().err()?)));
-        match (refused, engines.first()) {
+            engines().find_map(|engine| Some((engine.name, engine.answer.as_ref()?.as_ref().err()?)));
+        match (refused, engines().next()) {
             (Some((name, why)), _) => {
                 Verdict::fail(format!("{name} does not answer the service's account: {why}"))
             }
@@ -47,7 +49,10 @@ pub(super) fn engine(facts: &Facts) -> Verdict {
                 "{} is here; only root can ask it as the service's account, and only when that is there",
                 engine.name
             )),
-            (None, None) => facts.short("neither docker nor podman is here".to_owned()),
+            (None, None) => facts.short(match &machine.engine_type {
+                Some(name) => format!("{name}, which the configuration names, is not here"),
+                None => "neither docker nor podman is here".to_owned(),
+            }),
         }
     })
 }

@@ -84,7 +84,7 @@ pub enum Use {
     Logs,
     /// `/var`.
     Var,
-    /// `/home`, where Podman keeps images.
+    /// The home of the service's account, where Podman keeps its images.
     Home,
     /// Where Docker keeps images.
     Docker,
@@ -108,8 +108,8 @@ pub struct Inodes {
 pub struct Place {
     /// The directory.
     pub path: String,
-    /// The device's number.
-    pub device: u64,
+    /// What its bytes lie on: a device, or a pool of them. The volumes of one have it in common.
+    pub store: String,
     /// Where it is mounted.
     pub point: String,
     /// Its type, such as `ext4`.
@@ -159,6 +159,8 @@ pub enum Holder {
     Product(String),
     /// Another program, in words.
     Other(String),
+    /// Somebody, whom only root sees.
+    Hidden,
 }
 
 /// What names lead to.
@@ -195,10 +197,10 @@ pub struct Machine {
     pub fapolicyd: Fapolicyd,
     /// The umask of whoever runs this.
     pub umask: u32,
-    /// How many files a service may have open at most.
-    pub open_files: u64,
-    /// The port, and who listens on it.
-    pub port: Option<(u16, Holder)>,
+    /// How many files the service may have open at most, and what says so.
+    pub open_files: (u64, String),
+    /// The port, and who listens on it; or why no port is known.
+    pub port: Result<(u16, Holder), String>,
     /// Whether the clock is synchronised.
     pub synchronised: Option<bool>,
     /// What names lead to.
@@ -207,6 +209,8 @@ pub struct Machine {
     pub forwarding: Option<bool>,
     /// Container engines; `None` when they were not asked.
     pub engines: Option<Vec<Engine>>,
+    /// The container engine that the configuration names (`container.engine.type`).
+    pub engine_type: Option<String>,
     /// The system's git; `None` when it was not asked.
     pub git: Option<Git>,
     /// Devices and files that memory is swapped to.
@@ -259,10 +263,22 @@ impl Machine {
         self.places.iter().find(|(is, _)| *is == wanted).map(|(_, place)| place)
     }
 
-    /// Whether Podman is what containers run in here.
+    /// The container engines that the product may take: the one of its configuration, or all.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &Engine> {
+        let named = self.engine_type.as_deref();
+        self.engines.iter().flatten().filter(move |engine| named.is_none_or(|name| engine.name == name))
+    }
+
+    /// Whether Podman is what containers run in here: the configuration says so, or it answers the service's
+    /// account. Where none answers, Docker counts if it is there.
     pub(super) fn has_podman(&self) -> bool {
-        let of = |name| self.engines.iter().flatten().any(|engine: &Engine| engine.name == name);
-        of("podman") && !of("docker")
+        if let Some(name) = &self.engine_type {
+            return name == "podman";
+        }
+        let engines = || self.candidates();
+        let answering = engines().find(|engine| matches!(engine.answer, Some(Ok(_))));
+        let counts = answering.or_else(|| engines().find(|engine| engine.name == "docker"));
+        counts.or_else(|| engines().next()).is_some_and(|engine| engine.name == "podman")
     }
 }
 

@@ -37,27 +37,25 @@ pub(super) fn umask(facts: &Facts) -> Verdict {
 }
 
 pub(super) fn open_files(facts: &Facts) -> Verdict {
-    on_machine(facts, |machine| {
-        if machine.open_files >= OPEN_FILES {
-            Verdict::pass(match machine.open_files {
-                u64::MAX => "without limit".to_owned(),
-                limit => format!("{limit} at most"),
-            })
-        } else {
-            Verdict::warn(format!("{} at most, {OPEN_FILES} are advised", machine.open_files))
-        }
+    on_machine(facts, |machine| match &machine.open_files {
+        (u64::MAX, by) => Verdict::pass(format!("without limit: {by}")),
+        (limit, by) if *limit >= OPEN_FILES => Verdict::pass(format!("{limit} at most: {by}")),
+        (limit, by) => Verdict::warn(format!("{limit} at most: {by}; {OPEN_FILES} are advised")),
     })
 }
 
 pub(super) fn port(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
-        let Some((port, holder)) = &machine.port else {
-            return Verdict::skipped("an engine listens only if its configuration says so: give --port");
+        let (port, holder) = match &machine.port {
+            Ok(known) => known,
+            Err(why) => return Verdict::skipped(why),
         };
         match holder {
             Holder::Nobody => Verdict::pass(format!("port {port} is free")),
             Holder::Product(name) => Verdict::pass(format!("port {port} is the product's own: {name}")),
             Holder::Other(who) => Verdict::fail(who.clone()),
+            Holder::Hidden => Verdict::warn(format!("port {port} is in use; only root sees by whom"))
+                .mended_by("call this as root: it may be the product's own"),
         }
     })
 }

@@ -28,7 +28,7 @@ pub use facts::{
 };
 pub use proxy::{Proxy, Settings, assignments};
 pub use system::SUPPORTED;
-pub use table::{CHECKS, DECISIVE};
+pub use table::{ADVISORY, CHECKS, DECISIVE};
 
 /// How bad it is when a check does not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -19,12 +19,16 @@ pub struct Proxy {
 const NAMES: [&str; 2] = ["http_proxy", "https_proxy"];
 
 impl Proxy {
-    /// Takes the proxies out of a file of assignments.
+    /// Takes the proxies out of a file of assignments. Where a password holds what ends a value, such as `;`, the
+    /// value is not cut there: the half of it could not be told from a host.
     #[must_use]
     pub fn read(text: &str) -> Settings {
-        let mut found = assignments(text);
-        found.retain(|name, _| NAMES.contains(&name.as_str()));
-        found
+        let proxies = lines(text).filter(|(name, _)| NAMES.contains(&name.as_str()));
+        let whole = |value: &str| match split(value) {
+            (value, rest) if rest.contains('@') => masked(&format!("{value}{rest}")),
+            (value, _) => value.to_owned(),
+        };
+        proxies.map(|(name, value)| (name, whole(value))).collect()
     }
 
     pub(super) fn judge(&self) -> Verdict {
@@ -59,29 +63,30 @@ impl Proxy {
 /// What a file of assignments sets, such as `export https_proxy="http://proxy:3128"`: names in lower case.
 #[must_use]
 pub fn assignments(text: &str) -> Settings {
-    let mut found = Settings::new();
-    for line in text.lines() {
+    lines(text).map(|(name, value)| (name, split(value).0.to_owned())).collect()
+}
+
+fn lines(text: &str) -> impl Iterator<Item = (String, &str)> {
+    text.lines().filter_map(|line| {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        if let Some((name, value)) = line.split_once('=') {
-            found.insert(name.trim().to_ascii_lowercase(), unquoted(value).to_owned());
-        }
-    }
-    found
+        let (name, value) = line.split_once('=')?;
+        Some((name.trim().to_ascii_lowercase(), value.trim()))
+    })
 }
 
 fn only(name: &str, there: &str, missing: &str) -> Verdict {
     Verdict::warn(format!("{name} is set in {there}, not in {missing}"))
 }
 
-fn unquoted(value: &str) -> &str {
-    let value = value.trim();
-    for quote in ['"', '\''] {
-        if let Some((inside, _)) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {
-            return inside;
-        }
-    }
-    value.split([' ', ';', '\t']).next().unwrap_or_default()
+/// A value without its quotes, and what follows it up to the next space.
+fn split(value: &str) -> (&str, &str) {
+    let quoted = |quote: char| value.strip_prefix(quote)?.split_once(quote);
+    let (value, rest) = quoted('"').or_else(|| quoted('\'')).unwrap_or_else(|| {
+        let end = value.find([' ', ';', '\t']).unwrap_or(value.len());
+        value.split_at_checked(end).unwrap_or_default()
+    });
+    (value, rest.split([' ', '\t']).next().unwrap_or_default())
 }
 
 fn is_url(value: &str) -> bool {
@@ -115,6 +120,17 @@ mod tests {
             assignments("https_proxy=http://a:1\nHTTPS_PROXY=http://b:2\n#https_proxy=x")["https_proxy"],
             "http://b:2"
         );
+        for line in ["https_proxy=http://u:12;ss@proxy:3128", "https_proxy=\"http://u:12\"ss@proxy:3128\""] {
+            let found = Proxy::read(line);
+            let proxy = Proxy { environment: found.clone(), profile: found };
+            let seen = format!("{:?}", proxy.judge());
+            assert!(
+                seen.contains("//***@proxy:3128") && !seen.contains("12;") && !seen.contains("u:"),
+                "{seen}"
+            );
+        }
+        let found = Proxy::read("https_proxy=http://a:1; export MAIL=me@example.test");
+        assert_eq!(found["https_proxy"], "http://a:1");
         assert!(is_url(&found["https_proxy"]) && !is_url("proxy:3128") && !is_url("http://"));
     }
 }

@@ -47,12 +47,12 @@ pub(super) fn disk(facts: &Facts) -> Verdict {
     on_machine(facts, |machine| {
         let (_, _, server) = wanted(facts.profile());
         let need = if facts.role == Role::Server { server } else { ENGINE_DISK };
-        let mut devices = Vec::new();
+        let mut stores = Vec::new();
         let mut total = 0_u64;
         let counted = [Use::Tree, Use::Data, Use::Logs, Use::Var, Use::Home, Use::Docker, Use::Temporary];
         for place in counted.into_iter().filter_map(|is| machine.place(is)) {
-            if !devices.contains(&place.device) && place.kind != "tmpfs" {
-                devices.push(place.device);
+            if !stores.contains(&&place.store) && place.kind != "tmpfs" {
+                stores.push(&place.store);
                 total = total.saturating_add(place.size);
             }
         }
@@ -90,8 +90,7 @@ pub(super) fn data(facts: &Facts) -> Verdict {
     }
     let shared = facts.machine.as_ref().and_then(|machine| {
         let (data, var) = machine.place(Use::Data).zip(machine.place(Use::Var))?;
-        (data.device == var.device)
-            .then(|| format!("{} lies on that of {}: see disk-var", data.path, var.path))
+        (data.store == var.store).then(|| format!("{} lies on that of {}: see disk-var", data.path, var.path))
     });
     shared.map_or_else(|| size(facts, Use::Data, (200, 1000)), Verdict::skipped)
 }
@@ -101,7 +100,9 @@ pub(super) fn containers(facts: &Facts) -> Verdict {
         let podman = machine.has_podman();
         let place = if podman { Use::Home } else { Use::Docker };
         let shared = machine.place(place).zip(machine.place(Use::Var));
-        if let Some((place, var)) = shared.filter(|(place, var)| !podman && place.device == var.device) {
+        // what /var has to have leaves an engine's images too little with Podman
+        let counted = facts.role == Role::Server || !podman;
+        if let Some((place, var)) = shared.filter(|(place, var)| counted && place.store == var.store) {
             return Verdict::skipped(format!("{} lies on that of {}: see disk-var", place.path, var.path));
         }
         let need = match (facts.role, podman) {

@@ -16,22 +16,14 @@ const fn check(
     Check { id, severity, what, why, fix, function }
 }
 
-/// Those that `install` and `upgrade` run before anything is changed: they decide whether the product can work
+/// Those that stop `install` and `upgrade` before anything is changed: they decide whether the product can work
 /// there and whether a change can be undone. None of them asks the network or starts another program.
-pub const DECISIVE: &[&str] = &[
-    "os",
-    "architecture",
-    "kernel",
-    "mount-tree",
-    "mount-data",
-    "mount-state",
-    "mount-logs",
-    "inodes",
-    "selinux",
-    "fapolicyd",
-    "account",
-    "clock",
-];
+pub const DECISIVE: &[&str] =
+    &["architecture", "mount-tree", "mount-data", "mount-state", "mount-logs", "inodes", "account"];
+
+/// Those that `install` and `upgrade` run besides, and only tell: nobody says there what the host is for, so that
+/// the operating system does not fail either.
+pub const ADVISORY: &[&str] = &["os", "kernel", "selinux", "fapolicyd", "clock"];
 
 /// All checks, in the order in which they are shown.
 pub const CHECKS: &[Check<Facts>] = &[
@@ -73,7 +65,7 @@ pub const CHECKS: &[Check<Facts>] = &[
     ),
     check(
         ("disk-containers", Error),
-        "70 GB for dev and 150 GB for production for container images: /var/lib/docker, or /home with Podman",
+        "70 GB for dev and 150 GB for production for container images: /var/lib/docker, or the home of demisto with Podman; for an engine 50 GB, or 150 GB with Podman",
         "integrations run in images, of which there are many",
         "enlarge that file system, or move the images to a larger one",
         sizes::containers,
@@ -190,7 +182,7 @@ pub const CHECKS: &[Check<Facts>] = &[
         ("open-files", Warning),
         "a service may have 65536 files open",
         "the server has a file or connection open for each index, client and engine",
-        "raise the hard limit: DefaultLimitNOFILE in /etc/systemd/system.conf; where systemd does not start the service, nofile in /etc/security/limits.d",
+        "raise the hard limit: LimitNOFILE of the unit (`systemctl edit demisto`), or DefaultLimitNOFILE in /etc/systemd/system.conf where the unit sets none; where systemd does not start the service, nofile in /etc/security/limits.d",
         machine::open_files,
     ),
     // accounts
@@ -247,7 +239,7 @@ pub const CHECKS: &[Check<Facts>] = &[
     // containers and tools
     check(
         ("container-engine", Error),
-        "docker or podman is here and answers the account demisto",
+        "docker or podman, or the one of them that the configuration names, is here and answers the account demisto",
         "most integrations run in containers",
         "install docker or podman; `usermod -aG docker demisto` lets the account use docker",
         containers::engine,
@@ -276,8 +268,8 @@ pub const CHECKS: &[Check<Facts>] = &[
     // what FILE would change
     check(
         ("version-path", Error),
-        "the release of FILE may take the place of the installed one: two minor versions forward at most",
-        "data are moved from form to form, and the vendor supports two at once",
+        "the release of FILE is not lower than the installed one, and says that it may take its place; two minor versions forward at most are supported",
+        "data are moved from form to form, and the vendor supports two versions at once",
         "upgrade in steps: first to a release that is at most two minor versions above the installed one",
         change::path,
     ),
@@ -305,7 +297,9 @@ mod tests {
     fn names_are_words_and_unique() {
         let mut ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
         assert!(ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
-        assert!(DECISIVE.iter().all(|id| ids.contains(id)), "{DECISIVE:?}");
+        let severity = |id: &&str| CHECKS.iter().find(|check| check.id == *id).unwrap().severity;
+        assert!(DECISIVE.iter().all(|id| severity(id) == Error), "{DECISIVE:?}");
+        assert!(ADVISORY.iter().all(|id| *id == "os" || severity(id) == Warning), "{ADVISORY:?}");
         ids.sort_unstable();
         let count = ids.len();
         ids.dedup();

@@ -84,7 +84,7 @@ pub struct Client {
 }
 
 /// A host by name or by address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     /// By name.
     Name(String),
@@ -116,7 +116,7 @@ impl std::fmt::Display for Host {
 }
 
 /// A host and a port, as `HOST:PORT`; an IPv6 address stands in brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The host.
     pub host: Host,

@@ -37,6 +37,8 @@ pub enum Reason {
     Truncated,
     /// Another record has the number of the one that was kept as the newest.
     Replaced,
+    /// What was kept of the newest record cannot be read.
+    Unkept,
 }
 
 /// The first place at which a chain does not hold.
@@ -70,6 +72,15 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Takes note that what was kept of the newest record cannot be read, and `why`: that the end is missing
+    /// would not be seen.
+    pub fn unkept(&mut self, why: &str) {
+        let why = format!("it is not known which record was the newest: {why}");
+        let record = self.head.map_or(1, |head| head.sequence.saturating_add(1));
+        let line = self.records.len().saturating_add(1);
+        self.broken.get_or_insert(Broken { line, record, reason: Reason::Unkept, why });
+    }
+
     /// A record with all that this version knows; `None` of a line that is no record to it.
     #[must_use]
     pub fn record(value: &Value) -> Option<Record> {

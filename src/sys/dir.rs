@@ -237,14 +237,18 @@ impl Dir {
     /// # Errors
     /// When it cannot be opened or is no regular file.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
-        let name = name.as_ref();
-        let path = self.path_of(name);
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name, flags, Mode::empty()).context("open", &path)?;
-        if Stat::new(&fstat(&fd).context("look at", &path)?).kind != Kind::File {
+        let (found, path) = (self.find(name.as_ref())?, self.path_of(name.as_ref()));
+        if Stat::new(&fstat(&found).context("look at", &path)?).kind == Kind::Dir {
             return Err(Error::rule("open", &path, "it is not a regular file"));
         }
-        Ok(File::from(fd))
+        super::fs::open_found(&found, &path)
+    }
+
+    /// Looks a name up without opening what is there, not even a link.
+    pub(super) fn find(&self, name: impl AsRef<OsStr>) -> Result<OwnedFd> {
+        let name = name.as_ref();
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.fd, name, flags, Mode::empty()).context("open", &self.path_of(name))
     }
 
     /// Creates a file that must not exist, mode 0600.

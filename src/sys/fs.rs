@@ -4,27 +4,51 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::stat::fstat;
 
-use super::dir::{Dir, Stat};
+use super::dir::{Dir, Ids, Kind, Stat};
 use super::error::Context as _;
 use super::{Error, Result};
 
-/// Opens a file to read it; never waits for a pipe's writer.
+/// Opens a file to read it, through links; never a device, a pipe or a socket, unless it is a descriptor that the
+/// caller gave us. For paths that somebody typed; see [`read_configured`].
 ///
 /// # Errors
-/// When it cannot be opened.
+/// When it cannot be opened, or is none.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
 pub fn open_existing(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    if !is_own_descriptor(path) {
-        options.custom_flags(OFlag::O_NONBLOCK.bits());
+    if is_own_descriptor(path) {
+        return OpenOptions::new().read(true).open(path).context("open", path);
     }
+    open_found(&find(path, OFlag::empty())?, path)
+}
+
+/// Looks a path up without opening what is there: that alone can do something, as with /dev/watchdog.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+fn find(path: &Path, flags: OFlag) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlag::O_PATH | flags).bits());
     options.open(path).context("open", path)
+}
+
+/// Opens what was found, if it is a file or a directory.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub(super) fn open_found(found: &(impl AsFd + AsRawFd), path: &Path) -> Result<File> {
+    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+    match Stat::new(&fstat(found).context("look at", path)?).kind {
+        Kind::File | Kind::Dir => {}
+        Kind::Symlink => return Err(Error::new("open", path, Errno::ELOOP)),
+        Kind::Other => return Err(Error::rule("read", path, "it is not a regular file")),
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    options.open(&again).context("open", path)
 }
 
 /// Whether `path` names a descriptor that the caller gave us, such as `<(command)` of a shell.
@@ -53,6 +77,29 @@ pub fn open_or_create_private(path: &Path) -> Result<File> {
 /// When it cannot be made there.
 pub fn create_unnamed(dir: &Path) -> Result<File> {
     tempfile::tempfile_in(dir).context("make a file in", dir)
+}
+
+/// A directory of somebody else, mode 0700, that goes with all in it when this is dropped.
+#[derive(Debug)]
+pub struct Throwaway(tempfile::TempDir);
+
+impl Throwaway {
+    /// Makes it in `dir` for `owner`.
+    ///
+    /// # Errors
+    /// When it cannot be made there.
+    pub fn new(dir: &Path, owner: Ids) -> Result<Self> {
+        let made = tempfile::Builder::new().prefix("demisto-install-").tempdir_in(dir);
+        let made = made.context("make a directory in", dir)?;
+        Dir::open(made.path())?.set_owner_and_mode(Some(owner), 0o700)?;
+        Ok(Self(made))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// Opens a file to write it from its beginning, creating it with mode `mode` less the umask.
@@ -104,12 +151,55 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read, is larger, is not a regular file, or a part of `path` is a link.
 pub fn read_beneath(root: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
+    let (dir, name) = way_to(root, path)?;
+    read_file(dir.open_file(name)?, &dir.path_of(name), limit)
+}
+
+fn way_to<'a>(root: &Path, path: &'a str) -> Result<(Dir, &'a str)> {
     let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut dir = Dir::open(root)?;
     for part in parents.split('/').filter(|part| !part.is_empty()) {
         dir = dir.open_dir(part)?;
     }
-    read_file(dir.open_file(name)?, &dir.path_of(name), limit)
+    Ok((dir, name))
+}
+
+/// Reads a file that a configuration names, through links: as [`read_limited`], but no descriptor of ours, and
+/// nothing of the kernel's file systems. Reading takes something away there: lines of /proc/kmsg, our input.
+///
+/// # Errors
+/// When it cannot be read, is larger, is not a regular file or the kernel's.
+pub fn read_configured(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    if path.starts_with("/proc") || is_own_descriptor(path) {
+        return Err(kernels(path));
+    }
+    read_stored(&find(path, OFlag::empty())?, path, limit)
+}
+
+/// As [`read_configured`], below `root` and through no link on the way from there.
+///
+/// # Errors
+/// As [`read_configured`] and [`read_beneath`].
+pub fn read_configured_beneath(root: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
+    let (dir, name) = way_to(root, path)?;
+    read_stored(&dir.find(name)?, &dir.path_of(name), limit)
+}
+
+/// Reads what was found, if it is a file that somebody stored.
+fn read_stored(found: &(impl AsFd + AsRawFd), path: &Path, limit: u64) -> Result<Vec<u8>> {
+    const KERNELS: [u64; 4] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163]; // proc, sysfs, debugfs, tracefs
+    if KERNELS.contains(&file_system(found, path)?) {
+        return Err(kernels(path));
+    }
+    let file = open_found(found, path)?;
+    if !file.metadata().context("look at", path)?.is_file() {
+        return Err(Error::rule("read", path, "it is not a regular file"));
+    }
+    read_file(file, path, limit)
+}
+
+fn kernels(path: &Path) -> Error {
+    Error::rule("read", path, "it is the kernel's, no file that a configuration may name")
 }
 
 /// Reads a file that only root or the caller can have written: a regular file, not a link, owned
@@ -142,11 +232,8 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_file(file, path, limit)
 }
 
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
 fn open_guarded(path: &Path, forbidden: u32, why: &str) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits());
-    let file = options.open(path).context("open", path)?;
+    let file = open_found(&find(path, OFlag::O_NOFOLLOW)?, path)?;
     let meta = file.metadata().context("look at", path)?;
     if !meta.is_file() {
         return Err(Error::rule("read", path, "it is not a regular file"));
@@ -348,7 +435,13 @@ pub fn free_bytes(path: &Path) -> Result<u64> {
 pub fn is_in_memory(dir: &Dir) -> Result<bool> {
     const TMPFS: u64 = 0x0102_1994;
     const RAMFS: u64 = 0x8584_58f6;
-    let stat = rustix::fs::fstatfs(dir).context("measure the file system of", dir.path())?;
+    let kind = file_system(dir, dir.path())?;
+    Ok(kind == TMPFS || kind == RAMFS)
+}
+
+/// The kind of a file system (statfs(2), `f_type`).
+fn file_system(found: &impl AsFd, path: &Path) -> Result<u64> {
+    let stat = rustix::fs::fstatfs(found).context("measure the file system of", path)?;
     #[allow(
         clippy::cast_sign_loss,
         clippy::unnecessary_cast,
@@ -356,7 +449,7 @@ pub fn is_in_memory(dir: &Dir) -> Result<bool> {
         reason = "C types differ between platforms"
     )]
     let kind = stat.f_type as u64 & 0xffff_ffff;
-    Ok(kind == TMPFS || kind == RAMFS)
+    Ok(kind)
 }
 
 /// Forgets what is in memory of an open file, so that the next read comes from the device. What
@@ -417,13 +510,67 @@ mod tests {
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let error = read_limited(&pipe, 10).unwrap_err();
         assert_eq!(error.source.to_string(), "it is not a regular file");
-        assert!(!open_existing(&pipe).unwrap().metadata().unwrap().is_file());
+        assert_eq!(open_existing(&pipe).unwrap_err().source.to_string(), "it is not a regular file");
         assert!(read_limited(Path::new("/dev/zero"), 10).is_err());
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"{}").unwrap();
         drop(writer);
         let given = format!("/proc/self/fd/{}", reader.as_raw_fd());
         assert_eq!(read_limited(Path::new(&given), 10).unwrap(), b"{}");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test prepares the files")]
+    fn a_configuration_names_stored_files_only() {
+        use std::os::fd::AsRawFd as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        write_atomic(&dir.path().join("file"), b"x", 0o600).unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/proc/self/comm", dir.path().join("kernel")).unwrap();
+        for name in ["file", "link"] {
+            assert_eq!(read_configured(&dir.path().join(name), 9).unwrap(), b"x");
+        }
+        assert_eq!(read_configured_beneath(dir.path(), "/file", 9).unwrap(), b"x");
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"{}").unwrap();
+        let given = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let other = format!("/dev/fd/{}", reader.as_raw_fd());
+        let kernel = dir.path().join("kernel").display().to_string();
+        for path in
+            [&given, &other, &kernel, "/dev/stdin", "/dev/zero", "/proc/self/comm", "/sys/kernel/profiling"]
+        {
+            let error = read_configured(Path::new(path), 9).unwrap_err();
+            assert_eq!(error.source.kind(), std::io::ErrorKind::PermissionDenied, "{path}: {error:?}");
+        }
+        for path in ["/dev/zero", "/proc/version", "/sys/kernel/uevent_seqnum"] {
+            let error = read_configured_beneath(Path::new("/"), path, 99).unwrap_err();
+            assert_eq!(error.source.kind(), std::io::ErrorKind::PermissionDenied, "{path}: {error:?}");
+        }
+    }
+
+    /// A pipe's writer that waits for a reader is let go by whoever opens the pipe, as a watchdog is started.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test is the writer")]
+    fn what_is_no_file_is_not_even_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (opened, told) = std::sync::mpsc::channel();
+        let path = pipe.clone();
+        std::thread::spawn(move || opened.send(OpenOptions::new().write(true).open(path).is_ok()));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        for refused in [
+            open_existing(&pipe).map(drop),
+            read_limited(&pipe, 9).map(drop),
+            read_secret(&pipe, 9).map(drop),
+            read_configured(&pipe, 9).map(drop),
+            read_beneath(dir.path(), "/pipe", 9).map(drop),
+            read_configured_beneath(dir.path(), "/pipe", 9).map(drop),
+        ] {
+            assert!(refused.is_err());
+            assert!(told.recv_timeout(std::time::Duration::from_millis(50)).is_err(), "it was opened");
+        }
     }
 
     #[test]

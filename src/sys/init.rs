@@ -1,8 +1,11 @@
 //! What has to happen before anything else in the process.
 
+use std::os::fd::BorrowedFd;
 use std::os::raw::c_int;
+use std::path::Path;
 use std::sync::OnceLock;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::stat::{Mode, umask};
 
 /// OPENSSL_INIT_NO_LOAD_CONFIG (openssl/crypto.h): read no configuration file.
@@ -20,6 +23,19 @@ pub fn process() {
     // a core file would hold secrets; where the limit cannot be set, it is no looser than before
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let _ = GIVEN.set(umask(Mode::from_bits_truncate(0o077)).bits());
+    keep_descriptors();
+}
+
+/// What our caller left open is for us, not for the programs that we run. All that we open ourselves is closed in
+/// them anyway.
+fn keep_descriptors() {
+    let names = super::fs::list(Path::new("/proc/self/fd")).unwrap_or_default();
+    for number in names.iter().filter_map(|name| name.parse().ok()).filter(|number| *number > 2) {
+        #[allow(unsafe_code, reason = "nobody owns what was inherited")]
+        // SAFETY: the number is used for this one call; one that is closed by now gives an error
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    }
 }
 
 /// The umask of whoever called this program.
@@ -29,4 +45,17 @@ static GIVEN: OnceLock<u32> = OnceLock::new();
 #[must_use]
 pub fn given_umask() -> Option<u32> {
     GIVEN.get().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_inherited_is_not_passed_on() {
+        let file = tempfile::tempfile().unwrap();
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        keep_descriptors();
+        assert_eq!(fcntl(&file, FcntlArg::F_GETFD).unwrap(), FdFlag::FD_CLOEXEC.bits());
+    }
 }

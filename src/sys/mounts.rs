@@ -17,6 +17,8 @@ pub struct Mount {
     pub point: PathBuf,
     /// Its type, such as `ext4`.
     pub kind: String,
+    /// What it was mounted from: a device, a pool and its dataset, or a word.
+    pub source: String,
     /// Its options and those of the mount, such as `noexec`, each once.
     pub options: Vec<String>,
 }
@@ -62,7 +64,8 @@ fn parse(line: &[u8]) -> Option<(u64, Mount)> {
             options.push(option.to_owned());
         }
     }
-    Some((id, Mount { point: unescaped(fields.get(4)?), kind: text(end + 1)?, options }))
+    let (point, kind, source) = (unescaped(fields.get(4)?), text(end + 1)?, text(end + 2)?);
+    Some((id, Mount { point, kind, source, options }))
 }
 
 /// Mount points below `path`, without `path` itself. `path` is absolute and without links.
@@ -117,6 +120,7 @@ mod tests {
         let (id, mount) =
             parse(b"36 35 98:0 /x /a\\040b ro,noexec shared:1 - ext3 /dev/root rw,errors=x").unwrap();
         assert_eq!((id, mount.point.as_path(), mount.kind.as_str()), (36, Path::new("/a b"), "ext3"));
+        assert_eq!(mount.source, "/dev/root");
         assert_eq!(mount.options, ["ro", "noexec", "rw", "errors=x"]);
         assert_eq!(of(Path::new("/proc/self")).unwrap().kind, "proc");
         assert!(is_point(Path::new("/proc")).unwrap());

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::sys::stat::stat;
+
 use super::fs;
 
 /// The addresses of this host that others may reach it by: not those of loopback, and none that counts on
@@ -134,6 +136,16 @@ impl Holder {
     pub fn program(&self) -> Option<PathBuf> {
         fs::read_link(Path::new(&format!("/proc/{}/exe", self.pid))).ok()
     }
+
+    /// The program that it runs, if that is the file which has this name here: in a mount namespace of its own a
+    /// process can give its program any name.
+    #[must_use]
+    pub fn program_here(&self) -> Option<PathBuf> {
+        let path = self.program()?;
+        let running = stat(format!("/proc/{}/exe", self.pid).as_str()).ok()?;
+        let here = stat(&path).ok()?;
+        ((running.st_dev, running.st_ino) == (here.st_dev, here.st_ino)).then_some(path)
+    }
 }
 
 fn comm(home: &Path) -> String {
@@ -176,6 +188,7 @@ mod tests {
         assert_eq!(holder.pid, std::process::id());
         assert!(ports_of(holder.pid).contains(&port));
         assert_eq!(holder.program().unwrap(), super::super::env::program());
+        assert_eq!(holder.program_here(), holder.program());
         drop(socket);
         assert_eq!(listening_on(port), None);
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

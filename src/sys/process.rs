@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setsid};
 
 use super::clock::Watch;
 use super::error::Context as _;
@@ -124,7 +124,9 @@ impl Tool {
         self
     }
 
-    /// Stays in the caller's process group and terminal, for tools that ask the user something.
+    /// Stays in the caller's session and terminal, for tools that ask the user something. Every other tool has a
+    /// session of its own without a terminal: it may run as another user, who must not type into ours or write
+    /// to it.
     #[must_use]
     pub fn foreground(mut self) -> Self {
         self.foreground = true;
@@ -193,7 +195,7 @@ impl Tool {
         });
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if !self.foreground {
-            self.command.process_group(0); // Ctrl-C is for us: a tool at work is never cut off half-way
+            own_session(&mut self.command); // also Ctrl-C is for us: a tool at work is never cut off half-way
         }
         let mut child = self.command.spawn().context("run", &self.path)?;
         let stdin = child.stdin.take();
@@ -252,6 +254,14 @@ impl Tool {
     }
 }
 
+/// Lets the program begin a session, and with it a process group, without a terminal.
+#[allow(unsafe_code, reason = "between fork and exec is the only place for the session of another program")]
+fn own_session(command: &mut Command) {
+    let begin = || Ok(setsid().map(drop)?);
+    // SAFETY: setsid(2) is async-signal-safe; nothing else is done, nothing is allocated
+    unsafe { command.pre_exec(begin) };
+}
+
 /// Whether a process with this short name (`/proc/PID/comm`) runs.
 #[must_use]
 pub fn is_running(name: &str) -> bool {
@@ -266,8 +276,6 @@ pub fn is_running(name: &str) -> bool {
 
 /// Ends every process of a user (SIGKILL), which is about to lose its account. Root's are spared.
 pub fn end_all_of(uid: u32) {
-    use nix::sys::signal::{Signal, kill};
-
     const ROUNDS: usize = 20; // a process may be starting another one at this moment
     let belongs = |pid: &u32| {
         let status = super::fs::read_limited(Path::new(&format!("/proc/{pid}/status")), 1 << 20);
@@ -331,13 +339,28 @@ fn keep_of(kept: &Mutex<Option<Vec<u8>>>, bytes: &[u8]) {
     }
 }
 
-/// Ends `child`, with its descendants when it has a process group `of_its_own`: they could go on with its work.
+/// Ends `child`, with its descendants when it has a session `of_its_own`: they could go on with its work.
 fn end(child: &mut Child, of_its_own: bool) -> io::Result<()> {
     if let (true, Ok(id)) = (of_its_own, i32::try_from(child.id())) {
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL); // the group exists until `wait` below
+        for pid in members(id) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL); // those in other groups of the session
+        }
     }
     child.kill()?;
     child.wait().map(drop)
+}
+
+/// The processes of a session (the sixth field of `/proc/PID/stat`, after a name that may hold anything).
+fn members(session: i32) -> Vec<i32> {
+    let belongs = |pid: &i32| {
+        let stat = super::fs::read_limited(Path::new(&format!("/proc/{pid}/stat")), 1 << 16);
+        let stat = String::from_utf8_lossy(&stat.unwrap_or_default()).into_owned();
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().nth(3).is_some_and(|id| id.parse() == Ok(session))
+    };
+    let names = super::fs::list(Path::new("/proc")).unwrap_or_default();
+    names.iter().filter_map(|name| name.parse().ok()).filter(belongs).collect()
 }
 
 #[cfg(test)]
@@ -363,6 +386,24 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "the test looks at its own terminal")]
+    fn a_tool_has_no_terminal() {
+        const INSIDE: &str = "TEST_INSIDE_A_TERMINAL";
+        if super::super::env::var(INSIDE).is_some() {
+            File::open("/dev/tty").expect("we have one");
+            let tool = Tool::system("sh").unwrap().args(["-c", "exec 3</dev/tty"]);
+            assert!(!tool.run().unwrap().status.success(), "the tool has our terminal");
+            return;
+        }
+        let program = super::super::env::program();
+        let call =
+            format!("{} --exact sys::process::tests::a_tool_has_no_terminal --nocapture", program.display());
+        let tool = Tool::system("script").unwrap().args(["-qec", &call, "/dev/null"]).env(INSIDE, "1");
+        let output = tool.check().unwrap().text();
+        assert!(output.contains("1 passed"), "{output}");
+    }
+
+    #[test]
     fn a_descendant_does_not_outlive_the_timeout() {
         let watch = Watch::start();
         let tool = Tool::system("sh").unwrap().args(["-c", "sleep 20 & wait"]);
@@ -370,6 +411,24 @@ mod tests {
         assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
         assert!(watch.elapsed() < Duration::from_secs(10), "{:?}", watch.elapsed());
     }
+
+    #[test]
+    fn a_group_of_its_own_in_the_session_does_not_outlive_the_timeout() {
+        let mark = tempfile::tempdir().unwrap().keep();
+        let name = format!("{}", 31_000 + std::process::id() % 1000);
+        let script = format!("set -m; sleep {name} & echo $! >{}/pid; wait", mark.display());
+        let slow = Tool::system("sh").unwrap().args(["-c", &script]).timeout(Duration::from_secs(2)).run();
+        assert_eq!(slow.unwrap_err().source.kind(), io::ErrorKind::TimedOut);
+        let pid = super::super::fs::read_limited(&mark.join("pid"), 64).unwrap();
+        let home = format!("/proc/{}/cmdline", String::from_utf8_lossy(&pid).trim());
+        let line = || super::super::fs::read_limited(Path::new(&home), 1 << 10).unwrap_or_default();
+        let watch = Watch::start();
+        while String::from_utf8_lossy(&line()).contains(&name) && watch.elapsed() < Duration::from_secs(5) {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        assert!(!String::from_utf8_lossy(&line()).contains(&name));
+    }
+
     #[test]
     fn what_is_left_behind_is_not_waited_for() {
         let watch = Watch::start();

@@ -22,7 +22,7 @@ use crate::release::{Release, Throughput};
 use crate::rpmfile::Package;
 use crate::source::Candidate;
 use crate::sys;
-use crate::types::{Digest, Secret};
+use crate::types::{Digest, Secret, error_chain};
 
 /// What an installation may be told besides the answers.
 #[derive(Debug, Clone)]
@@ -131,9 +131,22 @@ pub fn offer(session: &Session, candidate: Candidate) -> Result<Offer> {
 /// The port that the host's configuration sets already.
 #[must_use]
 pub fn configured_port(session: &Session) -> Option<u16> {
+    port_set(session).ok().flatten()
+}
+
+/// The port that the configuration sets, if there is one that does.
+///
+/// # Errors
+/// Why it cannot be told, in words.
+pub(super) fn port_set(session: &Session) -> Result<Option<u16>, String> {
     let path = under(&session.root, &session.site.config_file());
-    let text = sys::fs::read_limited(&path, 4 << 20).ok()?;
-    config::https_port(&String::from_utf8_lossy(&text)).ok().flatten()
+    let text = match sys::fs::read_limited(&path, 4 << 20) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error_chain(&error)),
+    };
+    let told = config::https_port(&String::from_utf8_lossy(&text));
+    told.map_err(|error| format!("{}: {}", path.display(), error_chain(&error)))
 }
 
 /// Whether this very release is installed, unchanged.

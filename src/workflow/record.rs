@@ -50,19 +50,22 @@ fn state_file(root: &Path) -> PathBuf {
     under(root, product::RECORD_STATE)
 }
 
+/// What is kept beside the record, or why it cannot be read.
+fn read_state(root: &Path) -> Result<State, String> {
+    let path = state_file(root);
+    match sys::fs::read_trusted(&path, STATE_LIMIT) {
+        Err(e) if e.is_not_found() => Ok(State::default()),
+        Err(e) => Err(error_chain(&e)),
+        Ok(bytes) => State::parse(&bytes).ok_or_else(|| format!("{} is damaged", path.display())),
+    }
+}
+
 /// What is kept beside the record. What cannot be read must not keep a host from being repaired, so it is told.
 fn state(session: &Session) -> State {
-    let path = state_file(&session.root);
-    let why = match sys::fs::read_trusted(&path, STATE_LIMIT) {
-        Err(e) if e.is_not_found() => return State::default(),
-        Err(e) => error_chain(&e),
-        Ok(bytes) => match State::parse(&bytes) {
-            Some(state) => return state,
-            None => format!("{} is damaged", path.display()),
-        },
-    };
-    session.sink.warn(format!("it is not known any more which record was the newest: {why}"));
-    State::default()
+    read_state(&session.root).unwrap_or_else(|why| {
+        session.sink.warn(format!("it is not known any more which record was the newest: {why}"));
+        State::default()
+    })
 }
 
 fn save(root: &Path, state: &State) -> sys::Result<()> {
@@ -357,8 +360,13 @@ pub fn check(session: &Session, noted: Option<Digest>) -> Result<Checked> {
         Err(e) if e.is_not_found() => Vec::new(),
         other => other?,
     };
-    // a state that is there and cannot be read is told: it may hide that the end is missing
-    Ok(record::check(&bytes, state(session).head, noted))
+    let state = read_state(&session.root);
+    let kept = state.as_ref().ok().and_then(|state| state.head);
+    let mut checked = record::check(&bytes, kept, noted);
+    if let Err(why) = state {
+        checked.unkept(&why); // it may hide that the end is missing
+    }
+    Ok(checked)
 }
 
 /// The newest records as they stand there, at most `last` of them.

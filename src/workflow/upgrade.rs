@@ -1,7 +1,7 @@
 //! Another release in the place of the installed one, or of an installation that another installer made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::config::{self, DiffLine, Merged, OnConflict};
 use crate::host::{self, Survey};
 use crate::manifest::{Kind, Manifest};
 use crate::plan::{self, Installed, Plan, Service, Snapshots, Upgrade};
+use crate::preflight::{Kept, Room};
 use crate::product::{self, Site, under};
 use crate::prompt;
 use crate::receipt::Receipt;
@@ -322,29 +323,44 @@ fn snapshots(session: &Session, offer: &Offer, present: &Present, options: &Opti
     let dir = super::snapshot::dir(session, options.snapshot_dir.as_deref())?;
     let must = options.snapshot == SnapshotMode::Always
         || changes_form(present.manifest(), offer.release.manifest());
-    let not = |for_plan: String, for_error: String| {
-        Ok(if must { Snapshots::Impossible(for_error) } else { Snapshots::Not(for_plan) })
-    };
-    let estimate = match snapshot::estimate(&session.root, &dir) {
-        Ok(estimate) => estimate,
-        Err(snapshot::Error::NoData(_)) => return Ok(Snapshots::Not("there are none".to_owned())),
+    let named = options.snapshot_dir.is_some();
+    let Room { place, needed, free } = match kept(session, &dir, must)? {
+        Kept::Unneeded(_) => return Ok(Snapshots::Not("there are none".to_owned())),
         // a directory that somebody named is not passed over in silence
-        Err(snapshot::Error::Place { .. }) if options.snapshot_dir.is_some() => {
+        Kept::Impossible { .. } if named => {
             return Ok(Snapshots::Impossible(format!("{} is no place for snapshots", dir.display())));
         }
-        Err(error @ snapshot::Error::Place { .. }) => return not(error.to_string(), error.to_string()),
-        Err(error) => return Err(error.into()),
+        Kept::Impossible { why, must: true } => return Ok(Snapshots::Impossible(why)),
+        Kept::Impossible { why, must: false } => return Ok(Snapshots::Not(why)),
+        Kept::Needs { room, .. } => room,
     };
-    if estimate.needed > estimate.free {
-        let dir = dir.display();
-        let (needed, free) = (human_bytes(estimate.needed), human_bytes(estimate.free));
-        return not(
-            format!("there is not enough room in {dir}; the new release does not change their form"),
-            format!("{needed} are needed in {dir}, {free} are free"),
-        );
+    if needed > free {
+        let (needed, free) = (human_bytes(needed), human_bytes(free));
+        return Ok(match must {
+            true => Snapshots::Impossible(format!("{needed} are needed in {place}, {free} are free")),
+            false => Snapshots::Not(format!(
+                "there is not enough room in {place}; the new release does not change their form"
+            )),
+        });
     }
     let label = format!("{}-{}", installed_name(present), short(present, offer.release.digest()));
     Ok(Snapshots::Take { dir: super::snapshot::text_of(&dir)?, id: snapshot::new_id(&dir, &label) })
+}
+
+/// Whether the data can be kept in `dir`, and whether nothing is changed without.
+///
+/// # Errors
+/// When they cannot be looked at: then nothing is changed.
+pub(super) fn kept(session: &Session, dir: &Path, must: bool) -> Result<Kept, snapshot::Error> {
+    match snapshot::estimate(&session.root, dir) {
+        Ok(estimate) => Ok(Kept::Needs {
+            room: Room { place: dir.display().to_string(), needed: estimate.needed, free: estimate.free },
+            must,
+        }),
+        Err(snapshot::Error::NoData(_)) => Ok(Kept::Unneeded("there are no data".to_owned())),
+        Err(error @ snapshot::Error::Place { .. }) => Ok(Kept::Impossible { why: error.to_string(), must }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the data may have another form afterwards, which the installed release cannot read.

@@ -80,6 +80,14 @@ pub enum Error {
         #[source]
         why: crate::probe::NoTarget,
     },
+    /// More servers than anybody needs.
+    #[error("{number} servers are given; at most {most} are asked")]
+    TooMany {
+        /// How many.
+        number: usize,
+        /// How many are asked at most.
+        most: usize,
+    },
     /// `/etc/environment` names a proxy of another kind.
     #[error("the proxy in /etc/environment cannot be used")]
     Environment(#[source] NoProxy),
@@ -207,8 +215,9 @@ fn port(protocol: Protocol, port: u16) -> Port {
         None => Port::Free,
         Some(None) => Port::Unseen,
         Some(Some(holder)) => {
+            let is_here = holder.program_here().is_some();
             let program = holder.program().map(|path| path.display().to_string());
-            Port::Held(Holder { pid: holder.pid, name: holder.name, program })
+            Port::Held(Holder { pid: holder.pid, name: holder.name, program, is_here })
         }
     }
 }

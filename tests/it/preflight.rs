@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use demisto_install::preflight::{CHECKS, DECISIVE, Severity};
+use demisto_install::preflight::{ADVISORY, CHECKS, DECISIVE, Severity};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ impl Stock {
         let vendor = Vendor::get();
         let far = Tree::new();
         far.describe_as("6.20.0", 9, 1, 1);
-        far.replaces("6.2", "6.20");
+        far.replaces("6.18", "6.20");
         let form = Tree::next();
         form.describe_as("6.14.1", 2, 1, 2);
         let fresh = Root::fresh();
@@ -168,9 +168,60 @@ fn the_page_has_the_table_of_the_program() {
         })
         .collect();
     assert_eq!(shown, known);
-    let run_by_others = page.split_once("and be taken back: ").unwrap().1.split_once(".\n").unwrap().0;
-    let named: Vec<&str> = run_by_others.split(", ").map(|name| name.trim_matches('`')).collect();
-    assert_eq!(named, DECISIVE);
+    for (words, ids) in [("and be taken back: ", DECISIVE), ("Some more only warn: ", ADVISORY)] {
+        let run_by_others = page.split_once(words).unwrap().1.split_once(".\n").unwrap().0;
+        let named: Vec<&str> = run_by_others.split(", ").map(|name| name.trim_matches('`')).collect();
+        assert_eq!(named, ids);
+    }
+    let help = said(&Command::new(PROGRAM).args(["upgrade", "--help"]).output().unwrap());
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains(&format!("check of the host fails: {}.", DECISIVE.join(", "))), "{help}");
+    assert!(help.contains(&format!("the warning of {}, which never stop", ADVISORY.join(", "))), "{help}");
+}
+
+/// The engine that answers the account counts, not the name of a file; and asking leaves nothing in its home.
+#[test]
+fn the_container_engine_is_known_by_its_answer_as_root() {
+    let stock = Stock::new();
+    let prepare = "account 988 988 /home/demisto; echo demisto:200000:65536 | tee /etc/subuid > /etc/subgid\n\
+                   mount -t tmpfs none /home; mkdir /home/demisto; chown 988:988 /home/demisto\n\
+                   mkdir $W/bin $W/bins; mount -t overlay -o lowerdir=/usr/bin,upperdir=$W/bin,workdir=$W/bins none /usr/bin\n";
+    for docker in [
+        "exec /usr/bin/podman \"$@\"",
+        "[ \"$1\" != --version ] || { echo Docker version 26.1; exit; }; echo no daemon >&2; exit 1",
+    ] {
+        let script = format!(
+            "{prepare}printf '%s\\n' '#!/bin/sh' '{docker}' > /usr/bin/docker; chmod 755 /usr/bin/docker\n\
+             look; find /home/demisto -mindepth 1 >&2"
+        );
+        let output = apart(&stock, "subordinate-ids", &script);
+        let (status, seen) = outcome(&output).unwrap_or_else(|| panic!("{}", said(&output)));
+        assert_eq!(
+            (status.as_str(), seen.as_str()),
+            ("pass", "65536 user ids and 65536 group ids"),
+            "{docker}"
+        );
+        assert!(!said(&output).contains("/home/demisto"), "{}", said(&output));
+    }
+}
+
+/// Who may not see who has a port, or what the configuration says, is not told that something is wrong.
+#[test]
+fn an_ordinary_user_is_told_what_only_root_sees_as_root() {
+    let stock = Stock::new();
+    let user =
+        "setpriv --reuid 65534 --regid 65534 --clear-groups \"$P\" preflight --output json --only port";
+    let script = format!(
+        "chmod 755 $W; openssl s_server -quiet -accept 8443 -cert \"$CERT\" -key \"$CERT_KEY\" > /dev/null & \
+         for i in {{1..50}}; do ss -ltn | grep -q 8443 && break; sleep 0.1; done; {user} --port 8443"
+    );
+    let output = apart(&stock, "port", &script);
+    let (status, seen) = outcome(&output).unwrap_or_else(|| panic!("{}", said(&output)));
+    assert_eq!((status.as_str(), seen.as_str()), ("warn", "port 8443 is in use; only root sees by whom"));
+    let script = format!("chmod 755 $W; etc; (umask 077; echo '{{}}' > /etc/demisto.conf); {user}");
+    let output = apart(&stock, "port", &script);
+    let (status, seen) = outcome(&output).unwrap_or_else(|| panic!("{}", said(&output)));
+    assert!(status == "skipped" && seen.contains("the port is unknown") && seen.contains("denied"), "{seen}");
 }
 
 /// What is shown of the states of files instead of the machine's own is told.

@@ -34,6 +34,9 @@ pub(super) fn of_access(error: &xdr::Error) -> Diagnosis {
         xdr::Error::List { .. } => {
             "give one host on each line, perhaps with :PORT; a pattern such as *.example.test names none"
         }
+        xdr::Error::TooMany { .. } => {
+            "give only the servers that this host has to reach, or ask in several runs"
+        }
         xdr::Error::Environment(_) => {
             "go through another one with --proxy http://HOST:PORT, or directly with --direct"
         }

@@ -32,6 +32,8 @@ pub struct Holder {
     pub name: String,
     /// Its program, where that can be seen.
     pub program: Option<String>,
+    /// Whether that is the file which has this name on the host, not only to the process.
+    pub is_here: bool,
 }
 
 pub(super) fn judge(protocol: Protocol, facts: &Facts) -> Verdict {
@@ -41,17 +43,20 @@ pub(super) fn judge(protocol: Protocol, facts: &Facts) -> Verdict {
         Port::Free => Verdict::pass(format!("{port} is free")),
         Port::Unseen => Verdict::warn(format!("{port} is held by a process that only root can see"))
             .mended_by("run it as root, which sees whether it is the agent"),
-        Port::Held(Holder { pid, name, program }) => {
+        Port::Held(Holder { pid, name, program, is_here }) => {
             let known = AGENT_NAMES.contains(&name.as_str());
             let who = format!("{name}, process {pid}");
             match program {
-                Some(program) if program.starts_with(AGENT_DIR) => {
+                Some(program) if *is_here && program.starts_with(AGENT_DIR) => {
                     Verdict::pass(format!("{port} is held by the agent ({program}, {who})"))
                 }
                 None if known => Verdict::warn(format!(
                     "{port} is held by {who}, which may be the agent: its program cannot be seen"
                 ))
                 .mended_by("run it as root, which sees whether it is the agent"),
+                Some(program) if !is_here => Verdict::fail(format!(
+                    "{port} is held by {who} ({program}, which is not the file of that name here)"
+                )),
                 _ => {
                     let program = program.as_deref().unwrap_or("a program that cannot be seen");
                     Verdict::fail(format!("{port} is held by {who} ({program})"))

@@ -53,9 +53,9 @@ pub(in crate::workflow) fn configuration(session: &Session) -> Result<Zeroizing<
 /// of the root.
 pub(in crate::workflow) fn read_in(session: &Session, path: &str) -> sys::Result<Zeroizing<Vec<u8>>> {
     let bytes = if session.is_live() {
-        sys::fs::read_limited(Path::new(path), CONFIG_LIMIT)
+        sys::fs::read_configured(Path::new(path), CONFIG_LIMIT)
     } else {
-        sys::fs::read_beneath(&session.root, path, CONFIG_LIMIT)
+        sys::fs::read_configured_beneath(&session.root, path, CONFIG_LIMIT)
     };
     bytes.map(Zeroizing::new)
 }
@@ -98,7 +98,7 @@ pub(super) fn read_given(chain: &Path, key: &Path) -> Result<Content> {
 
 /// The pair in its place; `None` unless both are there.
 pub(super) fn read_installed(session: &Session, at: &PairPaths) -> Result<Option<Content>> {
-    let read = |path: &str| match sys::fs::read_beneath(&session.root, path, LIMIT) {
+    let read = |path: &str| match sys::fs::read_configured_beneath(&session.root, path, LIMIT) {
         Err(e) if e.is_not_found() => Ok(None),
         other => other.map(Some),
     };

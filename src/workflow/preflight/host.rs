@@ -4,21 +4,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Asked;
+use crate::config;
 use crate::host::{self, Login, group_id, nearest};
+use crate::manifest::Manifest;
 use crate::preflight::{
     Account, Engine, Fapolicyd, Git, Holder, Inodes, Machine, Names, Os, Place, Proxy, Selinux, Settings,
     SubIds, Use,
 };
 use crate::product::{self, Role, SERVICE_USER, under};
 use crate::prompt;
+use crate::service;
 use crate::sys;
+use crate::sys::dir::Ids;
 use crate::sys::process::{self, Tool};
+use crate::types::error_chain;
 use crate::workflow::{Session, install};
 
 /// Settings are small; whoever can write them is root.
 const LIMIT: u64 = 1 << 20;
 /// How long a tool may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Where a program that writes finds room: on a disk, as file systems in memory do not take every kind of image.
+const ELSEWHERE: &str = "/var/tmp";
 
 /// The text of a file of the root; nothing where it cannot be read.
 fn text(session: &Session, path: &str) -> Option<String> {
@@ -82,7 +89,13 @@ pub(super) fn proxy(session: &Session) -> Proxy {
     Proxy { environment: read(&"/etc/environment".to_owned()), profile }
 }
 
-pub(super) fn machine(session: &Session, role: Role, asked: &Asked, account: Option<&Account>) -> Machine {
+/// The machine, for what `asked` is about; with what is known of the service's account and of an offered release.
+pub(super) fn machine(
+    session: &Session,
+    role: Role,
+    asked: &Asked,
+    (account, offered): (Option<&Account>, Option<&Manifest>),
+) -> Machine {
     let wants = |id: &str| asked.chosen.runs(id);
     let facts = host::facts();
     let (kernel, architecture) = sys::env::kernel();
@@ -94,12 +107,12 @@ pub(super) fn machine(session: &Session, role: Role, asked: &Asked, account: Opt
         architecture,
         kernel,
         systemd: facts.systemd.then(|| if wants("systemd") { systemd_version() } else { 0 }),
-        places: places(session, asked),
+        places: places(session, asked, account),
         tree_is_mounted: sys::mounts::is_point(Path::new(&tree)).unwrap_or(false),
         selinux: selinux(session),
         fapolicyd: fapolicyd(session),
         umask: sys::init::given_umask().unwrap_or(0o022),
-        open_files: open_files(facts.systemd && wants("open-files")),
+        open_files: open_files(session, facts.systemd && wants("open-files"), offered),
         port: port(session, role, asked),
         synchronised: sys::clock::is_synchronised(),
         names: wants("own-name").then(|| names(&facts.hostname)),
@@ -107,7 +120,9 @@ pub(super) fn machine(session: &Session, role: Role, asked: &Asked, account: Opt
         engines: ["container-engine", "subordinate-ids", "disk-containers"]
             .iter()
             .any(|id| wants(id))
-            .then(|| engines(wants("container-engine"), account)),
+            .then(|| engines(account)),
+        engine_type: text(session, &session.site.config_file())
+            .and_then(|text| config::text(&text, "container.engine.type")),
         git: wants("git").then(git),
         swaps: swaps
             .lines()
@@ -117,7 +132,13 @@ pub(super) fn machine(session: &Session, role: Role, asked: &Asked, account: Opt
     }
 }
 
-fn places(session: &Session, asked: &Asked) -> Vec<(Use, Place)> {
+/// The account's home, or the one that it will be given.
+fn home(account: Option<&Account>) -> String {
+    let home = account.filter(|account| account.uid.is_some()).map(|account| account.home.clone());
+    home.unwrap_or_else(|| product::DATA_DIR.to_owned())
+}
+
+fn places(session: &Session, asked: &Asked, account: Option<&Account>) -> Vec<(Use, Place)> {
     let site = &session.site;
     let mut wanted = vec![
         (Use::Tree, site.tree()),
@@ -125,7 +146,7 @@ fn places(session: &Session, asked: &Asked) -> Vec<(Use, Place)> {
         (Use::State, product::STATE_DIR.to_owned()),
         (Use::Logs, site.log_dir()),
         (Use::Var, "/var".to_owned()),
-        (Use::Home, "/home".to_owned()),
+        (Use::Home, home(account)),
         (Use::Docker, "/var/lib/docker".to_owned()),
         (Use::Temporary, "/tmp".to_owned()),
     ];
@@ -140,9 +161,10 @@ fn place(path: String) -> Option<Place> {
     let existing = nearest(Path::new(&path));
     let existing = sys::fs::canonical(&existing).ok()?;
     let (mount, space) = (sys::mounts::of(&existing).ok()?, sys::fs::space(&existing).ok()?);
+    let device = sys::fs::stat(&existing).ok()??.dev;
     Some(Place {
         path,
-        device: sys::fs::stat(&existing).ok()??.dev,
+        store: store(&mount, device),
         point: mount.point.display().to_string(),
         kind: mount.kind,
         options: mount.options,
@@ -150,6 +172,16 @@ fn place(path: String) -> Option<Place> {
         free: space.free,
         inodes: Inodes { total: space.names, free: space.free_names },
     })
+}
+
+/// Volumes of Btrfs and ZFS have numbers of their own: what tells that they share their bytes is the device, or the
+/// pool.
+fn store(mount: &sys::mounts::Mount, device: u64) -> String {
+    match (mount.kind.as_str(), mount.source.split('/').next()) {
+        ("zfs", Some(pool)) => format!("zfs {pool}"),
+        ("btrfs", _) => mount.source.clone(),
+        _ => device.to_string(),
+    }
 }
 
 /// Where the rules of the package container-selinux are.
@@ -191,32 +223,62 @@ fn systemd_version() -> u32 {
     told.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// What services may have open; that is systemd's to say, and where it is not there, whoever starts them.
-fn open_files(systemd: bool) -> u64 {
-    let told = || {
-        let show = ["show", "--property=DefaultLimitNOFILE", "--value"];
-        let output = Tool::system("systemctl").ok()?.args(show).timeout(PATIENCE).check().ok()?;
-        let text = output.text();
-        if text.trim() == "infinity" { Some(u64::MAX) } else { text.trim().parse().ok() }
+/// What the service may have open: by its installed unit, by that of the offered release, or by what holds for all
+/// units; where systemd is not there, whoever starts it says so.
+fn open_files(session: &Session, systemd: bool, offered: Option<&Manifest>) -> (u64, String) {
+    let ours = || (sys::env::open_files(), "this program's own limit".to_owned());
+    if !systemd {
+        return ours();
+    }
+    let unit = session.site.unit();
+    let installed = || {
+        let properties = service::properties(&unit, &["LimitNOFILE"]).ok()??;
+        Some((limit(properties.get("limitnofile")?)?, format!("LimitNOFILE of {unit}")))
     };
-    systemd.then(told).flatten().unwrap_or_else(sys::env::open_files)
+    let of_release = || {
+        offered?.units.iter().find_map(|unit| {
+            let set = |line: &str| limit(line.trim().strip_prefix("LimitNOFILE")?);
+            Some((
+                unit.text.lines().filter_map(set).next_back()?,
+                format!("LimitNOFILE of {} in FILE", unit.name),
+            ))
+        })
+    };
+    let all = || {
+        let tool = Tool::system("systemctl").ok()?.args(["show", "--property", "DefaultLimitNOFILE"]);
+        Some((limit(&tool.timeout(PATIENCE).check().ok()?.text())?, "DefaultLimitNOFILE".to_owned()))
+    };
+    installed().or_else(of_release).or_else(all).unwrap_or_else(ours)
+}
+
+/// A limit as systemd writes it, after `=`: one number, or a soft and a hard one, which is what counts.
+fn limit(text: &str) -> Option<u64> {
+    let hard = text.trim().rsplit(['=', ':']).next()?;
+    if hard == "infinity" { Some(u64::MAX) } else { hard.parse().ok() }
 }
 
 /// A server listens on the port of its configuration; an engine only if somebody says so.
-fn port(session: &Session, role: Role, asked: &Asked) -> Option<(u16, Holder)> {
-    let configured = || match role {
-        Role::Server => Some(install::configured_port(session).unwrap_or(prompt::DEFAULT_PORT)),
-        Role::Engine => None,
+fn port(session: &Session, role: Role, asked: &Asked) -> Result<(u16, Holder), String> {
+    let port = match (asked.port, role) {
+        (Some(port), _) => port,
+        (None, Role::Server) => install::port_set(session)
+            .map_err(|why| format!("the port is unknown: {why}; give --port"))?
+            .unwrap_or(prompt::DEFAULT_PORT),
+        (None, Role::Engine) => {
+            return Err("an engine listens only if its configuration says so: give --port".to_owned());
+        }
     };
-    let port = asked.port.or_else(configured)?;
     let holder = match sys::net::listening_on(port) {
         None => Holder::Nobody,
-        Some(Some(holder)) if holder.program().is_some_and(|path| path.starts_with(product::INSTALL_DIR)) => {
+        Some(None) if !sys::env::is_root() => Holder::Hidden,
+        Some(Some(holder))
+            if holder.program_here().is_some_and(|path| path.starts_with(product::INSTALL_DIR)) =>
+        {
             Holder::Product(format!("{} (pid {})", holder.name, holder.pid))
         }
         Some(_) => Holder::Other(install::port_in_use(port).unwrap_or_default()),
     };
-    Some((port, holder))
+    Ok((port, holder))
 }
 
 fn names(hostname: &str) -> Names {
@@ -225,39 +287,74 @@ fn names(hostname: &str) -> Names {
 }
 
 /// Asks each container engine of the host for its version, as the service's account if that is there.
-fn engines(ask: bool, account: Option<&Account>) -> Vec<Engine> {
-    let questions: [(&'static str, [&str; 3]); 2] = [
-        ("docker", ["version", "--format", "{{.Server.Version}}"]),
-        ("podman", ["info", "--format", "{{.Version.Version}}"]),
-    ];
-    let account = account.filter(|account| ask && account.uid.is_some() && sys::env::is_root());
-    let found = questions.into_iter().filter_map(|(name, question)| {
-        let path = process::find(name)?;
-        let answer = account.map(|account| answer(&path, &question, &account.home));
-        Some(Engine { name, answer })
-    });
-    found.collect()
+fn engines(account: Option<&Account>) -> Vec<Engine> {
+    let login = account.and_then(|account| Some((account, Ids { uid: account.uid?, gid: account.primary? })));
+    let login = login.filter(|_| sys::env::is_root());
+    let mut engines: Vec<Engine> = Vec::new();
+    for (file, path) in ["podman", "docker"].into_iter().filter_map(|name| Some((name, process::find(name)?)))
+    {
+        // with podman-docker the file `docker` is Podman, too
+        let name = if file == "docker" && !is_podman(&path) { "docker" } else { "podman" };
+        if engines.iter().all(|engine| engine.name != name) {
+            let answer = login.map(|(account, ids)| match name {
+                "docker" => ask(as_service(), &path, &["version", "--format", "{{.Server.Version}}"]),
+                _ => podman(&path, &account.home, ids),
+            });
+            engines.push(Engine { name, answer });
+        }
+    }
+    engines
 }
 
-fn answer(path: &Path, question: &[&str], home: &str) -> Result<String, String> {
-    let tool = Tool::system("runuser").map_err(|error| error.to_string())?;
-    let tool = tool.args(["-u", SERVICE_USER, "--"]).arg(path).args(question).env("HOME", home);
-    let output = tool.timeout(PATIENCE).run().map_err(|error| crate::types::error_chain(&error))?;
-    let first = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+fn is_podman(docker: &Path) -> bool {
+    let told = Tool::new(docker).arg("--version").timeout(PATIENCE).run();
+    told.is_ok_and(|output| output.text().to_ascii_lowercase().contains("podman"))
+}
+
+fn as_service() -> Result<Tool, String> {
+    let tool = Tool::system("runuser").map_err(|error| error_chain(&error))?;
+    Ok(tool.args(["-u", SERVICE_USER, "--"]))
+}
+
+/// Rootless Podman makes its directories in the home of whoever calls it, asks rpm, which does the same, and leaves a
+/// process behind. So it gets another home and processes of its own for this question; whether it can write to the
+/// account's is another.
+fn podman(path: &Path, home: &str, ids: Ids) -> Result<String, String> {
+    ask(as_service(), Path::new("/usr/bin/test"), &["-w", home]).map_err(|_| {
+        format!("{home}, where it would keep images, is not there, or the account cannot write to it")
+    })?;
+    let other = sys::fs::Throwaway::new(Path::new(ELSEWHERE), ids).map_err(|error| error_chain(&error))?;
+    let other = other.path();
+    let tool = Tool::system("unshare").map_err(|error| error_chain(&error))?;
+    let tool = tool.args(["--mount", "--pid", "--fork", "--mount-proc", "--"]);
+    let runuser = process::find("runuser").ok_or("runuser is not here")?;
+    let tool = tool.arg(runuser).args(["-u", SERVICE_USER, "--", "/usr/bin/env"]);
+    // runuser sets HOME itself
+    let homes = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "TMPDIR"];
+    let tool = tool.args(homes.map(|name| format!("{name}={}", other.display())));
+    ask(Ok(tool), path, &["info", "--format", "{{.Version.Version}}"])
+}
+
+/// What a program says: the first line of its answer, or the last one of its complaints.
+fn ask(tool: Result<Tool, String>, path: &Path, question: &[&str]) -> Result<String, String> {
+    let output = tool?.arg(path).args(question).timeout(PATIENCE).run();
+    let output = output.map_err(|error| error_chain(&error))?;
+    let (stdout, stderr) = (output.text(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let lines = |text: &str| {
+        text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
     };
-    let last = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it says nothing").to_owned()
-    };
-    if output.status.success() { Ok(first(&output.stdout)) } else { Err(last(&output.stderr)) }
+    let (answer, complaint): (Vec<String>, Vec<String>) = (lines(&stdout), lines(&stderr));
+    if output.status.success() {
+        Ok(answer.into_iter().next().unwrap_or_default())
+    } else {
+        Err(complaint.into_iter().next_back().unwrap_or_else(|| "it says nothing".to_owned()))
+    }
 }
 
 fn git() -> Git {
     let Some(path) = process::find("git") else { return Git::Absent };
     match Tool::new(path).arg("--version").timeout(PATIENCE).check() {
         Ok(output) => Git::Version(output.text().trim().trim_start_matches("git version ").to_owned()),
-        Err(error) => Git::Broken(crate::types::error_chain(&error)),
+        Err(error) => Git::Broken(error_chain(&error)),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::Session;
 use crate::manifest::Manifest;
-use crate::preflight::{self, CHECKS, Chosen, DECISIVE, Expected, Facts, Outcome, Profile, Status};
+use crate::preflight::{self, ADVISORY, CHECKS, Chosen, DECISIVE, Expected, Facts, Outcome, Profile, Status};
 use crate::product::Role;
 
 /// What is asked.
@@ -50,12 +50,10 @@ pub fn run(session: &Session, asked: &Asked) -> Result<Vec<Outcome>> {
     let offered = offered::open(session, asked.file.as_deref())?;
     let role = asked.role.or(offered.as_ref().ok().map(|release| release.manifest().role));
     let role = role.unwrap_or(session.site.role());
-    let mut facts = facts(session, role, asked);
+    let manifest = offered.as_ref().ok().map(|release| release.manifest());
+    let mut facts = facts(session, role, asked, manifest);
     facts.change = match &offered {
-        Ok(release) => {
-            facts.names = release.manifest().entries.len() as u64;
-            Ok(offered::change(session, release)?)
-        }
+        Ok(release) => Ok(offered::change(session, release)?),
         Err(why) => Err(why.clone()),
     };
     Ok(preflight::run(CHECKS, &facts, &asked.chosen))
@@ -67,17 +65,16 @@ pub fn run(session: &Session, asked: &Asked) -> Result<Vec<Outcome>> {
 /// # Errors
 /// When a check fails that was not left out.
 pub fn require(session: &Session, release: &Manifest, skip: &[String]) -> Result<Vec<Outcome>, Unfit> {
-    let only = DECISIVE.iter().map(|id| (*id).to_owned()).collect();
+    let only = DECISIVE.iter().chain(ADVISORY).map(|id| (*id).to_owned()).collect();
     let asked = Asked { chosen: Chosen { only, skip: skip.to_vec() }, ..Asked::default() };
-    let mut facts = facts(session, release.role, &asked);
-    facts.names = release.entries.len() as u64;
+    let facts = facts(session, release.role, &asked, Some(release));
     let outcomes = preflight::run(CHECKS, &facts, &asked.chosen);
     let with = |status: Status| outcomes.iter().filter(move |outcome| outcome.status == status).cloned();
     let failed: Vec<Outcome> = with(Status::Fail).collect();
     if failed.is_empty() { Ok(with(Status::Warn).collect()) } else { Err(Unfit(failed)) }
 }
 
-fn facts(session: &Session, role: Role, asked: &Asked) -> Facts {
+fn facts(session: &Session, role: Role, asked: &Asked, offered: Option<&Manifest>) -> Facts {
     let root = &session.root;
     let account = host::account(root);
     Facts {
@@ -92,9 +89,9 @@ fn facts(session: &Session, role: Role, asked: &Asked) -> Facts {
         os: host::os(session),
         sub_ids: host::sub_ids(session, account.as_ref()),
         proxy: host::proxy(session),
-        machine: session.is_live().then(|| host::machine(session, role, asked, account.as_ref())),
+        machine: session.is_live().then(|| host::machine(session, role, asked, (account.as_ref(), offered))),
         account,
-        names: 0,
+        names: offered.map_or(0, |release| release.entries.len() as u64),
         change: Err(String::new()), // who has one says so
     }
 }

@@ -12,6 +12,7 @@ use crate::preflight::{Change, Kept, Room};
 use crate::product::{Role, under};
 use crate::receipt::Receipt;
 use crate::release::Release;
+use crate::retained;
 use crate::snapshot;
 use crate::sys;
 use crate::types::error_chain;
@@ -39,9 +40,12 @@ pub(super) fn change(session: &Session, release: &Release) -> Result<Change> {
     let old = installed.as_ref().map(|manifest| manifest.get());
     let tree = under(&session.root, &session.site.stage());
     let free = sys::fs::free_bytes(&nearest(&tree))?;
+    let retained = retained::read(&session.root, &session.site)?;
     Ok(Change {
         offered: new.version,
         installed: receipt.as_ref().map(|receipt| receipt.version),
+        is_lower: receipt.as_ref().is_some_and(|receipt| plan::is_lower(new, receipt)),
+        retained: retained.and_then(|retained| retained.release),
         refusal: receipt
             .as_ref()
             .and_then(|receipt| plan::fits_path(new, receipt).err())
@@ -63,12 +67,7 @@ fn snapshot(
         return Kept::Unneeded("nothing is installed whose data could be kept".to_owned());
     }
     let dir = snapshot::default_dir(&session.root);
-    match snapshot::estimate(&session.root, &dir) {
-        Ok(estimate) => Kept::Needs {
-            room: Room { place: dir.display().to_string(), needed: estimate.needed, free: estimate.free },
-            must: upgrade::changes_form(old, new),
-        },
-        Err(snapshot::Error::NoData(_)) => Kept::Unneeded("there are no data".to_owned()),
-        Err(error) => Kept::Impossible(error_chain(&error)),
-    }
+    // what the upgrade stops at is no less here
+    upgrade::kept(session, &dir, upgrade::changes_form(old, new))
+        .unwrap_or_else(|error| Kept::Impossible { why: error_chain(&error), must: true })
 }

@@ -1,5 +1,6 @@
 //! Goes to servers, at most a few at once.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,8 @@ use crate::types::error_chain;
 
 /// How many servers are asked at once.
 const AT_ONCE: usize = 8;
+/// How many servers are asked at most: the vendor's list has some dozens.
+const MOST: usize = 1000;
 
 /// All servers that were given, each once.
 pub(super) fn listed(options: &Options) -> Result<Vec<Target>> {
@@ -36,13 +39,12 @@ pub(super) fn listed(options: &Options) -> Result<Vec<Target>> {
             }
         }
     }
-    let mut once: Vec<Target> = Vec::new();
-    for target in all {
-        if !once.contains(&target) {
-            once.push(target);
-        }
+    let mut once = HashSet::new();
+    all.retain(|target| once.insert(target.clone()));
+    if all.len() > MOST {
+        return Err(Error::TooMany { number: all.len(), most: MOST }.into());
     }
-    Ok(once)
+    Ok(all)
 }
 
 /// The `no_proxy` that counts, and the proxy that is used.

@@ -80,8 +80,11 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "disk-containers",
-        ("disk home 80G /home; look --profile dev", "/home is"),
-        ("disk home 80G /home; look --profile production", ("fail", "production needs 150 GB")),
+        ("account 988 988 /home/demisto; disk home 80G /home; look --profile dev", "/home/demisto is"),
+        (
+            "account 988 988 /home/demisto; disk home 80G /home; look --profile production",
+            ("fail", "production needs 150 GB"),
+        ),
     ),
     case(
         "disk-tmp",
@@ -289,7 +292,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "version-path",
         ("look --root \"$INSTALLED\" --key \"$KEY\" \"$NEXT\"", "6.14.0 to 6.14.1"),
-        ("look --root \"$INSTALLED\" --key \"$KEY\" \"$FAR\"", ("fail", "at most 2 minor versions")),
+        ("look --root \"$INSTALLED\" --key \"$KEY\" \"$FAR\"", ("fail", "replaces versions 6.18")),
     ),
     case(
         "space-release",

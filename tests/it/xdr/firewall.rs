@@ -94,6 +94,10 @@ fn the_agent_may_hold_the_port_as_root() {
         try /opt/traps/bin/pmd
         try /opt/traps/bin/pmd -dtls
         try "$2/pmd"
+        printf '%s\n' '#!/bin/bash' "mount --bind '$dir/pmd' /opt/traps/bin/pmd" 'exec /opt/traps/bin/pmd "$@"' > "$dir/inner"
+        printf '%s\n' '#!/bin/bash' "exec unshare -m bash '$dir/inner' \"\$@\"" > "$dir/forged"
+        chmod 755 "$dir/forged"
+        try "$dir/forged"
     "#;
     let told = apart(script, dir.path());
     let found: Vec<serde_json::Value> =
@@ -102,7 +106,7 @@ fn the_agent_may_hold_the_port_as_root() {
         let check = &found[number]["checks"][check];
         (check["status"].as_str().unwrap().to_owned(), check["seen"].as_str().unwrap().to_owned())
     };
-    assert_eq!(found.len(), 3, "{told}");
+    assert_eq!(found.len(), 4, "{told}");
     for (number, check) in [(0, 0), (1, 1)] {
         let (status, seen) = of(number, check);
         assert_eq!(status, "pass", "{told}");
@@ -111,6 +115,10 @@ fn the_agent_may_hold_the_port_as_root() {
     }
     // the name alone is no proof
     assert_eq!(of(2, 0).0, "fail", "{told}");
+    // nor is the path, which a mount in a namespace can give to any file
+    let (status, seen) = of(3, 0);
+    assert_eq!(status, "fail", "{told}");
+    assert!(seen.contains("(/opt/traps/bin/pmd, which is not the file of that name here)"), "{seen}");
 }
 
 /// Rules, and what is said of TCP and UDP.

@@ -251,6 +251,12 @@ fn lists_that_cannot_be_used_are_refused_with_their_line() {
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     let text = said(&output);
     assert!(text.contains("line 2") && text.contains("*.example.test") && text.contains("hint: "), "{text}");
+    let many: String = (0..1001).map(|number| format!("h{number}.example.test\n")).collect();
+    fs::write(&list, many).unwrap();
+    let output = command(None, &["--fqdn-file", list.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains("1001 servers") && text.contains("hint: "), "{text}");
 }
 
 // --- Proxies -----------------------------------------------------------------------------------------------
