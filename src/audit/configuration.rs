@@ -5,28 +5,24 @@ use serde_json::Value;
 use super::Verdict;
 use super::evidence::{Evidence, Kept};
 use crate::config::policy::Line;
+use crate::config::preset::{
+    CLIENT_POLICY, CLIENT_SWITCHES as VERIFY_CLIENTS, EXTERNAL_HOST as EXTERNAL_NAME,
+    SAN_TRUST_LIST as SAN_LIST,
+};
 use crate::config::table::table;
 use crate::product::Role;
 
 const VERIFY_SERVERS: &str = "security.certificate.override.donotverifyservercertificates";
-/// The guide spells the key in two ways, one in its table and one in its procedure for mutual authentication.
-const VERIFY_CLIENTS: [&str; 2] = [
-    "security.server.certificate.donotverifyclientcertificates",
-    "security.certificate.override.donotverifyclientcertificates",
-];
-const CLIENT_POLICY: &str = "server.certificate.clientauthpolicy";
 const VERIFY_SAN: &str = "security.certificate.verifyclientsan";
-const SAN_LIST: &str = "security.certificate.santrustlist";
 const REVOCATION: &str = "security.certificate.verifyrevocation";
 const UNKNOWN_STATUS: &str = "security.certificate.failonunknownrevocationstatus";
 const CA_SIGN: &str = "security.certificate.verifycasign";
 const KEYPASS_ENCRYPT: &str = "security.keypass.encrypt";
 const TRUST_ANY: &str = "engine.connection.trust_any_certificate";
 const CLIENT_ENABLED: &str = "security.client.enabled";
-const EXTERNAL_NAME: &str = "Server.ExternalHostName";
 const ENGINE_URLS: &str = "EngineURLs";
 
-/// The keys whose values are looked at. None of them holds a secret.
+/// The keys whose values are looked at. A secret that is in one in spite of what it is for is not shown.
 pub const KEYS: [&str; 14] = [
     VERIFY_SERVERS,
     VERIFY_CLIENTS[0],
@@ -303,9 +299,13 @@ pub(super) fn directories(seen: &Evidence) -> Verdict {
 pub(super) fn one_time(seen: &Evidence) -> Verdict {
     match &seen.one_time {
         None => Verdict::not_applicable("an engine has no one-time configuration"),
-        Some((path, false)) => Verdict::pass(format!("there is no {path}")),
-        Some((path, true)) => {
-            Verdict::fail(format!("{path} is there, with passwords or passphrases in clear text"))
+        Some(places) => {
+            let (there, absent): (Vec<_>, Vec<_>) = places.iter().partition(|(_, there)| *there);
+            let wrong = there
+                .iter()
+                .map(|(path, _)| format!("{path} is there, with passwords or passphrases in clear text"));
+            let fine = absent.iter().map(|(path, _)| format!("there is no {path}"));
+            Verdict::of(wrong.collect(), fine.collect())
         }
     }
 }

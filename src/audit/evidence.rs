@@ -27,6 +27,8 @@ pub struct Evidence {
     pub artefact: Seen<Artefact>,
     /// What is installed, compared with what was signed.
     pub comparison: Seen<Comparison>,
+    /// Whether the service runs.
+    pub runs: bool,
     /// What the product's log says.
     pub log: Seen<Facts>,
     /// The configuration's path.
@@ -44,8 +46,8 @@ pub struct Evidence {
     pub files: Seen<Vec<WatchedFile>>,
     /// The certificates and keys that are installed.
     pub certificates: Seen<Vec<Certificates>>,
-    /// Whether the one-time configuration is there, and its path.
-    pub one_time: Option<(String, bool)>,
+    /// Where a one-time configuration may be, and whether there is one. Nothing for an engine.
+    pub one_time: Option<Vec<(String, bool)>>,
     /// Properties of the unit as systemd has them, by lower-case name, and where they were read.
     pub unit: Seen<(String, BTreeMap<String, String>)>,
     /// What the service shows in TLS.

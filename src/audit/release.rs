@@ -101,9 +101,9 @@ pub(super) fn evaluated_version(seen: &Evidence) -> Verdict {
 pub(super) fn running_version(seen: &Evidence) -> Verdict {
     let start = match logged(seen) {
         Ok(start) => start,
-        Err(why) => return Verdict::manual(why),
+        Err(why) => return unlogged(seen, &why),
     };
-    let told = format!("the log says that {} {} started at {}", start.program, start.version, start.at);
+    let told = format!("{LOG} says that {} {} started at {}", start.program, start.version, start.at);
     let Some(record) = &seen.record else { return Verdict::manual(told) };
     match version_of(&start.version) {
         Some(version) if version == record.version => {
@@ -118,6 +118,17 @@ fn version_of(text: &str) -> Option<Version> {
     text.split_once('-').map_or(text, |(version, _)| version).parse().ok()
 }
 
+/// What is in the log is no more than what the service says of itself.
+const LOG: &str = "the log, which the service itself writes,";
+
+/// A service that runs has a log, unless somebody took it away.
+fn unlogged(seen: &Evidence, why: &str) -> Verdict {
+    match seen.runs && seen.log.is_err() {
+        true => Verdict::fail(format!("the service runs, but {why}")),
+        false => Verdict::manual(why),
+    }
+}
+
 fn facts(seen: &Evidence) -> Result<&Facts, String> {
     seen.log.as_ref().map_err(Clone::clone)
 }
@@ -129,17 +140,17 @@ fn logged(seen: &Evidence) -> Result<&Start, String> {
 pub(super) fn self_tests(seen: &Evidence) -> Verdict {
     let (facts, start) = match (facts(seen), logged(seen)) {
         (Ok(facts), Ok(start)) => (facts, start),
-        (Err(why), _) | (_, Err(why)) => return Verdict::manual(why),
+        (Err(why), _) | (_, Err(why)) => return unlogged(seen, &why),
     };
     let at = facts.fips.at.as_deref().unwrap_or_default();
     match (facts.fips.mode, facts.fips.self_tests) {
         (Mode::On, _) => {
-            Verdict::pass(format!("the log of the start at {} says at {at} that all passed", start.at))
+            Verdict::pass(format!("{LOG} says of the start at {}, at {at}, that all passed", start.at))
         }
         (Mode::Off, _) | (_, SelfTests::Failed) => {
-            Verdict::fail(format!("the log says at {at} that they failed")).and(facts.fips.problem.clone())
+            Verdict::fail(format!("{LOG} says at {at} that they failed")).and(facts.fips.problem.clone())
         }
-        _ => Verdict::fail(format!("the log of the start at {} says nothing of self-tests", start.at)),
+        _ => Verdict::fail(format!("{LOG} says of the start at {} nothing of self-tests", start.at)),
     }
 }
 
@@ -149,12 +160,12 @@ pub(super) fn connection(seen: &Evidence) -> Verdict {
     }
     let facts = match facts(seen) {
         Ok(facts) => facts,
-        Err(why) => return Verdict::manual(why),
+        Err(why) => return unlogged(seen, &why),
     };
     match &facts.connection {
         None => Verdict::manual("the log tells nothing of a connection"),
         Some(found) => {
-            let told = format!("the log says at {}: {}", found.at.as_deref().unwrap_or("?"), found.text);
+            let told = format!("{LOG} says at {}: {}", found.at.as_deref().unwrap_or("?"), found.text);
             if found.up { Verdict::pass(told) } else { Verdict::fail(told) }
         }
     }

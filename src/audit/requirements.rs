@@ -88,7 +88,7 @@ requirements! {
         "`demisto-install log facts` tells what the engine says; `demisto-install cert probe HOST:PORT` what is wrong with the server's TLS",
         "look at Settings > Integrations > Engines on the server's web page: Connected is True";
     "cc-tls" Server OPERATIONS, service::tls, true,
-        "The service speaks TLS 1.2 or later only, with approved cipher suites",
+        "The service speaks TLS 1.2 or later only, and chooses approved cipher suites",
         "older versions are broken, and only AES is approved",
         "let nothing but the product listen there; a proxy or load balancer in front of it has to be set right itself",
         LIVE;

@@ -28,7 +28,8 @@ pub(super) fn tls(seen: &Evidence) -> Verdict {
     if wrong.is_empty() && fine.is_empty() {
         wrong.push(format!("port {} speaks neither TLS 1.2 nor TLS 1.3", shake.port));
     }
-    Verdict::of(wrong, fine)
+    let chosen = "of each version the suite was seen that the service chose among all; what else it takes was not tried";
+    Verdict::of(wrong, fine).and([chosen.to_owned()])
 }
 
 /// Whether a cipher suite, by its standard name, is one of AES (FIPS 197), the only cipher in TLS that is approved.

@@ -33,7 +33,7 @@ use crate::types::{Digest, error_chain};
 pub const PROFILE: &str = "cc";
 /// How long each connection to the service may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Largest unit, drop-in or os-release that is read.
+/// Largest unit or drop-in that is read.
 const TEXT: u64 = 1 << 20;
 /// Rules of `cert check` about where files are. Owners and modes are looked at here.
 const PLACES: [&str; 5] = ["file-missing", "path-closed", "file-owner", "key-exposed", "file-mode"];
@@ -153,7 +153,9 @@ fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Re
     let certificates = seen(pairs(session));
     let owners = receipt.is_none_or(|receipt| receipt.owners);
     let service = Accounts::look_up(&session.root, product::SERVICE_USER)?.ids().filter(|_| owners);
-    let files = seen(files(session, service, secret, &certificates));
+    // on the running system, what was installed for an account that is gone belongs to whoever gets its number next
+    let owners = service.is_some() || (owners && receipt.is_some() && session.is_live());
+    let files = seen(files(session, (owners, service), secret, &certificates));
     let running = running(session);
     let port = install::configured_port(session).or(receipt.map(|receipt| receipt.port));
     let port = port.filter(|_| site.is_server());
@@ -174,6 +176,7 @@ fn gather(session: &Session, receipt: Option<&Receipt>, options: &Options) -> Re
         signature,
         artefact: artefact(session, receipt),
         comparison,
+        runs: running.is_ok(),
         log: seen(facts::facts(session, None)).map(|told| told.facts),
         config_path: site.config_file(),
         values,
@@ -263,7 +266,7 @@ fn values(text: &str) -> config::Result<Values> {
     let mut values = BTreeMap::new();
     for key in audit::KEYS {
         if let Some(value) = config::value(text, key)? {
-            values.insert(key, value);
+            values.insert(key, config::masked_value(key, &value).unwrap_or(value));
         }
     }
     Ok((values, policy::lines(text)?))
@@ -315,10 +318,10 @@ fn line(certificate: &Certificate) -> String {
     format!("{} ({names}), {}, until {until}", certificate.title(), certificate.key)
 }
 
-/// Files and directories whose owners and modes count. `service` is nothing where owners do not.
+/// Files and directories whose modes count, and with `owners` also those.
 fn files(
     session: &Session,
-    service: Option<Ids>,
+    (owners, service): (bool, Option<Ids>),
     secret: bool,
     pairs: &Seen<Vec<(Checked, Certificates)>>,
 ) -> Result<Vec<WatchedFile>> {
@@ -333,23 +336,29 @@ fn files(
         let place = under(&session.root, &path);
         let place = if session.is_live() { sys::fs::canonical(&place).unwrap_or(place) } else { place };
         let Some(stat) = sys::fs::stat(&place)? else { continue };
-        let own = |id: u32, service: u32| id == service || (kept != Kept::Pair && id == 0);
+        let foreign =
+            |id: u32, service: Option<u32>| owners && service != Some(id) && (kept == Kept::Pair || id != 0);
         found.push(WatchedFile {
             path,
             kept,
             mode: stat.mode,
             owner: host::owner(&session.root, stat.ids),
-            foreign_owner: service.is_some_and(|service| !own(stat.ids.uid, service.uid)),
-            foreign_group: service.is_some_and(|service| !own(stat.ids.gid, service.gid)),
+            foreign_owner: foreign(stat.ids.uid, service.map(|service| service.uid)),
+            foreign_group: foreign(stat.ids.gid, service.map(|service| service.gid)),
         });
     }
     Ok(found)
 }
 
-fn one_time(session: &Session) -> Option<(String, bool)> {
-    let path = session.site.is_server().then(|| apply::one_time_file(&session.root, &session.site))?;
-    let there = sys::fs::exists(&under(&session.root, &path));
-    Some((path, there))
+/// The place that the configuration names, and the usual one, which may hold what was put there before.
+fn one_time(session: &Session) -> Option<Vec<(String, bool)>> {
+    let named = session.site.is_server().then(|| apply::one_time_file(&session.root, &session.site))?;
+    let usual = Some(product::ONE_TIME_FILE.to_owned()).filter(|usual| *usual != named);
+    let looked_at = |path: String| {
+        let there = sys::fs::exists(&under(&session.root, &path));
+        (path, there)
+    };
+    Some(std::iter::once(named).chain(usual).map(looked_at).collect())
 }
 
 fn text_in(session: &Session, path: &str) -> Option<String> {
@@ -360,14 +369,9 @@ fn text_in(session: &Session, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes.ok()?).into_owned())
 }
 
-/// os-release(5): the first of the two places that is there. In another root the first may be a link.
 fn system(session: &Session) -> Option<System> {
-    let text = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| text_in(session, path))?;
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
-    };
-    Some(System { id: value("ID"), version: value("VERSION_ID"), name: value("PRETTY_NAME") })
+    let os = super::preflight::os(session)?;
+    Some(System { id: os.id, version: os.version, name: os.name })
 }
 
 /// Whether the service runs here, or why it cannot be asked.

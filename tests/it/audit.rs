@@ -202,6 +202,12 @@ fn nothing_becomes_manual_by_what_the_service_can_write() {
         }
         assert_eq!(outcome(&root, "cc-keypass-encrypted"), "fail", "it is not set");
     }
+    with("\"Server.OneTimeConfPath\": \"/var/lib/demisto/other.json\"");
+    root.put("var/lib/demisto/otc.conf.json", b"{}", 0o400);
+    assert_eq!(outcome(&root, "cc-one-time"), "fail", "the usual place counts, too");
+    with("\"Server.ExternalHostName\": \"https://me:hunter2@soar.example.test\"");
+    let told = result(&audit(&root, &["--output", "json"])).to_string();
+    assert!(told.contains("soar.example.test") && !told.contains("hunter2"), "{told}");
 }
 
 /// Judges markup with a parser that is not ours, and gives the tags that it found.

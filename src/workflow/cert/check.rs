@@ -368,7 +368,11 @@ fn installed_file(session: &Session, path: &str, is_key: bool) -> Result<(Option
         Err(error) => error,
     };
     let cause = error.downcast_ref::<sys::Error>().map(|error| &error.source);
-    let denied = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied);
+    // the system's own word; a rule of `sys` says the same of what is no file
+    let denied = |cause: &std::io::Error| {
+        cause.raw_os_error().is_some() && cause.kind() == std::io::ErrorKind::PermissionDenied
+    };
+    let denied = cause.is_some_and(denied);
     // in another root it may be a link, which leads somewhere there
     let there = sys::fs::stat(&under(&session.root, path)).ok().flatten().map(|stat| stat.kind);
     let is_told = session.is_live() || there.is_some_and(|kind| !matches!(kind, Kind::File | Kind::Symlink));

@@ -43,7 +43,7 @@ fn files_in(session: &Session, dir: &str, ending: &str) -> Vec<String> {
 }
 
 /// os-release(5): /etc/os-release is a link to the other in most systems.
-pub(super) fn os(session: &Session) -> Option<Os> {
+pub(in crate::workflow) fn os(session: &Session) -> Option<Os> {
     let text = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| text(session, path))?;
     let field = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

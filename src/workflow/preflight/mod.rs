@@ -12,6 +12,8 @@ use crate::manifest::Manifest;
 use crate::preflight::{self, ADVISORY, CHECKS, Chosen, DECISIVE, Expected, Facts, Outcome, Profile, Status};
 use crate::product::Role;
 
+pub(super) use host::os;
+
 /// What is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
