@@ -251,7 +251,7 @@ pub fn wants_certificate(session: &Session) -> Result<Option<bool>> {
         return Ok(None);
     }
     let (receipt, _) = installed(session)?;
-    let port = config::https_port(&*configuration(session)?).ok().flatten().unwrap_or(receipt.port);
+    let port = config::https_port(&configuration(session)?).ok().flatten().unwrap_or(receipt.port);
     Ok(Some(service::probe(port, "/", None).wants_certificate))
 }
 
