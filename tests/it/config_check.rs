@@ -196,7 +196,8 @@ fn many_keys_below_a_long_name_take_little_memory() {
     let before = peak();
     for (length, depth) in [(500_000, 1), (500, 1), (7, 60)] {
         let text = under_one_name(length, depth);
-        assert!(!found(text.as_bytes(), Role::Server).is_empty());
+        let id = if length > 512 { "name-too-long" } else { "key-unknown" };
+        assert!(ids(&found(text.as_bytes(), Role::Server)).contains(&id), "{length}");
         assert!(config::engine(&text, "/var/log/demisto/d1").is_err());
         assert_eq!(config::value(&text, "x").unwrap(), None);
     }
@@ -223,9 +224,6 @@ fn hostile_files_take_no_time_and_no_stack() {
         (format!("{{\"a\": \"{}", "x".repeat(1_000_000)), "quote-missing"),
         (format!("{{\"a\": \"{}\"}}", "\\q".repeat(500_000)), "escape-wrong"),
         (format!("{{\"{}\": 1}}", "a.".repeat(500_000)), "name-too-long"),
-        (under_one_name(500_000, 1), "name-too-long"),
-        (under_one_name(500, 1), "key-unknown"),
-        (under_one_name(7, 60), "key-unknown"),
         (format!("{{{}\"z\": 1}}", "\"Server.HttpPort\": \"1\",".repeat(40_000)), "key-misspelt"),
         (format!("{{{}\"z\": 1}}", "\"strange\": 1,\n".repeat(70_000)), "key-unknown"),
         (format!("{{\"x\": [{}]}}", "1,".repeat(500_000)), "comma-extra"),

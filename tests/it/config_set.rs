@@ -491,7 +491,11 @@ fn a_preset_is_applied_as_a_whole_and_once() {
     let plan = succeeds(&conf(&root, &[&evaluated[..], &["--dry-run"]].concat()));
     assert!(plan.contains("set 20 keys in /etc/demisto.conf\n        security."), "{plan}");
     let told = succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat()));
-    assert!(told.contains("engine configure --client-cert"), "{told}");
+    assert!(told.contains("still gets in"), "{told}");
+    let told = succeeds(&conf(&root, &["preset", "mutual-auth", "--dry-run"]));
+    for word in ["shut out", "browsers", "engine configure --client-cert", "cert mutual off"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
     let set = text(&root);
     assert!(is_met(Preset::Evaluated, &set), "{set}");
     assert!(succeeds(&conf(&root, &[&evaluated[..], &["--yes"]].concat())).contains("nothing to do"));
