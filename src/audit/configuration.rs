@@ -209,7 +209,7 @@ pub(super) fn engine_urls(seen: &Evidence) -> Verdict {
 
 pub(super) fn client_enabled(seen: &Evidence) -> Verdict {
     let has_pair = match &seen.certificates {
-        Ok(all) => all.iter().any(|set| !(set.served || set.files.is_empty() && set.unread.is_empty())),
+        Ok(all) => all.iter().any(|set| !set.served && set.files.len() + set.unread.len() > 0),
         Err(why) => return Verdict::manual(why),
     };
     match value(seen, CLIENT_ENABLED) {
