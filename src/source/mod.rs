@@ -51,7 +51,10 @@ impl Candidate {
     /// # Errors
     /// When it cannot be read, is no regular file, or is neither a whole bundle nor a package.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of_file(sys::fs::open_existing(path)?, path.to_owned())
+        match sys::fs::open_existing(path) {
+            Err(e) if e.is_no_file() => Err(Error::NotAFile(path.to_owned())),
+            other => Self::of_file(other?, path.to_owned()),
+        }
     }
 
     /// Opens the running program. `/proc/self/exe` leads to the very file that was started, also

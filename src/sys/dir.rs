@@ -239,7 +239,7 @@ impl Dir {
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
         let (found, path) = (self.find(name.as_ref())?, self.path_of(name.as_ref()));
         if Stat::new(&fstat(&found).context("look at", &path)?).kind == Kind::Dir {
-            return Err(Error::rule("open", &path, "it is not a regular file"));
+            return Err(Error::rule("open", &path, super::error::NO_FILE));
         }
         super::fs::open_found(&found, &path)
     }

@@ -14,6 +14,9 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// Why something that is no file is not read.
+pub(super) const NO_FILE: &str = "it is not a regular file";
+
 /// A result of this room.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -33,6 +36,12 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Whether something is there, but a device, pipe or socket, which is not opened.
+    #[must_use]
+    pub fn is_no_file(&self) -> bool {
+        self.source.get_ref().is_some_and(|why| why.to_string() == NO_FILE)
     }
 
     /// Whether a file cannot get a second name, or share its blocks, there.

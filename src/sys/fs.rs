@@ -44,7 +44,7 @@ pub(super) fn open_found(found: &(impl AsFd + AsRawFd), path: &Path) -> Result<F
     match Stat::new(&fstat(found).context("look at", path)?).kind {
         Kind::File | Kind::Dir => {}
         Kind::Symlink => return Err(Error::new("open", path, Errno::ELOOP)),
-        Kind::Other => return Err(Error::rule("read", path, "it is not a regular file")),
+        Kind::Other => return Err(Error::rule("read", path, super::error::NO_FILE)),
     }
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
@@ -141,7 +141,7 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let kind = file.metadata().context("look at", path)?.file_type();
     let readable = kind.is_file() || (kind.is_fifo() && is_own_descriptor(path));
     if !readable {
-        return Err(Error::rule("read", path, "it is not a regular file"));
+        return Err(Error::rule("read", path, super::error::NO_FILE));
     }
     read_file(file, path, limit)
 }
@@ -193,7 +193,7 @@ fn read_stored(found: &(impl AsFd + AsRawFd), path: &Path, limit: u64) -> Result
     }
     let file = open_found(found, path)?;
     if !file.metadata().context("look at", path)?.is_file() {
-        return Err(Error::rule("read", path, "it is not a regular file"));
+        return Err(Error::rule("read", path, super::error::NO_FILE));
     }
     read_file(file, path, limit)
 }
@@ -236,7 +236,7 @@ fn open_guarded(path: &Path, forbidden: u32, why: &str) -> Result<File> {
     let file = open_found(&find(path, OFlag::O_NOFOLLOW)?, path)?;
     let meta = file.metadata().context("look at", path)?;
     if !meta.is_file() {
-        return Err(Error::rule("read", path, "it is not a regular file"));
+        return Err(Error::rule("read", path, super::error::NO_FILE));
     }
     if meta.uid() != 0 && meta.uid() != super::env::uid() {
         return Err(Error::rule("read", path, "it belongs neither to root nor to you"));
