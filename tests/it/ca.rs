@@ -490,7 +490,7 @@ fn only_the_keys_of_mutual_authentication_change_whenever_it_is_cut_off() {
     let mode = conf.symlink_metadata().unwrap().mode();
     let model = Root::copy(&root);
     let told = succeeds(&mutual(root.path(), &["on", "--yes", "--policy", "verify"]).output().unwrap());
-    assert!(told.contains("engines, too") && told.contains("next start"), "{told}");
+    assert!(told.contains("an engine's, too") && told.contains("next start"), "{told}");
     let set = fs::read_to_string(&conf).unwrap();
     let value: Value = serde_json::from_str(&set).unwrap();
     assert_eq!(value["Server"]["Certificate"]["clientauthpolicy"], "verify");
