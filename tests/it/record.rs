@@ -516,6 +516,16 @@ fn whatever_is_done_to_the_record_is_found() {
     root.put(FILE, pick(&[1, 2, 3, 4, 5]).as_bytes(), 0o600);
     assert_eq!(verdict(&root, &["--head", head]).0, Some(0));
 
+    // what was kept is there and cannot be used: the end may be missing
+    let state = fs::read(root.at(STATE_FILE)).unwrap();
+    for (bytes, mode) in [(&b"{"[..], 0o600), (&state[..], 0o666)] {
+        root.put(STATE_FILE, bytes, mode);
+        let (code, found) = verdict(&root, &[]);
+        let told = (code, &found["whole"], &found["broken"]["record"], &found["broken"]["reason"]);
+        assert_eq!(told, (Some(4), &json!(false), &json!(6), &json!("unkept")), "{found}");
+    }
+    root.put(STATE_FILE, &state, 0o600);
+
     // both files can be cut: then only what was noted elsewhere tells
     root.put(FILE, pick(&[1, 2, 3]).as_bytes(), 0o600);
     fs::remove_file(root.at(STATE_FILE)).unwrap();
