@@ -377,7 +377,7 @@ impl Disk {
 
     fn open(&mut self, call: &Call) -> bool {
         let (path, flags) = (call.path(1), &call.args[2]);
-        let found = self.find(&path);
+        let found = self.named(&path);
         let mut changed = false;
         let id = if found.is_none() && flags.contains("O_CREAT") && below(&self.root, &path).is_some() {
             let mode = u32::try_from(call.number(3)).unwrap();
@@ -396,13 +396,18 @@ impl Disk {
         changed
     }
 
+    /// What a path names, which may be a descriptor that is open.
+    fn named(&self, path: &Path) -> Option<Id> {
+        let held = path.strip_prefix("/proc/self/fd").ok().and_then(|fd| fd.to_str()?.parse::<i64>().ok());
+        match held {
+            Some(fd) => self.positions.get(&fd).and_then(|(id, _)| *id),
+            None => self.find(path),
+        }
+    }
+
     fn link(&mut self, call: &Call) {
         let old = call.path(1);
-        let held = old.strip_prefix("/proc/self/fd").ok().and_then(|fd| fd.to_str()?.parse::<i64>().ok());
-        let id = match held {
-            Some(fd) => self.positions.get(&fd).and_then(|(id, _)| *id),
-            None => self.find(&old),
-        };
+        let id = self.named(&old);
         let Some(place) = self.place(&call.path(3)) else { return };
         self.change(vec![(place, Some(id.unwrap_or_else(|| panic!("{old:?} is not known"))))]);
     }
