@@ -81,7 +81,8 @@ fn a_death_of_the_machine_before_the_commit_is_recovered_after_the_boot() {
     let tree = exact(&host, "usr/local/demisto");
     let switch = after(&points, "copy file", 1);
     let exchange = switch + points[switch..].iter().position(|point| point == "rename").unwrap() + 2;
-    let receipt = points.iter().rposition(|point| point == "write file").unwrap() + 1;
+    let recorded = points.iter().rposition(|point| point == "record append").unwrap(); // after the commit
+    let receipt = points[..recorded].iter().rposition(|point| point == "write file").unwrap() + 1;
     for point in [exchange, receipt] {
         cut_off(&host, point);
         host.kill9();
